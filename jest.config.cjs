@@ -1,0 +1,14 @@
+/** ESM-only parts are compiled for Jest, which cannot `require` them before Node 24.9. */
+const esmOnly = ['jose', 'oidc-provider', 'oauth4webapi', 'openid-client']
+
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
+  transform: {
+    '^.+\\.(ts|m?js)$': ['@swc/jest', { jsc: { target: 'es2022' }, module: { type: 'commonjs' } }],
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
+  globalSetup: '<rootDir>/test/support/redis-server.cjs',
+  globalTeardown: '<rootDir>/test/support/redis-server-stop.cjs',
+}

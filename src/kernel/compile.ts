@@ -1,0 +1,189 @@
+import { isThenable } from '../lib/when.js'
+import { openContext, type SecurityContext } from './context.js'
+import { isProblem, refuse, type Problem } from './problem.js'
+import { addShapers } from './reply.js'
+import { createServices, type Services } from './services.js'
+import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
+
+/** Whether a stage's refusals are carried out, or only put on record. */
+export type Enforcement = 'enforce' | 'report'
+
+export interface CompileOptions {
+  /** The outside world of this pipeline. Default: what the context already has, or this process's own. */
+  services?: Services
+  /** Report or enforce, by stage. Default: enforce. */
+  enforcement?: (stage: Stage) => Enforcement
+  /** Record what every stage decides, with microseconds, on `req.security.trace`. Default false. */
+  trace?: boolean
+}
+
+/** Ordered stages, sorted by the moments they care about, ready to meet requests. */
+export interface Pipeline {
+  readonly entering: readonly Stage[]
+  readonly shaping: readonly Stage[]
+  readonly settling: readonly Stage[]
+  readonly reporting: ReadonlySet<Stage>
+  readonly trace: boolean
+}
+
+/** Sorts stages once, so that a request only meets those that have something to do. */
+export function prepare(
+  stages: readonly Stage[],
+  { enforcement, trace = false }: CompileOptions = {},
+): Pipeline {
+  const reporting = new Set(stages.filter((stage) => enforcement?.(stage) === 'report'))
+  return {
+    entering: stages.filter((stage) => 'enter' in stage),
+    shaping: stages.filter((stage) => 'shape' in stage && !reporting.has(stage)),
+    settling: stages.filter((stage) => 'settle' in stage),
+    reporting,
+    trace,
+  }
+}
+
+/** Ordered stages as one middleware. */
+export function compile(stages: readonly Stage[], options: CompileOptions = {}): Middleware {
+  const pipeline = prepare(stages, options)
+  const own = options.services !== undefined
+  const services = options.services ?? createServices()
+
+  return (req, res, next) => run(pipeline, openContext(req, res, services, own), next)
+}
+
+/** Sends one exchange through a pipeline. `next` is called at most once, and only if no stage refuses. */
+export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void {
+  if (pipeline.trace) ctx.trace ??= []
+  if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
+  if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
+  walk(pipeline, 0, ctx, next)
+}
+
+/** A loop, not an onion: no closures, and no promise until a stage truly waits. */
+function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next): void {
+  const { entering } = pipeline
+  for (let i = from; i < entering.length; i++) {
+    const stage = entering[i]!
+    const started = ctx.trace === undefined ? 0 : ctx.services.clock.monotonic()
+    ctx.rule = ctx.why = undefined
+
+    let verdict: Verdict | Promise<Verdict>
+    try {
+      verdict = stage.enter!(ctx)
+    } catch (cause) {
+      return conclude(pipeline, stage, i, broken(cause), started, ctx, next)
+    }
+    if (verdict === undefined && ctx.trace === undefined) continue
+    if (isThenable(verdict)) {
+      verdict.then(
+        (late) => resume(pipeline, stage, i, late, started, ctx, next),
+        (cause: unknown) => resume(pipeline, stage, i, broken(cause), started, ctx, next),
+      )
+      return
+    }
+    if (verdict !== undefined) return conclude(pipeline, stage, i, verdict, started, ctx, next)
+    note(ctx, stage, 'passed', undefined, started)
+  }
+  next()
+}
+
+/** The caller may be gone, or somebody else may have answered, while a stage waited. Then there is nobody to serve. */
+function resume(
+  pipeline: Pipeline,
+  stage: Stage,
+  at: number,
+  verdict: Verdict,
+  started: number,
+  ctx: SecurityContext,
+  next: Next,
+): void {
+  if (ctx.res.destroyed || ctx.res.writableEnded) return
+  try {
+    conclude(pipeline, stage, at, verdict, started, ctx, next)
+  } catch (error) {
+    // Express's `next` never throws; a plain handler's may, and no promise must swallow that.
+    next(error)
+  }
+}
+
+function conclude(
+  pipeline: Pipeline,
+  stage: Stage,
+  at: number,
+  verdict: unknown,
+  started: number,
+  ctx: SecurityContext,
+  next: Next,
+): void {
+  if (verdict === undefined) {
+    note(ctx, stage, 'passed', undefined, started)
+    return walk(pipeline, at + 1, ctx, next)
+  }
+  if (verdict === answered) return note(ctx, stage, 'answered', undefined, started)
+
+  const problem = isProblem(verdict) ? verdict : broken(new TypeError(`${stage.name} returned no verdict`))
+  if (pipeline.reporting.has(stage) && problem.code !== 'broken') {
+    ;(ctx.reported ??= []).push({ stage: stage.name, problem })
+    note(ctx, stage, 'reported', problem, started)
+    recordDecision(ctx, stage.name, problem, 'reported')
+    return walk(pipeline, at + 1, ctx, next)
+  }
+  note(ctx, stage, problem.code === 'broken' ? 'failed' : 'refused', problem, started)
+  refuseExchange(ctx, stage.name, problem, next)
+}
+
+/** Ends an exchange with a refusal: on record first, then to the client. */
+export function refuseExchange(ctx: SecurityContext, stage: string, problem: Problem, next: Next): void {
+  ctx.problem = problem
+  ctx.refusedBy = stage
+  recordDecision(ctx, stage, problem, 'refused')
+  ctx.services.respond(ctx, problem, next)
+}
+
+function recordDecision(
+  ctx: SecurityContext,
+  stage: string,
+  problem: Problem,
+  outcome: 'refused' | 'reported',
+): void {
+  if (problem.cause !== undefined)
+    ctx.services.log.error(`${stage}: ${problem.code}`, { id: ctx.id, cause: problem.cause })
+  if (ctx.recorder === undefined) return
+  const { code, status, rule, reason } = problem
+  ctx.record('decision', { outcome, stage, code, status, rule, reason })
+}
+
+function note(
+  ctx: SecurityContext,
+  stage: Stage,
+  verdict: 'passed' | 'refused' | 'reported' | 'answered' | 'failed',
+  problem: Problem | undefined,
+  started: number,
+): void {
+  if (ctx.trace === undefined) return
+  const rule = problem?.rule ?? ctx.rule
+  const why = problem?.reason ?? ctx.why
+  ctx.trace.push({
+    stage: stage.name,
+    verdict,
+    ...(problem && { code: problem.code }),
+    ...(rule !== undefined && { rule }),
+    ...(why !== undefined && { why }),
+    micros: Math.round((ctx.services.clock.monotonic() - started) * 1000),
+  })
+}
+
+function broken(cause: unknown): Problem {
+  return refuse('broken', { cause })
+}
+
+function settleLater(ctx: SecurityContext, stages: readonly Stage[]): void {
+  ctx.res.once('close', () => {
+    for (let i = stages.length - 1; i >= 0; i--) {
+      try {
+        stages[i]!.settle!(ctx)
+      } catch (cause) {
+        ctx.services.log.error(`${stages[i]!.name}: settle failed`, { id: ctx.id, cause })
+      }
+    }
+  })
+}

@@ -1,0 +1,172 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Problem } from './problem.js'
+import type { Client, Services } from './services.js'
+
+/** Who is calling, whichever way they proved it. */
+export interface Principal {
+  /** Unique across issuers: issuer and subject together (ASVS 6.8.1). Key for quotas and ownership. */
+  readonly id: string
+  /** The subject as the issuer names it. */
+  readonly subject: string
+  /** Who vouches for the subject; for tokens the exact `iss`. */
+  readonly issuer?: string
+  /** The method that recognised the credential, such as `bearer`. */
+  readonly method: string
+  /** What the issuer says about the subject. Read-only; access rules look here. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** When the credential was issued and when it ends, in seconds since 1970. */
+  readonly issuedAt?: number
+  readonly expiresAt?: number
+}
+
+/** What `validate` let through, after coercion and defaults. A part without a schema is `undefined`. */
+export interface ValidatedInput {
+  params?: unknown
+  query?: unknown
+  headers?: unknown
+  cookies?: unknown
+  body?: unknown
+}
+
+/** What one stage decided about a request. */
+export interface TraceEntry {
+  readonly stage: string
+  /** `reported`: would have refused, but only reports. `failed`: threw, and was answered as `broken`. */
+  readonly verdict: 'passed' | 'refused' | 'reported' | 'answered' | 'failed'
+  /** Problem code, if it refused or reported. */
+  readonly code?: string
+  /** Stable name of the rule that decided. */
+  readonly rule?: string
+  /** One sentence, for people. */
+  readonly why?: string
+  readonly micros: number
+}
+
+/** Turns facts about a request into audit events. */
+export interface Recorder {
+  record(ctx: SecurityContext, kind: string, facts: Readonly<Record<string, unknown>>): void
+}
+
+/** A key for data of a stage's own on the context; typed by whoever declares it. */
+export interface Slot<T> {
+  readonly symbol: symbol
+  /** Carries the type; never present at run time. */
+  readonly type?: T
+}
+
+/** Declares a slot. Its owner exports it; whoever imports it reads it, typed. */
+export function slot<T>(name: string): Slot<T> {
+  return { symbol: Symbol.for(`secure-api.slot.${name}`) }
+}
+
+const CONTEXT = Symbol.for('secure-api.context')
+
+/** What all stages share about one request. All fields exist from birth, so that the object keeps one shape. */
+export class SecurityContext {
+  readonly [CONTEXT] = true
+
+  /** When the request arrived, in milliseconds since 1970. */
+  readonly now: number
+  /** The same moment on the monotonic clock, for durations. */
+  readonly startedAt: number
+  /** Correlation id of this request; `requestId` sets it. */
+  id = ''
+  /** W3C trace context to pass on to upstream calls (`traceparent`); `requestId` sets it. */
+  traceparent = ''
+  /** The rule of `routes` that fits, as it was written: `POST /orders`. */
+  route: string | undefined = undefined
+  principal: Principal | undefined = undefined
+  input: ValidatedInput = {}
+  /** An access decision was made: a rule passed, or the route is public. */
+  decided = false
+  /** The refusal that ended the request, and the stage that made it. */
+  problem: Problem | undefined = undefined
+  refusedBy: string | undefined = undefined
+  /** Refusals that were only reported. */
+  reported: { stage: string; problem: Problem }[] | undefined = undefined
+  /** What each stage decided, in order; `undefined` unless tracing is on. */
+  trace: TraceEntry[] | undefined = undefined
+  /** Keeps the facts of this request; `audit` sets it. */
+  recorder: Recorder | undefined = undefined
+
+  /** The rule and reason of the stage that is running, for the trace and the record. */
+  rule: string | undefined = undefined
+  why: string | undefined = undefined
+
+  private client: Client | undefined = undefined
+  private slots: Map<symbol, unknown> | undefined = undefined
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    public services: Services,
+  ) {
+    this.now = services.clock.now()
+    this.startedAt = services.clock.monotonic()
+  }
+
+  /** The client's address behind the declared proxies; `undefined` for a socket that is already gone. */
+  get clientIp(): string | undefined {
+    return (this.client ??= this.services.clientOf(this.req)).address
+  }
+
+  /** The address to count by: IPv6 grouped per /56; `'unknown'` for a socket without an address. */
+  get clientKey(): string {
+    return (this.client ??= this.services.clientOf(this.req)).key
+  }
+
+  /** The path that the client asked for, wherever this is mounted, without the query and undecoded. */
+  get path(): string {
+    const url = originalUrl(this.req)
+    const end = url.indexOf('?')
+    return end === -1 ? url : url.slice(0, end)
+  }
+
+  get<T>(key: Slot<T>): T | undefined {
+    return this.slots?.get(key.symbol) as T | undefined
+  }
+
+  set<T>(key: Slot<T>, value: T): void {
+    ;(this.slots ??= new Map<symbol, unknown>()).set(key.symbol, value)
+  }
+
+  /** Says which rule decided and why, for the trace. Pass static text: it costs nothing when nobody asks. */
+  note(rule: string, why?: string): void {
+    this.rule = rule
+    this.why = why
+  }
+
+  /** Puts a fact on record, if something keeps records: never a secret, a token or a body. */
+  record(kind: string, facts: Readonly<Record<string, unknown>>): void {
+    this.recorder?.record(this, kind, facts)
+  }
+}
+
+/** The URL as the client sent it: routers that mount under a path shorten `req.url` and keep this. */
+export function originalUrl(req: IncomingMessage): string {
+  return (req as { originalUrl?: string }).originalUrl ?? req.url ?? '/'
+}
+
+type Carrier = IncomingMessage & { security?: SecurityContext }
+
+/** The context of a request: what `req.security` is, for Connect and plain `node:http`. `undefined` before any stage ran. */
+export function contextOf(req: IncomingMessage): SecurityContext | undefined {
+  const found = (req as Carrier).security
+  return found !== undefined && (found as Partial<SecurityContext>)[CONTEXT] ? found : undefined
+}
+
+/**
+ * The context of this exchange, opened by the first stage that meets it. A pipeline that was given services of its own
+ * brings them; a single stage uses those that are already there.
+ */
+export function openContext(
+  req: IncomingMessage,
+  res: ServerResponse,
+  services: Services,
+  own: boolean,
+): SecurityContext {
+  const found = contextOf(req)
+  if (found === undefined) return ((req as Carrier).security = new SecurityContext(req, res, services))
+  if (own) found.services = services
+  return found
+}

@@ -1,0 +1,79 @@
+/**
+ * The catalogue of refusals: every way this package says no. `code` is stable and public; `docs/problems.md` explains
+ * each one. Bad syntax is 400, a schema failure 422, a broken dependency 503.
+ */
+export const catalogue = {
+  'invalid-request': { status: 400, title: 'The credentials are malformed.' },
+  'ambiguous-path': { status: 400, title: 'The request target is ambiguous.' },
+  'malformed-body': { status: 400, title: 'The request body is malformed.' },
+  'duplicate-parameter': { status: 400, title: 'A parameter was sent more than once.' },
+  'malformed-parameter': { status: 400, title: 'A parameter is malformed.' },
+  unauthenticated: { status: 401, title: 'Authentication is required.' },
+  'invalid-token': { status: 401, title: 'The access token is not valid.' },
+  forbidden: { status: 403, title: 'The caller may not do this.' },
+  'insufficient-scope': { status: 403, title: 'The access token lacks a required scope.' },
+  'origin-not-allowed': { status: 403, title: 'This origin may not call the API from a browser.' },
+  'method-not-allowed': { status: 405, title: 'The method is not allowed.' },
+  'body-timeout': { status: 408, title: 'The request body took too long to arrive.' },
+  'body-too-large': { status: 413, title: 'The request body is too large.' },
+  'unsupported-media-type': { status: 415, title: 'The media type of the request body is not supported.' },
+  'invalid-input': { status: 422, title: 'The request is not valid.' },
+  'rate-limited': { status: 429, title: 'Too many requests.' },
+  'quota-exceeded': { status: 429, title: 'The quota is used up.' },
+  broken: { status: 500, title: 'Something went wrong.' },
+  unshapable: { status: 500, title: 'The reply could not be prepared safely.' },
+  undecided: { status: 500, title: 'No access decision was made for this route.' },
+  'identity-provider-unavailable': { status: 503, title: 'Credentials cannot be checked at the moment.' },
+  'store-unavailable': { status: 503, title: 'A required store cannot be reached at the moment.' },
+  'audit-unavailable': { status: 503, title: 'The request cannot be recorded at the moment.' },
+  'handler-timeout': { status: 504, title: 'The request took too long to answer.' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemCode = keyof typeof catalogue
+
+const PROBLEM = Symbol.for('secure-api.problem')
+
+/** What a refusal says beyond its code. */
+export interface ProblemDetails {
+  /** For the client: short, stable, without an echo of input. */
+  detail?: string
+  /** Extension members of the body (RFC 9457 section 3.2), in `snake_case`. */
+  members?: Readonly<Record<string, unknown>>
+  /** Header fields of the reply, such as `WWW-Authenticate` and `Retry-After`. */
+  headers?: Readonly<Record<string, string | readonly string[]>>
+  /** For the operator: the stable name of the rule that refused. */
+  rule?: string
+  /** For the operator: one sentence of why. Goes to the audit log and the trace, never to the client. */
+  reason?: string
+  /** For the operator: the error behind it. Never sent. */
+  cause?: unknown
+}
+
+/** A refusal as a value: stages return it, `respond` sends it. */
+export interface Problem extends ProblemDetails {
+  readonly code: string
+  readonly status: number
+  readonly title: string
+}
+
+/** A kind of refusal that the catalogue does not have, for your own stages. */
+export interface OwnProblem {
+  /** Stable, lower case with hyphens; becomes the last part of the problem's `type`. */
+  code: string
+  status: number
+  title: string
+}
+
+/** Builds a refusal to be returned from a stage. Cheap on purpose: saying no under attack must cost nothing. */
+export function refuse(kind: ProblemCode | OwnProblem, details?: ProblemDetails): Problem {
+  const { code, status, title } =
+    typeof kind === 'string'
+      ? { code: kind, status: catalogue[kind].status, title: catalogue[kind].title }
+      : kind
+  return { [PROBLEM]: true, code, status, title, ...details } as Problem
+}
+
+/** Whether `value` was made by `refuse`, by this copy of the package or another one. */
+export function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && PROBLEM in value
+}

@@ -1,0 +1,66 @@
+import { STATUS_CODES } from 'node:http'
+import type { SecurityContext } from './context.js'
+import type { Problem } from './problem.js'
+import { bypassShaping } from './reply.js'
+import type { Next } from './stage.js'
+
+/** Answers a refusal. `next` is the application's, for those who hand refusals on. */
+export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => void
+
+/**
+ * The only writer of error responses: `application/problem+json` (RFC 9457), `no-store`, and the problem's own headers.
+ * `reason` and `cause` stay inside. Once the reply has begun, nothing true can be said any more: the connection is cut.
+ */
+export const respond: Respond = (ctx, problem) => {
+  const { res, req } = ctx
+  if (res.destroyed || res.writableEnded) return
+  if (res.headersSent) {
+    res.destroy()
+    return
+  }
+
+  bypassShaping(res)
+  for (const name of [
+    'Content-Encoding',
+    'Content-Range',
+    'ETag',
+    'Last-Modified',
+    'Transfer-Encoding',
+    'Trailer',
+  ]) {
+    res.removeHeader(name)
+  }
+  const body = JSON.stringify({
+    type: ctx.services.problemBase + problem.code,
+    title: problem.title,
+    status: problem.status,
+    code: problem.code,
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    ...(ctx.id === '' ? {} : { request_id: ctx.id }),
+    ...problem.members,
+  })
+
+  res.statusCode = problem.status
+  res.statusMessage = STATUS_CODES[problem.status] ?? ''
+  for (const [name, value] of Object.entries(problem.headers ?? {})) res.setHeader(name, value)
+  res.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('Content-Length', Buffer.byteLength(body))
+  res.end(req.method === 'HEAD' ? undefined : body)
+}
+
+/** A refusal as an error, for an application that renders its errors itself. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+
+  constructor(readonly problem: Problem) {
+    super(problem.detail ?? problem.title)
+    this.status = problem.status
+    this.headers = problem.headers ?? {}
+  }
+}
+
+/** Hands refusals to your own Express error handler, as `RefusedError`. For `secureApi({ respond: forward })`. */
+export const forward: Respond = (_ctx, problem, next) => next(new RefusedError(problem))

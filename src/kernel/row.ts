@@ -1,0 +1,55 @@
+/* eslint-disable @typescript-eslint/no-explicit-any -- rows of different settings stand in one table */
+import type { StageMiddleware } from './stage.js'
+
+/** Where a setting stands. */
+export interface Place {
+  readonly door: 'general' | 'route' | 'guard'
+  /** `POST /orders`; for a guard its number; empty for the general door. Names what belongs to it alone. */
+  readonly name: string
+  /** The general settings of all rows, as the user wrote them: a route's rule needs the catalogue of roles. */
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/**
+ * How a factory enters the table.
+ * `general` builds the stage for every route. What a route or a guard says about the same row is *added*: `local` builds
+ * one more stage that runs behind the general one. A row whose stage can only run once has `merge` instead.
+ */
+export interface Row<General, Local = General> {
+  /** On by default. */
+  readonly standard: boolean
+  /** `undefined` if the setting is only a catalogue for others. `true` arrives as `{}`. */
+  readonly general: (setting: General, place: Place) => StageMiddleware | undefined
+  /** The stage that one route adds. Absent: a route must write `{ replace: ... }` or `false`. */
+  readonly local?: (setting: Local, place: Place) => StageMiddleware
+  /** One setting out of both, at least as strict as the general one except where `loosens` says so. */
+  readonly merge?: (general: General, setting: Local, place: Place) => General
+  /** The stage that a guard adds. Default: `local`. `false`: a guard comes too late for this row, and says so at start. */
+  readonly guard?: ((setting: Local, place: Place) => StageMiddleware) | false
+  /** Whether a route's setting, by itself, takes protection away; then the route must be matched exactly. */
+  readonly loosens?: (setting: Local) => boolean
+}
+
+export type AnyRow = Row<any, any>
+
+/** A row that is on unless it is switched off. */
+export function standard<General, Local = General>(
+  row: Omit<Row<General, Local>, 'standard'>,
+): Row<General, Local> {
+  return { ...row, standard: true }
+}
+
+/** A row that is on if it is named. */
+export function onDemand<General, Local = General>(
+  row: Omit<Row<General, Local>, 'standard'>,
+): Row<General, Local> {
+  return { ...row, standard: false }
+}
+
+/** `true` for the defaults of a standard row, `false` to leave the row out. */
+export type GeneralSetting<R> = R extends Row<infer General, any> ? General | boolean : never
+/** A route adds, or takes away in writing. */
+export type RouteSetting<R> =
+  R extends Row<infer General, infer Local> ? Local | false | { replace: Local | General } : never
+/** A guard only adds. */
+export type GuardSetting<R> = R extends Row<any, infer Local> ? Local : never

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http'
+import { clientResolver, type TrustProxy } from './client.js'
+import { MemoryCounters } from './memory.js'
+import type { Clock, CounterStore, Log, Store } from './ports.js'
+import { respond, type Respond } from './respond.js'
+
+/** Who is on the other end of the connection, seen past the declared proxies. */
+export interface Client {
+  /** As written in the packet or by the outermost trusted proxy. */
+  readonly address: string | undefined
+  /** The address to count by: IPv6 is cut to its /56. */
+  readonly key: string
+}
+
+/** The outside world as stages see it. */
+export interface Services {
+  readonly clock: Clock
+  readonly counters: CounterStore
+  readonly log: Log
+  readonly fetch: typeof fetch
+  readonly respond: Respond
+  readonly clientOf: (req: IncomingMessage) => Client
+  /** Prefix of every problem's `type`. */
+  readonly problemBase: string
+}
+
+export interface ServiceOptions {
+  /**
+   * Which proxies may say who the client is: the number of hops in front of this process, or their addresses as CIDR
+   * ranges. Default 0: the socket's peer is the client. `true` is refused, because it lets every client choose its own address.
+   */
+  trustProxy?: TrustProxy
+  /** Shared stores, such as `redis(client)`. Default: the memory of this process. */
+  store?: Store
+  /** The clock. Default: the system's. */
+  clock?: Clock
+  /** Where the package says what operators should know. Default: warnings and errors on the console. */
+  log?: Log
+  /** Makes calls to identity providers. Default: the global `fetch`. */
+  fetch?: typeof fetch
+  /** Answers refusals. Default: RFC 9457; `forward` hands them to your own error handler. */
+  respond?: Respond
+  /** Prefix of every problem's `type`. Default `urn:secure-api:problem:`. */
+  problemBase?: string
+}
+
+export function createServices(options: ServiceOptions = {}): Services {
+  const {
+    trustProxy = 0,
+    store,
+    clock = systemClock,
+    log = consoleLog,
+    fetch: ownFetch = globalFetch,
+    respond: ownRespond = respond,
+    problemBase = 'urn:secure-api:problem:',
+  } = options
+  return {
+    clock,
+    counters: store?.counters ?? new MemoryCounters(),
+    log,
+    fetch: ownFetch,
+    respond: ownRespond,
+    clientOf: clientResolver(trustProxy),
+    problemBase,
+  }
+}
+
+/** Looked up on each call, so that instrumentation which replaces the global is seen. */
+const globalFetch: typeof fetch = (...call) => fetch(...call)
+
+export const systemClock: Clock = {
+  now: Date.now,
+  monotonic: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+const consoleLog: Log = {
+  info: () => undefined,
+  warn: (message, details) => console.warn(`secure-api: ${message}`, ...(details ? [details] : [])),
+  error: (message, details) => console.error(`secure-api: ${message}`, ...(details ? [details] : [])),
+}

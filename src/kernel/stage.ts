@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { SecurityContext } from './context.js'
+import type { Problem } from './problem.js'
+
+/** The stage wrote the response itself: a preflight, a challenge page, a proxied reply. */
+export const answered: unique symbol = Symbol.for('secure-api.answered') as never
+
+/** Exactly `undefined` lets the request through, a Problem refuses it, `answered` ends it; anything else is broken (500). */
+export type Verdict = void | Problem | typeof answered
+
+/** What stages establish for one another. */
+export type Fact = 'principal' | 'body'
+
+/** A risky or surprising setting, by stable code, with cause and fix. Listed by `api.check(app)`. */
+export interface Finding {
+  readonly code: string
+  /** What is wrong, naming the route or option. */
+  readonly cause: string
+  readonly fix: string
+  readonly severity: 'high' | 'medium' | 'low'
+  /** The route it concerns, if one. */
+  readonly route?: string
+}
+
+/**
+ * One protection. A stage meets an exchange at up to three moments
+ * and implements only those it cares about.
+ */
+export interface Stage {
+  /** Its row in `order.ts`; its name in logs, metrics and `explain()`. */
+  readonly name: string
+
+  /** Facts an earlier stage must establish. Checked when the pipeline is built, never per request. */
+  readonly needs?: readonly Fact[]
+  readonly gives?: readonly Fact[]
+
+  /** When report mode applies: `'always'` (default), `'by-name'` only if the mode names this stage, or `'never'`. */
+  readonly reportable?: 'always' | 'by-name' | 'never'
+
+  /** The request arrives. Return a Problem to refuse it; throw only when something is broken. */
+  enter?(ctx: SecurityContext): Verdict | Promise<Verdict>
+
+  /** The handler produced a JSON body. Return the body to send in its place; throw to refuse the reply. */
+  shape?(ctx: SecurityContext, body: unknown): unknown
+
+  /** The exchange is over, however it ended. Observe; never throw. */
+  settle?(ctx: SecurityContext): void
+
+  /** Effective options without secrets, for `explain()`. */
+  describe?(): unknown
+
+  /** Settings of this stage that deserve a second look, for `check()`. */
+  findings?(): readonly Finding[]
+
+  /** Resolves when the stage can decide at full speed: keys fetched, files open. Called by `api.ready()`. */
+  ready?(services: SecurityContext['services']): Promise<void>
+
+  /** Release timers, sockets and caches. Called by `api.close()`. */
+  close?(): Promise<void>
+}
+
+export type Next = (error?: unknown) => void
+export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void
+
+/** Plain Express middleware that also carries its Stage, so a pipeline can unwrap and inline it. */
+export type StageMiddleware<S extends Stage = Stage> = Middleware & { readonly stage: S }

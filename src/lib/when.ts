@@ -1,0 +1,12 @@
+/**
+ * Asks for `.then`, not for `instanceof Promise`: inside Jest, a promise that comes from Node itself is no instance
+ * of the `Promise` that our code sees.
+ */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function'
+}
+
+/** `then` that stays in the same tick if the value is already there, so that stores in memory cost no promise. */
+export function when<T, R>(value: T | PromiseLike<T>, use: (value: T) => R): R | Promise<R> {
+  return isThenable(value) ? (value.then(use) as Promise<R>) : use(value)
+}

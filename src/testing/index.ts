@@ -1,0 +1,2 @@
+export { fakeClock, type FakeClock } from './fake-clock.js'
+export { serve, type Served, type ServeOptions } from './serve.js'
