@@ -1,19 +1,39 @@
-import { compile } from './compile.js'
+import { oneOf } from './check.js'
+import { compile, type CompileOptions, type Enforcement } from './compile.js'
+import { createServices, type ServiceOptions } from './services.js'
 import type { Stage, StageMiddleware } from './stage.js'
 
 type Unnamed = Omit<Stage, 'name'>
 type Named<S> = S & { readonly name: string }
 
+/** What a stage needs to know when it stands alone. Inside `secureApi()` and `pipeline()` it takes no part. */
+export interface Standalone extends ServiceOptions {
+  /** `'report'` puts refusals on record and lets the request through. Default `'enforce'`. */
+  mode?: Enforcement
+}
+
 /**
- * Turns a builder of Stages into the public factory users call: `rateLimit({ limit: 5 })`. What the factory returns is
- * plain middleware, and carries its Stage, so that a pipeline can inline it.
+ * Turns a builder of Stages, which takes one argument, into the public factory users call: `rateLimit({ limit: 5 })`.
+ * What the factory returns is plain middleware, and carries its Stage, so that a pipeline can inline it. The factory's
+ * second argument is for the stage that stands alone: `rateLimit({ limit: 5 }, { mode: 'report' })`.
  */
-export function defineStage<Args extends unknown[], S extends Unnamed>(
+export function defineStage<Args extends [options?: unknown], S extends Unnamed>(
   name: string,
   build: (...args: Args) => S,
-): (...args: Args) => StageMiddleware<Named<S>> {
+): (...args: [...Args, standalone?: Standalone]) => StageMiddleware<Named<S>> {
   return (...args) => {
-    const stage: Named<S> = Object.assign(build(...args), { name })
-    return Object.assign(compile([stage]), { stage })
+    const [options, standalone] = args as unknown as [unknown, Standalone | undefined]
+    const stage: Named<S> = Object.assign(build(...([options] as unknown as Args)), { name })
+    return Object.assign(compile([stage], compileOptions(stage, standalone)), { stage })
+  }
+}
+
+function compileOptions({ reportable }: Stage, standalone: Standalone | undefined): CompileOptions {
+  if (standalone === undefined) return {}
+  const { mode = 'enforce', ...services } = standalone
+  oneOf('mode', mode, ['enforce', 'report'])
+  return {
+    ...(Object.keys(services).length > 0 && { services: createServices(services) }),
+    enforcement: () => (reportable === 'never' ? 'enforce' : mode),
   }
 }
