@@ -1,6 +1,7 @@
 import { isThenable } from '../lib/when.js'
 import { openContext, type SecurityContext } from './context.js'
 import { isProblem, refuse, type Problem } from './problem.js'
+import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
 import { createServices, type Services } from './services.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
@@ -129,27 +130,6 @@ function conclude(
   }
   note(ctx, stage, problem.code === 'broken' ? 'failed' : 'refused', problem, started)
   refuseExchange(ctx, stage.name, problem, next)
-}
-
-/** Ends an exchange with a refusal: on record first, then to the client. */
-export function refuseExchange(ctx: SecurityContext, stage: string, problem: Problem, next: Next): void {
-  ctx.problem = problem
-  ctx.refusedBy = stage
-  recordDecision(ctx, stage, problem, 'refused')
-  ctx.services.respond(ctx, problem, next)
-}
-
-function recordDecision(
-  ctx: SecurityContext,
-  stage: string,
-  problem: Problem,
-  outcome: 'refused' | 'reported',
-): void {
-  if (problem.cause !== undefined)
-    ctx.services.log.error(`${stage}: ${problem.code}`, { id: ctx.id, cause: problem.cause })
-  if (ctx.recorder === undefined) return
-  const { code, status, rule, reason } = problem
-  ctx.record('decision', { outcome, stage, code, status, rule, reason })
 }
 
 function note(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Problem } from './problem.js'
+import type { Reply } from './reply.js'
 import type { Client, Services } from './services.js'
 
 /** Who is calling, whichever way they proved it. */
@@ -92,6 +93,9 @@ export class SecurityContext {
   /** The rule and reason of the stage that is running, for the trace and the record. */
   rule: string | undefined = undefined
   why: string | undefined = undefined
+
+  /** What stands between the handler and the wire; the kernel's own. */
+  reply: Reply | undefined = undefined
 
   private client: Client | undefined = undefined
   private slots: Map<symbol, unknown> | undefined = undefined

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { SecurityContext } from './context.js'
 import type { Problem } from './problem.js'
-import { bypassShaping } from './reply.js'
 import type { Next } from './stage.js'
 
 /** Answers a refusal. `next` is the application's, for those who hand refusals on. */
@@ -11,7 +10,7 @@ export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => vo
  * The only writer of error responses: `application/problem+json` (RFC 9457), `no-store`, and the problem's own headers.
  * `reason` and `cause` stay inside. Once the reply has begun, nothing true can be said any more: the connection is cut.
  */
-export const respond: Respond = (ctx, problem) => {
+export function respond(ctx: SecurityContext, problem: Problem): void {
   const { res, req } = ctx
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
@@ -19,7 +18,6 @@ export const respond: Respond = (ctx, problem) => {
     return
   }
 
-  bypassShaping(res)
   for (const name of [
     'Content-Encoding',
     'Content-Range',
@@ -46,7 +44,10 @@ export const respond: Respond = (ctx, problem) => {
   res.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Content-Length', Buffer.byteLength(body))
-  res.end(req.method === 'HEAD' ? undefined : body)
+
+  const payload = req.method === 'HEAD' ? undefined : body
+  if (ctx.reply === undefined) res.end(payload)
+  else ctx.reply.answer(problem.status, payload)
 }
 
 /** A refusal as an error, for an application that renders its errors itself. */

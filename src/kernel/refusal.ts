@@ -1,0 +1,31 @@
+import type { SecurityContext } from './context.js'
+import type { Problem } from './problem.js'
+import { respond } from './respond.js'
+import type { Next } from './stage.js'
+
+/** Ends an exchange with a refusal: on record first, then to the client. */
+export function refuseExchange(ctx: SecurityContext, stage: string, problem: Problem, next: Next): void {
+  ctx.problem = problem
+  ctx.refusedBy = stage
+  recordDecision(ctx, stage, problem, 'refused')
+  ctx.services.respond(ctx, problem, next)
+}
+
+/** Puts a refusal in the place of what the handler wanted to send. Never handed on: the handler may still be writing. */
+export function refuseReply(ctx: SecurityContext, problem: Problem): void {
+  ctx.problem = problem
+  ctx.refusedBy = 'reply'
+  recordDecision(ctx, 'reply', problem, 'refused')
+  respond(ctx, problem)
+}
+
+/** Puts a decision on record, and what broke into the log. */
+export function recordDecision(
+  ctx: SecurityContext,
+  stage: string,
+  { code, status, rule, reason, cause }: Problem,
+  outcome: 'refused' | 'reported',
+): void {
+  if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
+  if (ctx.recorder !== undefined) ctx.record('decision', { outcome, stage, code, status, rule, reason })
+}
