@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import express4 from 'express4'
+import express5 from 'express'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
+import { compileRoutes, paramsOf, parsePattern } from '../../src/kernel/match.js'
+
+const find = (patterns: string[], method: string, path: string) => {
+  const { exact, fits } = compileRoutes(patterns.map(parsePattern))(method, path)
+  return { exact: exact?.pattern, fits: fits.map(({ pattern }) => pattern) }
+}
+
+describe('an exact fit', () => {
+  test.each([
+    ['GET /health', 'GET', '/health'],
+    ['GET /health', 'HEAD', '/health'],
+    ['GET /', 'GET', '/'],
+    ['GET /users/:id', 'GET', '/users/42'],
+    ['GET /users/:id', 'GET', '/users/ABC'],
+    ['* /admin/*', 'DELETE', '/admin/a/b'],
+    ['GET /files/*path', 'GET', '/files/a'],
+  ])('%s fits %s %s', (pattern, method, path) => {
+    expect(find([pattern], method, path)).toEqual({ exact: pattern, fits: [pattern] })
+  })
+})
+
+describe('a loose fit adds protection and never takes any away', () => {
+  test.each([
+    ['GET /health', '/HEALTH'],
+    ['GET /health', '/health/'],
+    ['GET /health', '//health'],
+    ['GET /health', '/%68ealth'],
+    ['GET /users/:id', '/users/a%20b'],
+    ['GET /users/:id', '/users//42'],
+    ['GET /a/*', '/a'],
+    ['GET /a/*', '/a/b/../c'],
+    ['GET /health', 'http://elsewhere/health'],
+  ])('%s fits %s, but not exactly', (pattern, path) => {
+    expect(find([pattern], 'GET', path)).toEqual({ exact: undefined, fits: [pattern] })
+  })
+
+  test('all rules that fit loosely are named, the best one first', () => {
+    const { exact, fits } = find(['GET /orders/:id', 'GET /orders/new', '* /orders/*'], 'GET', '/orders/NEW')
+    expect(exact).toBeUndefined()
+    expect(fits).toEqual(['GET /orders/new', 'GET /orders/:id', '* /orders/*'])
+  })
+})
+
+describe('no fit', () => {
+  test.each([
+    ['GET /health', 'POST', '/health'],
+    ['GET /health', 'OPTIONS', '/health'],
+    ['* /health', 'OPTIONS', '/health'],
+    ['GET /health', 'GET', '/healthy'],
+    ['GET /health', 'GET', '/health/x'],
+    ['GET /users/:id', 'GET', '/users'],
+    ['GET /health', 'GET', '/x/health'],
+    ['GET /health', 'GET', '*'],
+  ])('%s does not fit %s %s', (pattern, method, path) => {
+    expect(find([pattern], method, path)).toEqual({ exact: undefined, fits: [] })
+  })
+})
+
+test('the more specific rule wins: text before a name before a rest, then a method before any', () => {
+  const patterns = ['* /*', 'GET /:a/:b', 'GET /users/*', 'GET /users/:id', 'GET /users/me', '* /users/me']
+  expect(find(patterns, 'GET', '/users/me').exact).toBe('GET /users/me')
+  expect(find(patterns, 'PUT', '/users/me').exact).toBe('* /users/me')
+  expect(find(patterns, 'GET', '/users/7').exact).toBe('GET /users/:id')
+  expect(find(patterns, 'GET', '/users/7/x').exact).toBe('GET /users/*')
+  expect(find(patterns, 'GET', '/x/y').exact).toBe('GET /:a/:b')
+  expect(find(patterns, 'GET', '/x').exact).toBe('* /*')
+})
+
+test('reads the values of named segments, decoded once', () => {
+  const params = paramsOf(parsePattern('GET /users/:id/:part'), '/users/a%2520b/c')
+  expect({ ...params }).toEqual({ id: 'a%20b', part: 'c' })
+})
+
+test.each([
+  ['/orders', 'is no method and path'],
+  ['get /orders', 'unknown method'],
+  ['HEAD /orders', 'takes the rule of GET'],
+  ['OPTIONS /orders', 'always takes the general rules'],
+  ['GET orders', 'does not begin with a slash'],
+  ['GET /orders/', 'ends with a slash'],
+  ['GET /a//b', 'segment'],
+  ['GET /a/../b', 'segment'],
+  ['GET /a%20b', 'segment'],
+  ['GET /a/(\\d+)', 'segment'],
+  ['GET /*/b', 'segment'],
+  ['GET /a?b=c', 'segment'],
+  ['GET /:', 'segment'],
+])('refuses the pattern %s', (pattern, why) => {
+  expect(() => parsePattern(pattern)).toThrow(why)
+})
+
+test('refuses two rules that fit the same requests equally well', () => {
+  expect(() => compileRoutes(['GET /a/:x', 'GET /A/:y'].map(parsePattern))).toThrow(
+    "'GET /a/:x' and 'GET /A/:y'",
+  )
+})
+
+describe.each([
+  ['Express 4', express4],
+  ['Express 5', express5],
+])('over routes and path tricks, on %s', (_version, express) => {
+  const paths = ['/health', '/orders', '/orders/new', '/orders/:id', '/admin/users/:id', '/a/b/c']
+  let server: Server
+  let port: number
+
+  beforeAll(async () => {
+    const app = express()
+    for (const path of paths) app.get(path, (_req, res) => void res.end(`served ${path}`))
+    server = createServer(app as never).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    port = (server.address() as AddressInfo).port
+  })
+  afterAll(() => server.close())
+
+  test('a route that Express serves is always among the rules that fit', async () => {
+    const fit = compileRoutes(paths.map((path) => parsePattern(`GET ${path}`)))
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...paths), tricks(), async (path, twist) => {
+        const target = twist(path.replace(':id', 'new'))
+        const served = await routeServed(port, target)
+        if (served !== undefined)
+          expect(fit('GET', target).fits.map(({ pattern }) => pattern)).toContain(`GET ${served}`)
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+function tricks(): fc.Arbitrary<(path: string) => string> {
+  const single = fc.constantFrom<(path: string) => string>(
+    (path) => path,
+    (path) => path.toUpperCase(),
+    (path) => `${path}/`,
+    (path) => `/${path}`,
+    (path) => path.replace(/\/(?=[^/]*$)/, '//'),
+    (path) => path.replace(/[a-z]/, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
+    (path) => path.replace(/\/(?=[^/]*$)/, '%2f'),
+    (path) => path.replace(/\/(?=[^/]*$)/, '/./'),
+    (path) => path.replace(/\/(?=[^/]*$)/, '/x/../'),
+    (path) => `${path};a=b`,
+    (path) => `${path}%00`,
+    (path) => `${path}%20`,
+    (path) => `${path}.`,
+    (path) => path.replace(/[a-z]/, (letter) => `%25${letter.charCodeAt(0).toString(16)}`),
+    (path) => `http://elsewhere${path}`,
+  )
+  return fc
+    .array(single, { minLength: 1, maxLength: 3 })
+    .map((list) => (path) => list.reduce((twisted, twist) => twist(twisted), path))
+}
+
+/** Raw, because HTTP clients tidy up paths. */
+async function routeServed(port: number, target: string): Promise<string | undefined> {
+  const socket = connect(port, '127.0.0.1')
+  socket.end(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  let text = ''
+  for await (const chunk of socket) text += String(chunk)
+  return /served (\S+)/.exec(text)?.[1]
+}
