@@ -5,6 +5,7 @@
 export const catalogue = {
   'invalid-request': { status: 400, title: 'The credentials are malformed.' },
   'ambiguous-path': { status: 400, title: 'The request target is ambiguous.' },
+  'invalid-host': { status: 400, title: 'The Host header field is not acceptable.' },
   'malformed-body': { status: 400, title: 'The request body is malformed.' },
   'duplicate-parameter': { status: 400, title: 'A parameter was sent more than once.' },
   'malformed-parameter': { status: 400, title: 'A parameter is malformed.' },
