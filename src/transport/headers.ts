@@ -1,0 +1,85 @@
+import type { HelmetOptions } from 'helmet'
+import { knownKeys, oneOf } from '../kernel/check.js'
+import type { SecurityContext } from '../kernel/context.js'
+import { defineStage } from '../kernel/define.js'
+import { onHead } from '../kernel/reply.js'
+import { headerFindings } from './header-findings.js'
+import { helmetHeaders } from './helmet-headers.js'
+
+export interface HeadersOptions {
+  /**
+   * What the replies are. `'api'` (default): data, so the policy is `default-src 'none'; frame-ancestors 'none'` and nobody
+   * may frame it. `'html'`: pages, with helmet's own policy.
+   */
+  preset?: 'api' | 'html'
+  /**
+   * helmet's options, laid over the preset; each header field can be `false`. CSP directives replace those of the same
+   * name. Functions in directives are refused: everything is computed once, at start.
+   */
+  helmet?: HelmetOptions
+  /**
+   * When `Cache-Control: no-store` is added to a reply whose handler set no `Cache-Control` (ASVS 14.3.2).
+   * `'authenticated'` (default): when the caller is known. `'always'`, or `false` for never.
+   */
+  noStore?: 'authenticated' | 'always' | false
+}
+
+/** The policy that Express's last handler and its file sender put on error pages. It lacks `frame-ancestors`. */
+const ERROR_PAGE_POLICY = "default-src 'none'"
+/** What Express's file sender writes when nobody said anything about caching: "shared caches may keep this". */
+const FILE_SENDER_DEFAULT = 'public, max-age=0'
+
+/**
+ * Security header fields on every reply: helmet decides them once at start, and they are completed when the head is
+ * written, so that refusals, error pages, 404 and preflights carry them too. What a handler sets wins.
+ *
+ * @example
+ * app.use(headers({ helmet: { strictTransportSecurity: { maxAge: 63_072_000, preload: true } } }))
+ *
+ * @throws ConfigError for what helmet refuses or would ignore, and for functions in CSP directives
+ */
+export const headers = defineStage('headers', (options: HeadersOptions = {}) => {
+  knownKeys('headers', options, ['preset', 'helmet', 'noStore'])
+  const { preset = 'api', helmet = {}, noStore = 'authenticated' } = options
+  oneOf('headers.preset', preset, ['api', 'html'])
+  if (noStore !== false) oneOf('headers.noStore', noStore, ['authenticated', 'always'])
+
+  const { set, removed } = helmetHeaders(preset, helmet)
+  const errorPolicy = errorPagePolicy(set)
+
+  function complete({ res, principal }: SecurityContext): void {
+    for (const [name, value] of set) {
+      if (!res.hasHeader(name)) res.setHeader(name, value)
+    }
+    for (const name of removed) res.removeHeader(name)
+
+    if (errorPolicy !== undefined && res.statusCode >= 400 && res.getHeader(POLICY) === ERROR_PAGE_POLICY)
+      res.setHeader(POLICY, errorPolicy)
+
+    if (noStore === 'always' || (noStore === 'authenticated' && principal !== undefined)) {
+      const chosen = res.getHeader('Cache-Control')
+      if (chosen === undefined || chosen === FILE_SENDER_DEFAULT) res.setHeader('Cache-Control', 'no-store')
+    }
+  }
+
+  return {
+    enter(ctx) {
+      const { res } = ctx
+      // Now as well, so that handlers can read and replace them.
+      for (const [name, value] of set) res.setHeader(name, value)
+      for (const name of removed) res.removeHeader(name)
+      onHead(ctx, complete)
+    },
+
+    describe: () => ({ preset, set: Object.fromEntries(set), removed, noStore }),
+    findings: () => headerFindings(new Map(set), noStore),
+  }
+})
+
+const POLICY = 'Content-Security-Policy'
+
+function errorPagePolicy(set: readonly (readonly [string, string])[]): string | undefined {
+  const policy = set.find(([name]) => name === POLICY)?.[1]
+  const ancestors = policy?.split(';').find((directive) => directive.startsWith('frame-ancestors '))
+  return ancestors === undefined ? undefined : `${ERROR_PAGE_POLICY};${ancestors}`
+}
