@@ -8,11 +8,23 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
 }
 
+/**
+ * How a limit counts. A refused hit takes nothing, whichever it is, so that asking again too early never delays the caller.
+ *
+ * - `fixed`: a window opens with a caller's first hit and admits `limit` units; up to twice as many around its end.
+ * - `sliding`: the window before this one counts in proportion to how much of it the last `windowMs` still cover.
+ * - `gcra`: units come back one by one, evenly over `windowMs`; `limit` of them may be taken at once (generic cell rate).
+ *
+ * Any stretch of x milliseconds, x at most `windowMs`, admits `2 * limit` units under `fixed`, and
+ * `limit * (1 + x / windowMs)` under the other two.
+ */
 export type Algorithm = 'fixed' | 'sliding' | 'gcra'
 
-/** One counting rule. Made once at start; stores may keep state by its identity, and must keep shared state by its `name`. */
+/** One counting rule. Made once at start; stores may keep state by its identity, and must keep shared state by `scope` and `name`. */
 export interface Policy {
-  /** Unique within a pipeline; the name in `RateLimit` headers and the prefix of its keys in a shared store. */
+  /** The stage that counts, so that `rateLimit` and `quota` never share a counter. */
+  readonly scope: string
+  /** Unique within a pipeline; the name in `RateLimit` headers and part of its keys in a shared store. */
   readonly name: string
   /** Units allowed per window. */
   readonly limit: number
@@ -20,7 +32,7 @@ export interface Policy {
   readonly algorithm: Algorithm
 }
 
-/** `cost` units taken from `key` under `policy`. */
+/** `cost` units, a whole number, taken from `key` under `policy`. */
 export interface Hit {
   readonly policy: Policy
   readonly key: string
@@ -29,18 +41,22 @@ export interface Hit {
 
 export interface HitResult {
   readonly allowed: boolean
-  /** Units left after this hit, 0 or more. */
+  /** Whole units left after this hit, 0 or more. */
   readonly left: number
-  /** Milliseconds until the full limit is available again (`fixed`: until the window ends). */
-  readonly resetMs: number
-  /** Milliseconds until a hit of the same cost may succeed; 0 if this one was allowed. */
+  /** Milliseconds until more units are there: the end of a fixed window, the next unit otherwise; 0 if none are missing. */
+  readonly refillMs: number
+  /**
+   * Milliseconds until a hit of the same cost can succeed, never less than `refillMs`; 0 if this one was allowed. For a cost
+   * above the limit, which never succeeds: until all units are there.
+   */
   readonly retryMs: number
   /** The key shared an overflow counter, because the table of this process is full. */
   readonly overflow?: boolean
 }
 
-/** Counts. Each hit is atomic per key; all hits of one call travel together. */
+/** Counts. Each hit is atomic per key; all hits of one call travel together, and each is decided on its own. */
 export interface CounterStore {
+  /** @param now milliseconds on a clock that does not jump; a store that many processes share has a clock of its own. */
   hit(hits: readonly Hit[], now: number): readonly HitResult[] | Promise<readonly HitResult[]>
   close?(): Promise<void>
 }

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import { integer } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
+import { guarded } from './guarded.js'
 import { MemoryCounters } from './memory.js'
 import type { Clock, CounterStore, Log, Store } from './ports.js'
 import { respond, type Respond } from './respond.js'
@@ -32,6 +34,11 @@ export interface ServiceOptions {
   trustProxy?: TrustProxy
   /** Shared stores, such as `redis(client)`. Default: the memory of this process. */
   store?: Store
+  /**
+   * How long a shared store may take to answer, in milliseconds. Default 50. After three failures in a row it is left alone
+   * for a second. What happens meanwhile is the business of whoever asks; for limits it is `whenStoreFails`.
+   */
+  storeTimeoutMs?: number
   /** The clock. Default: the system's. */
   clock?: Clock
   /** Where the package says what operators should know. Default: warnings and errors on the console. */
@@ -48,6 +55,7 @@ export function createServices(options: ServiceOptions = {}): Services {
   const {
     trustProxy = 0,
     store,
+    storeTimeoutMs = 50,
     clock = systemClock,
     log = consoleLog,
     fetch: ownFetch = globalFetch,
@@ -56,7 +64,14 @@ export function createServices(options: ServiceOptions = {}): Services {
   } = options
   return {
     clock,
-    counters: store?.counters ?? new MemoryCounters(),
+    counters:
+      store?.counters === undefined
+        ? new MemoryCounters()
+        : guarded(store.counters, {
+            clock,
+            log,
+            timeoutMs: integer('storeTimeoutMs', storeTimeoutMs, { max: 60_000 }),
+          }),
     log,
     fetch: ownFetch,
     respond: ownRespond,
