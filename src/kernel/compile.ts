@@ -1,13 +1,11 @@
 import { isThenable } from '../lib/when.js'
+import type { Enforcement } from './mode.js'
 import { openContext, type SecurityContext } from './context.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
 import { createServices, type Services } from './services.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
-
-/** Whether a stage's refusals are carried out, or only put on record. */
-export type Enforcement = 'enforce' | 'report'
 
 export interface CompileOptions {
   /** The outside world of this pipeline. Default: what the context already has, or this process's own. */

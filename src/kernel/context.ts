@@ -94,6 +94,12 @@ export class SecurityContext {
   rule: string | undefined = undefined
   why: string | undefined = undefined
 
+  /** By which instances of `secureApi` this request was let in, as what, and by which plan. */
+  readonly entries: { by: object; url: string; method: string; plan: unknown }[] = []
+  /** The request reached its handler. */
+  handling = false
+  /** Stops the handler's deadline. */
+  cancelDeadline: (() => void) | undefined = undefined
   /** What stands between the handler and the wire; the kernel's own. */
   reply: Reply | undefined = undefined
 

@@ -1,10 +1,15 @@
 import { oneOf } from './check.js'
-import { compile, type CompileOptions, type Enforcement } from './compile.js'
+import { compile, type CompileOptions } from './compile.js'
+import { enforcementOf, type Enforcement } from './mode.js'
 import { createServices, type ServiceOptions } from './services.js'
 import type { Stage, StageMiddleware } from './stage.js'
 
 type Unnamed = Omit<Stage, 'name'>
 type Named<S> = S & { readonly name: string }
+
+type FactoryArgs<Args extends unknown[]> = Args extends []
+  ? [options?: undefined, standalone?: Standalone]
+  : [...Args, standalone?: Standalone]
 
 /** What a stage needs to know when it stands alone. Inside `secureApi()` and `pipeline()` it takes no part. */
 export interface Standalone extends ServiceOptions {
@@ -20,7 +25,7 @@ export interface Standalone extends ServiceOptions {
 export function defineStage<Args extends [options?: unknown], S extends Unnamed>(
   name: string,
   build: (...args: Args) => S,
-): (...args: [...Args, standalone?: Standalone]) => StageMiddleware<Named<S>> {
+): (...args: FactoryArgs<Args>) => StageMiddleware<Named<S>> {
   return (...args) => {
     const [options, standalone] = args as unknown as [unknown, Standalone | undefined]
     const stage: Named<S> = Object.assign(build(...([options] as unknown as Args)), { name })
@@ -28,12 +33,12 @@ export function defineStage<Args extends [options?: unknown], S extends Unnamed>
   }
 }
 
-function compileOptions({ reportable }: Stage, standalone: Standalone | undefined): CompileOptions {
+function compileOptions(stage: Stage, standalone: Standalone | undefined): CompileOptions {
   if (standalone === undefined) return {}
   const { mode = 'enforce', ...services } = standalone
   oneOf('mode', mode, ['enforce', 'report'])
   return {
     ...(Object.keys(services).length > 0 && { services: createServices(services) }),
-    enforcement: () => (reportable === 'never' ? 'enforce' : mode),
+    enforcement: enforcementOf({ [stage.name]: mode }),
   }
 }

@@ -26,6 +26,10 @@ export interface Row<General, Local = General> {
   readonly merge?: (general: General, setting: Local, place: Place) => General
   /** The stage that a guard adds. Default: `local`. `false`: a guard comes too late for this row, and says so at start. */
   readonly guard?: ((setting: Local, place: Place) => StageMiddleware) | false
+  /** What becomes of the row on a public route: `absent`, or replaced by the announcement that everybody may enter. */
+  readonly whenPublic?: 'absent' | 'announce'
+  /** `false` says nothing clear about this row in a route, and is refused there. */
+  readonly inRoute?: 'not-false'
   /** Whether a route's setting, by itself, takes protection away; then the route must be matched exactly. */
   readonly loosens?: (setting: Local) => boolean
 }

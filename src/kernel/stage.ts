@@ -37,6 +37,9 @@ export interface Stage {
   /** When report mode applies: `'always'` (default), `'by-name'` only if the mode names this stage, or `'never'`. */
   readonly reportable?: 'always' | 'by-name' | 'never'
 
+  /** What it counts by; names must differ within one pipeline. */
+  readonly policies?: readonly { readonly name: string }[]
+
   /** The request arrives. Return a Problem to refuse it; throw only when something is broken. */
   enter?(ctx: SecurityContext): Verdict | Promise<Verdict>
 

@@ -1,0 +1,52 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import { openContext, type SecurityContext } from './context.js'
+import { refuse, type Problem, type ProblemCode } from './problem.js'
+import { recordDecision } from './refusal.js'
+import { RefusedError, respond } from './respond.js'
+import type { Services } from './services.js'
+import type { Next } from './stage.js'
+
+/** Express error middleware. */
+export type ErrorMiddleware = (error: unknown, req: IncomingMessage, res: ServerResponse, next: Next) => void
+
+/** Answers what handlers throw, the way refusals are answered: nothing of the error reaches the client. */
+export function errorAnswerer(services: Services): ErrorMiddleware {
+  return (error, req, res) => failExchange(openContext(req, res, services, false), error)
+}
+
+/** Ends an exchange whose handler failed. A reply that has begun is cut off; one that is complete is left alone. */
+export function failExchange(ctx: SecurityContext, error: unknown): void {
+  const problem = problemOf(error)
+  if (ctx.res.writableEnded) {
+    ctx.services.log.error('handler: failed after it had answered', { id: ctx.id, cause: error })
+    return
+  }
+  ctx.problem = problem
+  ctx.refusedBy = 'handler'
+  recordDecision(ctx, 'handler', problem, 'refused')
+  respond(ctx, problem)
+}
+
+const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
+  400: 'malformed-body',
+  413: 'body-too-large',
+  415: 'unsupported-media-type',
+}
+
+/** Errors made by `http-errors` say whether clients may know their status; their text stays inside all the same. */
+function problemOf(error: unknown): Problem {
+  if (error instanceof RefusedError) return error.problem
+  const { status, expose, type } = (typeof error === 'object' && error !== null ? error : {}) as Partial<
+    Record<'status' | 'expose' | 'type', unknown>
+  >
+  if (expose !== true || typeof status !== 'number' || status < 400 || status > 499)
+    return refuse('broken', { cause: error })
+
+  const known = typeof type === 'string' ? BY_STATUS[status] : undefined
+  const title = STATUS_CODES[status] ?? 'The request was refused.'
+  return refuse(known ?? { code: `http-${status}`, status, title }, {
+    rule: 'handler',
+    reason: 'the handler threw an exposed error',
+  })
+}

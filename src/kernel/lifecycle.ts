@@ -1,0 +1,14 @@
+import type { Services } from './services.js'
+import type { Stage } from './stage.js'
+
+/** Resolves when every stage can decide at full speed. */
+export async function readyAll(stages: readonly Stage[], services: Services): Promise<void> {
+  await Promise.all(stages.map(async (stage) => stage.ready?.(services)))
+}
+
+/** Flushes and releases everything; one that fails does not keep the others from closing. */
+export async function closeAll(stages: readonly Stage[], { counters }: Services): Promise<void> {
+  const closing = [...stages.map(async (stage) => stage.close?.()), (async () => counters.close?.())()]
+  const failed = (await Promise.allSettled(closing)).find((one) => one.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}

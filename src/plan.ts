@@ -1,0 +1,262 @@
+import { didYouMean, knownKeys, show } from './kernel/check.js'
+import { ConfigError } from './kernel/config-error.js'
+import { parsePattern, type RoutePattern } from './kernel/match.js'
+import { modeOf, type Mode } from './kernel/mode.js'
+import { assertNeedsMet } from './kernel/needs.js'
+import type { AnyRow, Place } from './kernel/row.js'
+import type { Fact, Stage, StageMiddleware } from './kernel/stage.js'
+
+/** A stage of your own, placed behind a row of the table. */
+export interface ExtraStage {
+  stage: StageMiddleware
+  /** The row it runs behind, such as `auth`. */
+  after: string
+}
+
+/** A stage in its place, and the door through which it came. */
+export interface Seat {
+  readonly stage: Stage
+  readonly door: 'general' | 'route' | 'guard' | 'extra'
+}
+
+type Settings = Readonly<Record<string, unknown>>
+
+/** One entry of `routes`, made ready. */
+export interface RouteRule extends RoutePattern {
+  readonly isPublic: boolean
+  readonly mode: Mode | undefined
+  /** Takes some protection away, so it must fit a request letter by letter. */
+  readonly loosens: boolean
+  /** Behind the general stage of the row. */
+  readonly additions: ReadonlyMap<string, Stage>
+  /** In place of the general stage: `undefined` leaves it out. */
+  readonly replacements: ReadonlyMap<string, Stage | undefined>
+  /** To be merged into the general setting of the row; `loosens` if that takes something away. */
+  readonly merges: ReadonlyMap<string, { setting: unknown; stage: Stage; loosens: boolean }>
+  readonly setting: Settings
+}
+
+/**
+ * Turns settings into ordered stages. What a route or guard says is added behind the general stages; only a written
+ * `public: true`, `false`, `{ replace: ... }`, or a setting that says so takes something away, and only from a request
+ * that fits the route letter by letter.
+ */
+export class Planner {
+  private readonly general = new Map<string, Stage>()
+  private readonly names: readonly string[]
+
+  /** @throws ConfigError for unknown rows and wrong settings */
+  constructor(
+    private readonly rows: Readonly<Record<string, AnyRow>>,
+    private readonly settings: Settings,
+    private readonly extra: readonly ExtraStage[] = [],
+  ) {
+    this.names = Object.keys(rows)
+    for (const { after } of extra) {
+      if (!this.names.includes(after)) {
+        throw new ConfigError(
+          `extra: there is no stage ${show(after)} to run after${didYouMean(after, this.names)}`,
+        )
+      }
+    }
+    const place: Place = { door: 'general', name: '', settings }
+    for (const [name, row] of Object.entries(rows)) {
+      const setting = settings[name] ?? row.standard
+      if (setting === false) continue
+      const built = row.general(setting === true ? {} : setting, place)
+      if (built !== undefined) this.general.set(name, built.stage)
+    }
+  }
+
+  /** @throws ConfigError for a pattern, key or value that breaks a rule */
+  route(pattern: string, setting: Settings): RouteRule {
+    const option = `routes['${pattern}']`
+    knownKeys(option, setting, [...this.names, 'public', 'mode'])
+    const isPublic = setting.public !== undefined
+    if (isPublic) refuseContradiction(option, setting)
+
+    const place: Place = { door: 'route', name: pattern, settings: this.settings }
+    const additions = new Map<string, Stage>()
+    const replacements = new Map<string, Stage | undefined>()
+    const merges = new Map<string, { setting: unknown; stage: Stage; loosens: boolean }>()
+
+    for (const [name, row] of Object.entries(this.rows)) {
+      const own = setting[name]
+      if (own === undefined) {
+        if (isPublic && row.whenPublic === 'absent') replacements.set(name, undefined)
+        continue
+      }
+      if (own === false) {
+        if (row.inRoute === 'not-false') {
+          throw new ConfigError(`${option}.${name} cannot be false; write public: true to let everybody in`)
+        }
+        replacements.set(name, undefined)
+      } else if (isReplacement(own)) {
+        const build = row.local ?? row.general
+        replacements.set(name, build(own.replace, place)?.stage)
+      } else if (row.merge) {
+        const stage = row.general(row.merge(this.settings[name] ?? {}, own, place), place)?.stage
+        if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
+      } else if (row.local) {
+        additions.set(name, row.local(own, place).stage)
+      } else {
+        throw new ConfigError(
+          `${option}.${name} would replace the general setting; write { replace: ... } if that is meant`,
+          'silent-replacement',
+        )
+      }
+    }
+
+    const mode = modeOf(`${option}.mode`, setting.mode, this.names)
+    const loosens =
+      isPublic ||
+      replacements.size > 0 ||
+      mode !== undefined ||
+      [...merges.values()].some((merge) => merge.loosens)
+    return { ...parsePattern(pattern), isPublic, mode, loosens, additions, replacements, merges, setting }
+  }
+
+  /** The stages of a request that fits `rule` letter by letter, or no rule at all. */
+  exactly(rule?: RouteRule): Seat[] {
+    return this.lineUp((name) => {
+      if (rule === undefined) return [this.generalSeat(name)]
+      const merged = rule.merges.get(name)?.stage
+      const replaced = rule.replacements.has(name)
+      const base = replaced
+        ? seat(rule.replacements.get(name), 'route')
+        : merged
+          ? seat(merged, 'route')
+          : this.generalSeat(name)
+      return [base, seat(rule.additions.get(name), 'route')]
+    }, rule?.isPublic)
+  }
+
+  /** The stages of a request that may be meant for any of `rules`: everything they add, and nothing they take away. */
+  loosely(rules: readonly RouteRule[]): Seat[] {
+    return this.lineUp((name) => {
+      const row = this.rows[name]!
+      const tightening = rules.flatMap(({ merges }) => {
+        const merge = merges.get(name)
+        return merge === undefined || merge.loosens ? [] : [merge]
+      })
+      const base =
+        tightening.length === 0
+          ? this.generalSeat(name)
+          : tightening.length === 1
+            ? seat(tightening[0]!.stage, 'route')
+            : seat(this.mergeAll(row, name, tightening), 'route')
+      const added = rules.flatMap(({ additions, replacements }) => [
+        additions.get(name),
+        row.local ? replacements.get(name) : undefined,
+      ])
+      return [base, ...added.map((stage) => seat(stage, 'route'))]
+    })
+  }
+
+  /**
+   * The stages that a guard adds.
+   *
+   * @throws ConfigError for whatever a guard cannot do: take away, replace, or decide what is already decided
+   */
+  guard(name: string, setting: Settings): Seat[] {
+    const rows = Object.entries(this.rows).filter(
+      ([, row]) => row.guard !== false && (row.guard ?? row.local),
+    )
+    const early = this.names.filter((row) => !rows.some(([known]) => known === row))
+    for (const key of [...early, 'public', 'mode']) {
+      if (setting[key] !== undefined) {
+        throw new ConfigError(
+          `guard.${key} comes too late: write it in routes, which are known before the request is read`,
+        )
+      }
+    }
+    knownKeys(
+      'guard',
+      setting,
+      rows.map(([row]) => row),
+    )
+
+    const place: Place = { door: 'guard', name, settings: this.settings }
+    const seats = rows.flatMap(([row, { guard, local }]) => {
+      const own = setting[row]
+      if (own === undefined) return []
+      if (own === false || isReplacement(own)) {
+        throw new ConfigError(
+          `guard.${row} takes protection away; a guard only adds. Write it in routes`,
+          'loosening-guard',
+        )
+      }
+      const build = (guard === false ? undefined : guard) ?? local!
+      return [{ stage: build(own, place).stage, door: 'guard' as const }]
+    })
+    const given = this.exactly().flatMap(({ stage }) => stage.gives ?? [])
+    return assertFits(seats, given)
+  }
+
+  private lineUp(seatsOf: (name: string) => (Seat | undefined)[], isPublic = false): Seat[] {
+    const seats = this.names.flatMap((name) => [
+      ...(isPublic && this.rows[name]!.whenPublic === 'announce' ? [PUBLIC] : seatsOf(name)),
+      ...this.extra.filter(({ after }) => after === name).map(({ stage }) => seat(stage.stage, 'extra')),
+    ])
+    return assertFits(seats.filter((found) => found !== undefined))
+  }
+
+  private generalSeat(name: string): Seat | undefined {
+    return seat(this.general.get(name), 'general')
+  }
+
+  private mergeAll(row: AnyRow, name: string, merges: readonly { setting: unknown }[]): Stage | undefined {
+    const place: Place = { door: 'route', name, settings: this.settings }
+    const start: unknown = this.settings[name] ?? {}
+    const united = merges.reduce<unknown>(
+      (general, { setting }) => row.merge!(general, setting, place) as unknown,
+      start,
+    )
+    return row.general(united, place)?.stage
+  }
+}
+
+/** Stands where identity would be asked for. */
+const PUBLIC: Seat = {
+  door: 'route',
+  stage: {
+    name: 'public',
+    enter(ctx) {
+      ctx.decided = true
+      ctx.note('public', 'the route is public: credentials are not read')
+    },
+  },
+}
+
+function seat(stage: Stage | undefined, door: Seat['door']): Seat | undefined {
+  return stage && { stage, door }
+}
+
+function isReplacement(setting: unknown): setting is { replace: unknown } {
+  return (
+    typeof setting === 'object' &&
+    setting !== null &&
+    Object.keys(setting).length === 1 &&
+    'replace' in setting
+  )
+}
+
+function refuseContradiction(option: string, setting: Settings): void {
+  if (setting.public !== true)
+    throw new ConfigError(`${option}.public must be true or absent, got ${show(setting.public)}`)
+  for (const key of ['auth', 'rbac']) {
+    if (setting[key] !== undefined) {
+      throw new ConfigError(
+        `${option} is public and has ${key}; a public route asks nobody who they are. Drop one of them`,
+      )
+    }
+  }
+}
+
+function assertFits(seats: Seat[], given?: readonly Fact[]): Seat[] {
+  assertNeedsMet(
+    seats.map(({ stage }) => stage),
+    given,
+  )
+  return seats
+}
