@@ -1,0 +1,159 @@
+import { types } from 'node:util'
+import type { AuditEvent } from '../kernel/ports.js'
+import { clean, quote } from './audit-text.js'
+
+type Scalar = string | number | boolean | null
+/** An event as it is written: scalars, and one level of them under `facts` and the like. */
+export type FlatEvent = Record<string, Scalar | Record<string, Scalar>>
+
+const TEXT_MAX = 512
+const KEY_MAX = 64
+const MEMBERS_MAX = 32
+const DEPTH_MAX = 4
+const CHARACTERS_MAX = 4096
+
+/** Bounds of members that need another one than 512 characters. */
+const MAX: Readonly<Record<string, number>> = { path: 1024, principal: 256, method: 32, clientIp: 64 }
+
+/**
+ * An event made fit for every sink: all text cleaned and bounded, objects flattened to `a.b.0` keys with bounds on depth,
+ * members and characters. Nothing recurses, nothing that an object's getters do escapes, nothing is dropped silently.
+ */
+export function tidy(event: AuditEvent): FlatEvent {
+  const flat: FlatEvent = {}
+  let members = 0
+  for (const key of Object.keys(event)) {
+    if (++members > MEMBERS_MAX) {
+      flat['more'] = '[too many members]'
+      break
+    }
+    const value = event[key]
+    if (value !== undefined) flat[clean(key, KEY_MAX)] = bounded(value, MAX[key] ?? TEXT_MAX)
+  }
+  return flat
+}
+
+/** Getters and proxies may throw at any touch. */
+function bounded(value: unknown, max: number): Scalar | Record<string, Scalar> {
+  try {
+    return isPlain(value) ? flatten(value) : scalar(value, max)
+  } catch {
+    return '[unreadable]'
+  }
+}
+
+/** The members of an event as JSON without the braces, in plain ASCII and without a line end. */
+export function encodeMembers(event: FlatEvent): string {
+  let json = ''
+  for (const key in event) {
+    const value = event[key]!
+    json += `,${quote(key)}:${isRecord(value) ? `{${encodeScalars(value)}}` : encode(value)}`
+  }
+  return json.slice(1)
+}
+
+function encodeScalars(members: Record<string, Scalar>): string {
+  let json = ''
+  for (const key in members) json += `,${quote(key)}:${encode(members[key]!)}`
+  return json.slice(1)
+}
+
+function isRecord(value: Scalar | Record<string, Scalar>): value is Record<string, Scalar> {
+  return typeof value === 'object' && value !== null
+}
+
+function encode(value: Scalar): string {
+  return typeof value === 'string' ? quote(value) : String(value)
+}
+
+interface Open {
+  readonly prefix: string
+  readonly value: object
+  readonly depth: number
+}
+
+function flatten(root: object): Record<string, Scalar> {
+  const flat: Record<string, Scalar> = {}
+  const open: Open[] = [{ prefix: '', value: root, depth: 1 }]
+  let members = 0
+  let characters = 0
+
+  for (let next = open.shift(); next !== undefined; next = open.shift()) {
+    const { prefix, value, depth } = next
+    for (const [key, read] of membersOf(value, MEMBERS_MAX + 1)) {
+      const name = clean(prefix + key, KEY_MAX)
+      if (++members > MEMBERS_MAX || characters > CHARACTERS_MAX) {
+        flat['more'] = '[too many members]'
+        return flat
+      }
+      const member = attempt(read)
+      if (member === undefined) continue
+      if (isPlain(member) && depth < DEPTH_MAX) {
+        open.push({ prefix: `${name}.`, value: member, depth: depth + 1 })
+        continue
+      }
+      const written = isPlain(member) ? '[too deep]' : scalar(member, TEXT_MAX)
+      flat[name] = written
+      characters += name.length + (typeof written === 'string' ? written.length : 8)
+    }
+  }
+  return flat
+}
+
+/** The first `max` members of an object, without ever listing all of a huge one. */
+function membersOf(value: object, max: number): [string, () => unknown][] {
+  const members: [string, () => unknown][] = []
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && i < max; i++) members.push([String(i), () => value[i] as unknown])
+    return members
+  }
+  for (const key in value) {
+    if (members.length >= max) break
+    if (Object.hasOwn(value, key)) members.push([key, () => (value as Record<string, unknown>)[key]])
+  }
+  return members
+}
+
+function attempt(read: () => unknown): unknown {
+  try {
+    return read()
+  } catch {
+    return '[unreadable]'
+  }
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype || isForeignObjectPrototype(prototype)
+}
+
+/** Plain objects of another realm, such as a test's, are plain too. */
+function isForeignObjectPrototype(prototype: unknown): boolean {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty')
+}
+
+function scalar(value: unknown, max: number): Scalar {
+  switch (typeof value) {
+    case 'string':
+      return clean(value, max)
+    case 'number':
+      return Number.isFinite(value) ? value : String(value)
+    case 'boolean':
+      return value
+    case 'bigint':
+      return clean(value.toString(), max)
+    case 'object':
+      return value === null ? null : named(value)
+    default:
+      return `[${typeof value}]`
+  }
+}
+
+/** Of an error only its kind: messages quote what they stumbled over. */
+function named(value: object): string {
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString()
+  if (types.isNativeError(value)) return clean(`[${value.name}]`, KEY_MAX)
+  return '[object]'
+}

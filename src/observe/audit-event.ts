@@ -1,0 +1,94 @@
+import { parseTraceparent } from './trace-context.js'
+import type { SecurityContext } from '../kernel/context.js'
+import type { AuditEvent } from '../kernel/ports.js'
+
+/** How much an event matters, from daily business to what should wake somebody. */
+export type Severity = 'info' | 'low' | 'medium' | 'high'
+
+/** When the path itself, which may carry what belongs to one person only, is put on record. */
+export type PathPolicy = 'unmatched' | 'always' | 'never'
+
+export interface EventSource {
+  readonly service: string
+  readonly path: PathPolicy
+}
+
+const SEVERITIES: readonly unknown[] = ['info', 'low', 'medium', 'high'] satisfies Severity[]
+/** Members of a stage's facts that have a place of their own in the event. Everything else goes under `facts`. */
+const PLACED = ['outcome', 'stage', 'code', 'status', 'rule', 'reason', 'severity'] as const
+const OWN_FACTS: ReadonlySet<string> = new Set(PLACED)
+
+type Placed = { readonly [P in (typeof PLACED)[number]]?: unknown }
+
+/** One event: who did what, where from, when, with which outcome, by which rule. No header, query or body ever enters it. */
+export function eventOf(
+  ctx: SecurityContext,
+  kind: string,
+  facts: Readonly<Record<string, unknown>>,
+  { service, path }: EventSource,
+): AuditEvent {
+  const { outcome, stage, code, status, rule, reason, severity } = facts as Placed
+  const { principal, req, res, services, reported } = ctx
+  const route = routeOf(ctx)
+  const atEnd = kind === 'request'
+
+  return {
+    kind,
+    time: new Date(services.clock.now()).toISOString(),
+    severity: SEVERITIES.includes(severity) ? severity : severityOf(kind, facts),
+    outcome,
+    principal: principal?.id,
+    authMethod: principal?.method,
+    method: req.method,
+    route,
+    path: path === 'always' || (path === 'unmatched' && route === undefined) ? ctx.path : undefined,
+    status: status ?? (res.headersSent ? res.statusCode : undefined),
+    clientIp: ctx.clientIp,
+    service,
+    stage,
+    code,
+    rule,
+    reason,
+    requestId: ctx.id === '' ? undefined : ctx.id,
+    traceId: parseTraceparent(ctx.traceparent)?.traceId,
+    durationMs: Math.round((services.clock.monotonic() - ctx.startedAt) * 1000) / 1000,
+    reported:
+      atEnd && reported !== undefined
+        ? reported.map((one) => `${one.stage}:${one.problem.code}`).join(',')
+        : undefined,
+    facts: others(facts),
+  }
+}
+
+/** How an exchange ended, as facts of its `request` event. */
+export function endOf({ problem, refusedBy, res }: SecurityContext): Readonly<Record<string, unknown>> {
+  if (problem !== undefined) {
+    const { code, status, rule, reason } = problem
+    return { outcome: code === 'broken' ? 'failed' : 'refused', stage: refusedBy, code, status, rule, reason }
+  }
+  if (!res.writableFinished) return { outcome: 'aborted' }
+  return { outcome: res.statusCode >= 500 ? 'failed' : 'answered' }
+}
+
+function severityOf(kind: string, { outcome, code, status }: Placed): Severity {
+  if (kind === 'undecided' || code === 'broken') return 'high'
+  if (outcome === 'answered' || outcome === 'aborted') return 'info'
+  if (outcome === 'reported' || (outcome === 'refused' && typeof status === 'number' && status < 500))
+    return 'low'
+  return 'medium'
+}
+
+/** The rule of `routes` that fits, or the template that Express matched; never the path with its values. */
+function routeOf({ route, req }: SecurityContext): string | undefined {
+  if (route !== undefined) return route
+  const { baseUrl = '', route: matched } = req as { baseUrl?: string; route?: { path?: unknown } }
+  return typeof matched?.path === 'string' ? baseUrl + matched.path : undefined
+}
+
+function others(facts: Readonly<Record<string, unknown>>): object | undefined {
+  let rest: Record<string, unknown> | undefined
+  for (const key in facts) {
+    if (!OWN_FACTS.has(key)) (rest ??= {})[key] = facts[key]
+  }
+  return rest
+}

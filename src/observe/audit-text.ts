@@ -1,0 +1,33 @@
+/** Characters that could end a line, move a terminal's cursor, reorder or hide text: control, format, surrogate, private, unassigned, separators. */
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu
+const PLAIN = /^[\x20-\x7e]*$/
+const NEEDS_NO_ESCAPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+const BEYOND_ASCII = /[^\x20-\x7e]/g
+
+/** Base64 of `{"`: every JWT, JWE and most signed session cookies begin with it. */
+const TOKEN = /eyJ[\w.-]{17,}/g
+
+/**
+ * Text from anywhere, made fit for a log: at most `max` UTF-16 units (the rest is counted), what looks like a token
+ * taken out, unsafe characters written as `\uXXXX`. Done to the value, not only to its JSON: it stays harmless when
+ * somebody prints the decoded value on a terminal (ASVS 16.4.1).
+ */
+export function clean(text: string, max: number): string {
+  const all = text.length <= max ? text : `${text.slice(0, max)}...[+${text.length - max}]`
+  const safe = PLAIN.test(all) ? all : all.replace(UNSAFE, escape)
+  return safe.includes('eyJ') ? safe.replace(TOKEN, '[token]') : safe
+}
+
+/** A JSON string in plain ASCII: one character is one byte, and no reader can take any of them for a line end. */
+export function quote(text: string): string {
+  if (NEEDS_NO_ESCAPE.test(text)) return `"${text}"`
+  return JSON.stringify(text).replace(BEYOND_ASCII, escape)
+}
+
+function escape(character: string): string {
+  let escaped = ''
+  for (let i = 0; i < character.length; i++) {
+    escaped += `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`
+  }
+  return escaped
+}
