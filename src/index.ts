@@ -1,4 +1,8 @@
 export { ConfigError } from './kernel/config-error.js'
+export { audit, type AuditOptions } from './observe/audit.js'
+export type { AuditLogger } from './observe/audit-logger.js'
+export type { AuditStats } from './observe/audit-sink.js'
+export { requestId, type RequestIdOptions } from './observe/request-id.js'
 export { cors, type CorsOptions } from './transport/cors.js'
 export { firewall, type AllowedAmbiguities, type FirewallOptions } from './transport/firewall.js'
 export { headers, type HeadersOptions } from './transport/headers.js'
