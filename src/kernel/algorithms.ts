@@ -27,7 +27,9 @@ const fixed: Take = (words, at, { limit, windowMs }, cost, now) => {
 
   const used = words[at + 1]!
   const refillMs = words[at]! - now
-  if (used + cost > limit) return { allowed: false, left: limit - used, refillMs, retryMs: refillMs }
+  if (used + cost > limit) {
+    return { allowed: false, left: limit - used, refillMs, retryMs: cost > limit ? windowMs : refillMs }
+  }
   words[at + 1] = used + cost
   return { allowed: true, left: limit - used - cost, refillMs, retryMs: 0 }
 }
@@ -67,12 +69,9 @@ const sliding: Take = (words, at, { limit, windowMs }, cost, now) => {
     if (spare >= 0) return windowMs - Math.floor((spare * windowMs) / previous) - elapsed
     return 2 * windowMs - Math.floor(((limit - units) * windowMs) / current) - elapsed
   }
-  return {
-    allowed,
-    left,
-    refillMs: left >= limit ? 0 : wait(left + 1),
-    retryMs: allowed ? 0 : wait(Math.min(cost, limit)),
-  }
+  const refillMs = left >= limit ? 0 : wait(left + 1)
+  if (allowed) return { allowed, left, refillMs, retryMs: 0 }
+  return { allowed, left, refillMs, retryMs: cost > limit ? Math.max(windowMs, refillMs) : wait(cost) }
 }
 
 /**
@@ -92,12 +91,9 @@ const gcra: Take = (words, at, { limit, windowMs }, cost, now) => {
 
   const left = Math.floor((capacity - owed) / windowMs)
   const wait = (units: number) => Math.ceil((owed - capacity + units * windowMs) / limit)
-  return {
-    allowed,
-    left,
-    refillMs: left >= limit ? 0 : wait(left + 1),
-    retryMs: allowed ? 0 : wait(Math.min(cost, limit)),
-  }
+  const refillMs = left >= limit ? 0 : wait(left + 1)
+  if (allowed) return { allowed, left, refillMs, retryMs: 0 }
+  return { allowed, left, refillMs, retryMs: cost > limit ? Math.max(windowMs, refillMs) : wait(cost) }
 }
 
 export const algorithms: Readonly<Record<Algorithm, CountingAlgorithm>> = {

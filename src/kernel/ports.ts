@@ -46,8 +46,8 @@ export interface HitResult {
   /** Milliseconds until more units are there: the end of a fixed window, the next unit otherwise; 0 if none are missing. */
   readonly refillMs: number
   /**
-   * Milliseconds until a hit of the same cost can succeed, never less than `refillMs`; 0 if this one was allowed. For a cost
-   * above the limit, which never succeeds: until all units are there.
+   * Milliseconds until a hit of the same cost can succeed, never less than `refillMs`; 0 if this one was allowed. A cost
+   * above the limit never succeeds: a whole window, or `refillMs` if that is more.
    */
   readonly retryMs: number
   /** The key shared an overflow counter, because the table of this process is full. */

@@ -1,2 +1,3 @@
 export { fakeClock, type FakeClock } from './fake-clock.js'
 export { serve, type Served, type ServeOptions } from './serve.js'
+export { storeContract, type ContractRunner, type ContractStore } from './store-contract.js'

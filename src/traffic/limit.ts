@@ -10,9 +10,9 @@ export interface Limit {
    * Printable ASCII without `"` and `\`, unique within a pipeline. Default `'default'`; for `quota` `'quota'`.
    */
   name?: string
-  /** Units (requests, unless `cost` says otherwise) that one caller may take per window. Default 100. More: 429. */
+  /** Units (requests, unless `cost` says otherwise) that one caller may take per window, at most 10^15. Default 100. More: 429. */
   limit?: number
-  /** Length of a window, in milliseconds. Default 60,000. */
+  /** Length of a window, in milliseconds, at most 366 days. Default 60,000. */
   windowMs?: number
   /**
    * How to count. `'fixed'` (default): a window opens with the first request. `'sliding'`: the window before fades out.
@@ -67,6 +67,11 @@ export interface Scope {
   readonly name: string
   readonly key: (ctx: SecurityContext) => string
 }
+
+/** Sums of units must stay exact. */
+const MAX_LIMIT = 1e15
+/** A year and a day. */
+const MAX_WINDOW_MS = 366 * 86_400_000
 
 const OPTIONS = [
   'name',
@@ -141,8 +146,8 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
     policy: {
       scope: scope.stage,
       name,
-      limit: integer(`${option}.limit`, limit),
-      windowMs: integer(`${option}.windowMs`, windowMs),
+      limit: integer(`${option}.limit`, limit, { max: MAX_LIMIT }),
+      windowMs: integer(`${option}.windowMs`, windowMs, { max: MAX_WINDOW_MS }),
       algorithm: oneOf(`${option}.algorithm`, algorithm, ALGORITHMS),
     },
     cost: typeof cost === 'function' ? cost : fixedCost(`${option}.cost`, cost),

@@ -120,11 +120,19 @@ test('the slot tells a handler what is left under the tightest limit', async () 
 
 describe('what is wrong is wrong at start', () => {
   test.each<[string, unknown, string]>([
-    ['a limit of 0', { limit: 0 }, 'rateLimit.limit must be an integer of at least 1, got 0'],
-    ['a negative limit', { limit: -1 }, 'rateLimit.limit must be an integer of at least 1, got -1'],
-    ['a fraction', { limit: 1.5 }, 'rateLimit.limit must be an integer of at least 1, got 1.5'],
-    ['a string', { limit: '100' }, 'rateLimit.limit must be an integer of at least 1, got "100"'],
-    ['a window of 0', { windowMs: 0 }, 'rateLimit.windowMs must be an integer of at least 1, got 0'],
+    ['a limit of 0', { limit: 0 }, 'rateLimit.limit must be an integer from 1 to 1000000000000000, got 0'],
+    [
+      'a negative limit',
+      { limit: -1 },
+      'rateLimit.limit must be an integer from 1 to 1000000000000000, got -1',
+    ],
+    ['a fraction', { limit: 1.5 }, 'rateLimit.limit must be an integer from 1 to 1000000000000000, got 1.5'],
+    [
+      'a string',
+      { limit: '100' },
+      'rateLimit.limit must be an integer from 1 to 1000000000000000, got "100"',
+    ],
+    ['a window of 0', { windowMs: 0 }, 'rateLimit.windowMs must be an integer from 1 to 31622400000, got 0'],
     [
       'a negative cost',
       { cost: -1 },
@@ -167,7 +175,7 @@ describe('what is wrong is wrong at start', () => {
     [
       'a fault in the second of a list',
       [{ name: 'a' }, { limit: 0 }],
-      'rateLimit[1].limit must be an integer of at least 1, got 0',
+      'rateLimit[1].limit must be an integer from 1 to 1000000000000000, got 0',
     ],
     [
       'two of one name',

@@ -1,0 +1,88 @@
+import { ConfigError } from '../kernel/config-error.js'
+import { show } from '../kernel/check.js'
+import type { Script } from './redis-scripts.js'
+
+/** An ioredis client, single or cluster, as far as it is used here. */
+export interface IoredisClient {
+  readonly status: string
+  readonly isCluster?: boolean
+  evalsha(sha1: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
+  eval(source: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
+  on(event: 'error', listener: () => void): unknown
+}
+
+/** A node-redis client, single, pool or cluster, as far as it is used here. */
+export interface NodeRedisClient {
+  readonly isReady?: boolean
+  evalSha(sha1: string, options: EvalOptions): Promise<unknown>
+  eval(source: string, options: EvalOptions): Promise<unknown>
+  on(event: 'error', listener: () => void): unknown
+}
+
+interface EvalOptions {
+  keys: string[]
+  arguments: string[]
+}
+
+/** Either client, with one way to run a script. */
+export interface ScriptRunner {
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
+  /** Keys of one call must lie in one slot. */
+  readonly cluster: boolean
+}
+
+/** @throws ConfigError for what is neither an ioredis nor a node-redis client */
+export function scriptRunner(client: IoredisClient | NodeRedisClient): ScriptRunner {
+  const methods = client as Partial<IoredisClient & NodeRedisClient> | null | undefined
+  if (typeof methods?.evalsha === 'function') return ioredis(client as IoredisClient)
+  if (typeof methods?.evalSha === 'function') return nodeRedis(client as NodeRedisClient)
+  throw new ConfigError(
+    `redis needs a client of ioredis or node-redis, got ${show(client)}; for example redis(new Redis(url))`,
+  )
+}
+
+function ioredis(client: IoredisClient): ScriptRunner {
+  surviveErrors(client)
+  return {
+    cluster: client.isCluster === true,
+    run(script, keys, args) {
+      // 'wait' is a client that connects with its first command. Otherwise it would queue the command and send it late.
+      if (client.status !== 'ready' && client.status !== 'wait') return notConnected(client.status)
+      return client
+        .evalsha(script.sha1, keys.length, ...keys, ...args)
+        .catch((error: unknown) =>
+          unknownScript(error, () => client.eval(script.source, keys.length, ...keys, ...args)),
+        )
+    },
+  }
+}
+
+function nodeRedis(client: NodeRedisClient): ScriptRunner {
+  surviveErrors(client)
+  return {
+    // Only its cluster client finds a node by slot.
+    cluster: 'getSlotRandomNode' in client,
+    run(script, keys, args) {
+      if (client.isReady === false) return notConnected('not ready')
+      const options = { keys: [...keys], arguments: [...args] }
+      return client
+        .evalSha(script.sha1, options)
+        .catch((error: unknown) => unknownScript(error, () => client.eval(script.source, options)))
+    },
+  }
+}
+
+/** After a restart or SCRIPT FLUSH, Redis has to be told the script once more. */
+function unknownScript(error: unknown, evaluate: () => Promise<unknown>): Promise<unknown> {
+  if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return evaluate()
+  throw error
+}
+
+function notConnected(status: string): Promise<never> {
+  return Promise.reject(new Error(`The Redis client is not connected: ${status}`))
+}
+
+/** An `error` event that nobody listens to ends the process; an outage is noticed here by calls that fail. */
+function surviveErrors(client: IoredisClient | NodeRedisClient): void {
+  client.on('error', () => undefined)
+}
