@@ -7,6 +7,6 @@ export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T
 }
 
 /** `then` that stays in the same tick if the value is already there, so that stores in memory cost no promise. */
-export function when<T, R>(value: T | PromiseLike<T>, use: (value: T) => R): R | Promise<R> {
+export function when<T, R>(value: T | PromiseLike<T>, use: (value: T) => R | Promise<R>): R | Promise<R> {
   return isThenable(value) ? (value.then(use) as Promise<R>) : use(value)
 }

@@ -1,0 +1,60 @@
+import { challenges } from '../kernel/challenges.js'
+import { knownKeys, show } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
+import { defineStage } from '../kernel/define.js'
+import type { Stage } from '../kernel/stage.js'
+import { proofs } from './auth.js'
+import { checkLifetime, type AuthNarrowing } from './auth-options.js'
+import { livesTooLong, notGoodEnough, outlives, unauthenticated } from './auth-refusals.js'
+
+/** Where no `auth` ran, nothing is known of how to prove who one is. */
+const UNKNOWN = ['Bearer realm="api"']
+
+/**
+ * Asks more of a caller that `auth` let in: the `auth` setting of a guard. Anonymous: 401 `unauthenticated`; proven by
+ * another method, or by a credential that lives too long: 401 `invalid-token`. It never establishes a principal.
+ *
+ * @example
+ * app.post('/payouts', api.guard({ auth: { maxLifetimeSeconds: 300 } }), pay)
+ * @throws ConfigError for `optional: true`: a guard cannot loosen
+ */
+export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<Stage, 'name'> => {
+  knownKeys('auth', setting, ['methods', 'maxLifetimeSeconds', 'optional'])
+  const { methods, optional = false } = setting
+  if (optional) {
+    throw new ConfigError(
+      'auth.optional cannot be true in a guard, which only tightens; write it in `routes`',
+      'guard-loosens',
+    )
+  }
+  if (methods !== undefined && !isListOfNames(methods)) {
+    throw new ConfigError(`auth.methods must name at least one method, got ${show(methods)}`)
+  }
+  const maxLifetimeSeconds = checkLifetime(setting.maxLifetimeSeconds)
+
+  return {
+    needs: ['principal'],
+
+    enter(ctx) {
+      const { principal } = ctx
+      const offered = ctx.get(challenges) ?? UNKNOWN
+      if (principal === undefined) return unauthenticated(offered)
+
+      const proven = ctx.get(proofs) ?? [principal]
+      if (methods !== undefined && !proven.some(({ method }) => methods.includes(method))) {
+        return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
+      }
+      if (proven.some((one) => outlives(one, maxLifetimeSeconds))) return livesTooLong(offered)
+      ctx.note('principal', 'the caller was proven as this route asks')
+    },
+
+    describe: () => ({
+      ...(methods !== undefined && { methods }),
+      ...(maxLifetimeSeconds !== Infinity && { maxLifetimeSeconds }),
+    }),
+  }
+})
+
+function isListOfNames(methods: unknown): boolean {
+  return Array.isArray(methods) && methods.length > 0 && methods.every((name) => typeof name === 'string')
+}

@@ -1,0 +1,136 @@
+import { didYouMean, integer, knownKeys, show } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
+import type { Method, MethodMiddleware } from './method.js'
+
+/** What one route or guard asks of a caller beyond the general setting. */
+export interface AuthNarrowing {
+  /** Names of the methods whose proof counts, such as `['bearer']`. Default: all that are configured. Others: 401. */
+  methods?: readonly string[]
+  /**
+   * Longest lifetime of a credential, in seconds from its issue to its end. Default: what its method accepts. Longer, or without
+   * an end: 401 `invalid-token`.
+   */
+  maxLifetimeSeconds?: number
+  /**
+   * Lets callers without any credential pass as anonymous. Default false. A bad credential is 401 all the same, a credential of a kind
+   * that is not accepted too, and an identity provider that cannot be reached is 503.
+   */
+  optional?: boolean
+}
+
+export interface AuthOptions extends AuthNarrowing {
+  /** Ways to prove who is calling, tried in turn: the first that recognises its credential decides. */
+  any?: readonly MethodMiddleware[]
+  /** Ways that must all succeed. The principal is that of the first; a missing one is 401 `unauthenticated`. */
+  all?: readonly MethodMiddleware[]
+}
+
+/** A list of methods is short for `{ any: [...] }`. */
+export type AuthSetting = readonly MethodMiddleware[] | AuthOptions
+
+/** The same, checked. */
+export interface PreparedAuth {
+  /** Those that may prove a caller. */
+  readonly methods: readonly Method[]
+  /** Whether all of them must. */
+  readonly every: boolean
+  readonly optional: boolean
+  readonly maxLifetimeSeconds: number
+}
+
+const KNOWN = ['any', 'all', 'optional', 'methods', 'maxLifetimeSeconds']
+
+/** @throws ConfigError for whatever could leave a caller unasked */
+export function prepareAuth(setting: AuthSetting): PreparedAuth {
+  const options: AuthOptions = isList(setting) ? { any: setting } : setting
+  knownKeys('auth', options, KNOWN)
+  if ((options.any === undefined) === (options.all === undefined)) {
+    throw new ConfigError(
+      'auth needs a list of methods, such as [bearer({ issuer, audience })], or one of { any: [...] } and { all: [...] }',
+    )
+  }
+  const every = options.all !== undefined
+  const methods = checkMethods(every ? 'auth.all' : 'auth.any', options.all ?? options.any)
+  const counted = checkNames(options.methods, methods)
+  return {
+    // With `all`, each is required anyway: leaving one out would loosen.
+    methods: every ? methods : methods.filter(({ methodName }) => counted.includes(methodName)),
+    every,
+    optional: checkOptional(options.optional),
+    maxLifetimeSeconds: checkLifetime(options.maxLifetimeSeconds),
+  }
+}
+
+/**
+ * One setting out of the general one and what a route adds: the shorter lifetime, and methods that both accept. Only a
+ * written `optional` takes something away.
+ */
+export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions {
+  knownKeys('auth', narrowing, ['optional', 'methods', 'maxLifetimeSeconds'])
+  const base: AuthOptions = isList(general) ? { any: general } : general
+  const methods =
+    narrowing.methods && base.methods
+      ? narrowing.methods.filter((name) => base.methods!.includes(name))
+      : (narrowing.methods ?? base.methods)
+  const lifetime = Math.min(
+    checkLifetime(base.maxLifetimeSeconds),
+    checkLifetime(narrowing.maxLifetimeSeconds),
+  )
+  return {
+    ...base,
+    ...(narrowing.optional !== undefined && { optional: narrowing.optional }),
+    ...(methods && { methods }),
+    ...(lifetime !== Infinity && { maxLifetimeSeconds: lifetime }),
+  }
+}
+
+/** `Infinity` if there is no limit. */
+export function checkLifetime(seconds: unknown): number {
+  return seconds === undefined ? Infinity : integer('auth.maxLifetimeSeconds', seconds)
+}
+
+function checkOptional(optional: unknown = false): boolean {
+  if (typeof optional === 'boolean') return optional
+  throw new ConfigError(`auth.optional must be true or false, got ${show(optional)}`)
+}
+
+function checkMethods(option: string, given: unknown): readonly Method[] {
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new ConfigError(
+      `${option} must list at least one method, such as bearer({ issuer, audience }), got ${show(given)}`,
+    )
+  }
+  const methods = given.map((one: unknown, index) => {
+    const stage = (one as Partial<MethodMiddleware> | null | undefined)?.stage
+    if (typeof stage?.recognises === 'function') return stage
+    throw new ConfigError(
+      `${option}[${index}] is no way to prove who is calling; bearer({ issuer, audience }) is one`,
+    )
+  })
+  const names = methods.map(({ methodName }) => methodName)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice === undefined) return methods
+  throw new ConfigError(
+    `${option} lists ${twice} twice, and the second would never be asked; give one ${twice} all of its issuers`,
+  )
+}
+
+function checkNames(names: unknown, methods: readonly Method[]): readonly string[] {
+  const known = methods.map(({ methodName }) => methodName)
+  if (names === undefined) return known
+  if (!Array.isArray(names) || names.length === 0) {
+    throw new ConfigError(`auth.methods must name at least one of ${known.join(', ')}, got ${show(names)}`)
+  }
+  for (const name of names) {
+    if (!known.includes(name as string)) {
+      throw new ConfigError(
+        `auth.methods has ${show(name)}, which is none of ${known.join(', ')}${didYouMean(name, known)}`,
+      )
+    }
+  }
+  return names as string[]
+}
+
+function isList(setting: AuthSetting): setting is readonly MethodMiddleware[] {
+  return Array.isArray(setting)
+}

@@ -1,0 +1,46 @@
+import type { Principal } from '../kernel/context.js'
+import { refuse, type Problem } from '../kernel/problem.js'
+import { extendChallenge } from '../lib/challenge.js'
+import { faults } from './faults.js'
+
+/** 401 without an error code: nothing was sent that could be judged (RFC 6750 section 3.1). */
+export function unauthenticated(offered: readonly string[], rule = 'no-credential'): Problem {
+  return refuse('unauthenticated', {
+    detail: 'No credential of an accepted kind was sent',
+    rule,
+    headers: { 'WWW-Authenticate': offered },
+  })
+}
+
+/** 400: which of the two would count is anybody's guess. */
+export function sentTwice(offered: readonly string[]): Problem {
+  const detail = 'More than one Authorization header was sent'
+  return refuse('invalid-request', {
+    detail,
+    rule: 'authorization-twice',
+    headers: { 'WWW-Authenticate': because(offered, 'invalid_request', detail) },
+  })
+}
+
+/** 401: the credential is good, and still not good enough here. */
+export function notGoodEnough(offered: readonly string[], rule: string, detail: string): Problem {
+  return refuse('invalid-token', {
+    detail,
+    rule,
+    headers: { 'WWW-Authenticate': because(offered, 'invalid_token', detail) },
+  })
+}
+
+export function livesTooLong(offered: readonly string[]): Problem {
+  return notGoodEnough(offered, 'credential-lifetime', faults['token-lifetime'])
+}
+
+/** Whether the credential is good for longer than `maxSeconds`. One that does not say is good for ever. */
+export function outlives({ issuedAt, expiresAt }: Principal, maxSeconds: number): boolean {
+  if (maxSeconds === Infinity) return false
+  return issuedAt === undefined || expiresAt === undefined || !(expiresAt - issuedAt <= maxSeconds)
+}
+
+function because(offered: readonly string[], error: string, description: string): string[] {
+  return offered.map((one) => extendChallenge(one, { error, error_description: description }))
+}

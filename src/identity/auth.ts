@@ -1,0 +1,115 @@
+import { challenges } from '../kernel/challenges.js'
+import { slot, type Principal, type SecurityContext } from '../kernel/context.js'
+import { defineStage } from '../kernel/define.js'
+import type { Finding, Stage, Verdict } from '../kernel/stage.js'
+import { when } from '../lib/when.js'
+import { prepareAuth, type AuthSetting } from './auth-options.js'
+import { livesTooLong, outlives, sentTwice, unauthenticated } from './auth-refusals.js'
+import { authorizationCount } from './authorization.js'
+import type { Method } from './method.js'
+
+export type { AuthNarrowing, AuthOptions, AuthSetting } from './auth-options.js'
+
+/** What each of several methods proved, where `ctx.principal` is not the whole of it. */
+export const proofs = slot<readonly Principal[]>('auth.proofs')
+
+/**
+ * Establishes who is calling: the first method that recognises a credential decides; with `all`, every method must. No
+ * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers: 400
+ * `invalid-request`. A bad credential is refused as its method says, also where a credential is optional.
+ *
+ * @example
+ * app.use(auth([bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })]))
+ * @throws ConfigError for an empty list, for what is no method, and for names that no method has
+ */
+export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
+  const { methods, every, optional, maxLifetimeSeconds } = prepareAuth(setting)
+  const offered = methods.map((method) => method.challenge())
+
+  const withoutCredential = (ctx: SecurityContext): Verdict => {
+    // A credential of a kind that is not accepted here is a bad one, and a bad one is never treated as none.
+    if (!optional || ctx.req.headers.authorization !== undefined) return unauthenticated(offered)
+    ctx.note('anonymous', 'no credential was sent, and none is required')
+  }
+
+  /** Asks the methods in turn; all must succeed. Whatever goes wrong, nobody is left half known. */
+  const prove = (
+    ctx: SecurityContext,
+    asked: readonly Method[],
+    proven: readonly Principal[] = [],
+  ): Verdict | Promise<Verdict> => {
+    const method = asked[proven.length]!
+    return when(method.enter(ctx), (verdict) => {
+      const { principal } = ctx
+      if (verdict !== undefined) return takeBack(ctx, asked.slice(0, proven.length), verdict)
+      if (principal === undefined)
+        throw new Error(`${method.methodName} let a caller pass without a principal`)
+      const all = [...proven, principal]
+      if (outlives(principal, maxLifetimeSeconds)) {
+        return takeBack(ctx, asked.slice(0, all.length), livesTooLong(offered))
+      }
+
+      if (all.length < asked.length) return prove(ctx, asked, all)
+      if (asked.length > 1) {
+        ctx.principal = all[0]
+        ctx.set(challenges, offered)
+        ctx.set(proofs, all)
+      }
+    })
+  }
+
+  const takeBack = (ctx: SecurityContext, succeeded: readonly Method[], verdict: Verdict): Verdict => {
+    for (const method of succeeded) method.forget?.(ctx)
+    ctx.principal = undefined
+    ctx.set(challenges, offered)
+    return verdict
+  }
+
+  return {
+    gives: ['principal'],
+
+    enter(ctx) {
+      ctx.principal = undefined
+      ctx.set(challenges, offered)
+      if (authorizationCount(ctx.req) > 1) return sentTwice(offered)
+
+      if (!every) {
+        const method = methods.find((one) => one.recognises(ctx))
+        return method === undefined ? withoutCredential(ctx) : prove(ctx, [method])
+      }
+      const missing = methods.filter((one) => !one.recognises(ctx))
+      if (missing.length === methods.length) return withoutCredential(ctx)
+      if (missing.length === 0) return prove(ctx, methods)
+      return unauthenticated(
+        missing.map((one) => one.challenge()),
+        'credential-missing',
+      )
+    },
+
+    describe: () => ({
+      [every ? 'all' : 'any']: methods.map((one) => ({
+        method: one.methodName,
+        ...(one.describe?.() as object),
+      })),
+      optional,
+      ...(maxLifetimeSeconds !== Infinity && { maxLifetimeSeconds }),
+    }),
+    findings: () => [
+      ...(optional ? [optionalFinding] : []),
+      ...methods.flatMap((one) => one.findings?.() ?? []),
+    ],
+    ready: async (services) => {
+      await Promise.all(methods.map(async (one) => one.ready?.(services)))
+    },
+    close: async () => {
+      await Promise.all(methods.map(async (one) => one.close?.()))
+    },
+  }
+})
+
+const optionalFinding: Finding = {
+  code: 'auth-optional',
+  severity: 'low',
+  cause: 'auth.optional lets callers without a credential reach every route that no access rule covers',
+  fix: 'write optional only on the routes that are for everyone',
+}

@@ -1,0 +1,44 @@
+import type { Finding } from '../kernel/stage.js'
+import type { BearerRules } from './bearer-options.js'
+
+const DAY_SECONDS = 86_400
+
+/** What `api.check` says about a `bearer` that accepts more than it has to. */
+export function bearerFindings(rules: BearerRules): Finding[] {
+  const findings: Finding[] = []
+  const issuers = [...rules.issuers.values()]
+
+  if (rules.types.has(undefined)) {
+    findings.push({
+      code: 'bearer-typ-unchecked',
+      severity: 'medium',
+      cause: 'bearer.typ is false, so an ID token with the same audience passes for an access token',
+      fix: "let the issuer mint at+jwt (RFC 9068), or name the type it uses: typ: 'JWT'",
+    })
+  }
+  if (issuers.some(({ keysFrom }) => keysFrom === 'secret')) {
+    findings.push({
+      code: 'bearer-shared-secret',
+      severity: 'medium',
+      cause: 'bearer.secret can mint tokens, and every API that verifies with it holds it',
+      fix: 'let the issuer sign with a private key, and give its public keys',
+    })
+  }
+  if (rules.maxLifetimeSeconds > DAY_SECONDS) {
+    findings.push({
+      code: 'bearer-long-lifetime',
+      severity: 'medium',
+      cause: `bearer.maxLifetimeSeconds is ${rules.maxLifetimeSeconds}: a stolen token is good for that long`,
+      fix: 'let clients refresh short access tokens, and set maxLifetimeSeconds to their lifetime',
+    })
+  }
+  if (rules.allowInsecureLoopback) {
+    findings.push({
+      code: 'bearer-insecure-loopback',
+      severity: 'low',
+      cause: 'bearer.allowInsecureLoopback accepts keys over http from this machine',
+      fix: 'leave it out where the API serves real users',
+    })
+  }
+  return findings
+}

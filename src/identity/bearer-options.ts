@@ -1,0 +1,152 @@
+import { integer, knownKeys, show } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
+import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
+import { mediaType } from './token.js'
+import type { TokenRules } from './verify.js'
+
+export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
+  /**
+   * The exact `iss` of accepted tokens, one or several; their keys are found by discovery. The options `jwksUri`, `keys`
+   * and `secret` beside it say otherwise for a single issuer. Another `iss`: 401 `invalid-token`.
+   */
+  issuer?: string | readonly string[]
+  /** Instead of `issuer`: several issuers, each with its own keys, audience and algorithms. */
+  issuers?: readonly IssuerOptions[]
+  /**
+   * Who this API is in the `aud` of its tokens; one of several is enough. Required, because without it a token for any other API of
+   * the same issuer would be accepted. Another `aud`: 401 `invalid-token` (RFC 9068 section 4).
+   */
+  audience?: string | readonly string[]
+  /**
+   * Accepted values of `typ`, without `application/`. Default `'at+jwt'` (RFC 9068 section 2.1), so that no ID token passes for an
+   * access token. `false` also accepts `JWT` and none, for issuers that do not follow RFC 9068. Another `typ`: 401 `invalid-token`.
+   */
+  typ?: string | readonly string[] | false
+  /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer: 401 `invalid-token`. */
+  maxLifetimeSeconds?: number
+  /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
+  clockToleranceSeconds?: number
+  /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, before anything of it is read. */
+  maxTokenBytes?: number
+  /**
+   * How long fetched keys serve while newer ones cannot be had, in milliseconds since they were fetched. Default 3,600,000, an hour.
+   * Then: 503 `identity-provider-unavailable`.
+   */
+  maxStaleMs?: number
+  /** How many verified tokens are remembered, some 700 bytes each. Default 10,000. 0 verifies each token every time. */
+  cacheEntries?: number
+  /** Accepts http for metadata and keys on this machine, for development. Default false: only https. */
+  allowInsecureLoopback?: boolean
+  /** The `realm` of challenges. Default `'api'`. */
+  realm?: string
+}
+
+const KNOWN = [
+  'issuer',
+  'issuers',
+  'audience',
+  'jwksUri',
+  'keys',
+  'secret',
+  'algorithms',
+  'typ',
+  'maxLifetimeSeconds',
+  'clockToleranceSeconds',
+  'maxTokenBytes',
+  'maxStaleMs',
+  'cacheEntries',
+  'allowInsecureLoopback',
+  'realm',
+]
+
+export interface BearerRules extends TokenRules {
+  readonly maxTokenBytes: number
+  readonly maxStaleMs: number
+  readonly allowInsecureLoopback: boolean
+}
+
+/** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
+export function prepareRules(options: BearerOptions): BearerRules {
+  knownKeys('bearer', options, KNOWN)
+  const {
+    typ = 'at+jwt',
+    maxLifetimeSeconds = 86_400,
+    clockToleranceSeconds = 60,
+    maxTokenBytes = 8_192,
+    maxStaleMs = 3_600_000,
+    allowInsecureLoopback = false,
+  } = options
+  if (typeof allowInsecureLoopback !== 'boolean') {
+    throw new ConfigError(
+      `bearer.allowInsecureLoopback must be true or false, got ${show(allowInsecureLoopback)}`,
+    )
+  }
+  return {
+    maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
+    issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
+    allowInsecureLoopback,
+    types: acceptedTypes(typ),
+    maxLifetimeSeconds: integer('bearer.maxLifetimeSeconds', maxLifetimeSeconds),
+    clockToleranceSeconds: integer('bearer.clockToleranceSeconds', clockToleranceSeconds, {
+      min: 0,
+      max: 300,
+    }),
+    maxTokenBytes: integer('bearer.maxTokenBytes', maxTokenBytes, { min: 256, max: 65_536 }),
+  }
+}
+
+function prepareIssuers(
+  { issuer, issuers, audience, jwksUri, keys, secret, algorithms }: BearerOptions,
+  rules: { maxStaleMs: number; allowInsecureLoopback: boolean },
+): ReadonlyMap<string, Issuer> {
+  if ((issuer === undefined) === (issuers === undefined)) {
+    throw new ConfigError(
+      "bearer needs one of `issuer: 'https://id.example.com'` and `issuers: [{ issuer, ... }]`: whose tokens are accepted",
+      'issuer-required',
+    )
+  }
+  const own = {
+    ...(jwksUri !== undefined && { jwksUri }),
+    ...(keys !== undefined && { keys }),
+    ...(secret !== undefined && { secret }),
+  }
+  const names: readonly string[] = typeof issuer === 'string' ? [issuer] : (issuer ?? [])
+  if (Object.keys(own).length > 0 && (issuers !== undefined || names.length !== 1)) {
+    throw new ConfigError(
+      `bearer.${Object.keys(own)[0]!} beside several issuers would let each of them speak for the others; write \`issuers: [{ issuer, ${Object.keys(own)[0]!} }]\``,
+    )
+  }
+
+  const given = issuers ?? names.map((name) => ({ issuer: name, ...own }))
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new ConfigError(
+      `bearer.${issuers === undefined ? 'issuer' : 'issuers'} must name at least one issuer`,
+    )
+  }
+  const map = new Map<string, Issuer>()
+  given.forEach((one: IssuerOptions, index) => {
+    const option = issuers !== undefined ? `bearer.issuers[${index}]` : 'bearer'
+    knownKeys(option, one, ['issuer', 'audience', 'jwksUri', 'keys', 'secret', 'algorithms'])
+    const prepared = prepareIssuer(
+      option,
+      { ...(algorithms && { algorithms }), ...one },
+      { audience, ...rules },
+    )
+    if (map.has(prepared.name))
+      throw new ConfigError(`${option}.issuer is listed twice: ${show(prepared.name)}`)
+    map.set(prepared.name, prepared)
+  })
+  return map
+}
+
+/** `undefined` among the types: `typ` may be missing. */
+function acceptedTypes(typ: unknown): ReadonlySet<string | undefined> {
+  if (typ === false) return new Set(['at+jwt', 'jwt', undefined])
+  const list: unknown[] = Array.isArray(typ) ? typ : [typ]
+  if (list.length > 0 && list.every((one) => typeof one === 'string' && one !== '')) {
+    return new Set(list.map(mediaType))
+  }
+  throw new ConfigError(
+    `bearer.typ must be a media type such as 'at+jwt', a list of them, or false, got ${show(typ)}`,
+  )
+}

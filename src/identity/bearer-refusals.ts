@@ -1,0 +1,72 @@
+import { ConfigError } from '../kernel/config-error.js'
+import { show } from '../kernel/check.js'
+import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
+import { challenge, extendChallenge } from '../lib/challenge.js'
+import { faults, type Fault } from './faults.js'
+import type { Unavailable } from './key-source.js'
+
+/** Every way in which a bearer token is refused, written once at start. */
+export interface BearerRefusals {
+  /** The challenge without an error code. */
+  readonly offered: string
+  /** RFC 6750 section 3.1: a request without authentication gets no error code. */
+  readonly nothing: () => Problem
+  readonly malformed: () => Problem
+  readonly twice: () => Problem
+  readonly because: (why: Fault | Unavailable) => Problem
+}
+
+/** Keys are asked for at most once a second: a sooner retry would only meet the same answer. */
+const RETRY_AFTER = '1'
+
+const unavailable: Readonly<Record<Unavailable, string>> = {
+  'keys-unavailable': 'The keys of the issuer could not be fetched',
+  'keys-late': 'The keys of the issuer did not arrive within a second',
+  'keys-crowded': 'Too many requests wait for newer keys of the issuer already',
+}
+
+/** @throws ConfigError for a realm that cannot be quoted */
+export function bearerRefusals(realm: unknown): BearerRefusals {
+  if (typeof realm !== 'string' || !/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(realm)) {
+    throw new ConfigError(
+      `bearer.realm must be ASCII text without quotes and backslashes, got ${show(realm)}`,
+    )
+  }
+  const offered = challenge('Bearer', { realm })
+  const refusal = (code: ProblemCode, rule: string, detail: string, error?: string) => {
+    const header = extendChallenge(offered, { error, error_description: error && detail })
+    const details = { detail, rule, reason: detail, headers: { 'WWW-Authenticate': header } }
+    return () => refuse(code, details)
+  }
+  const invalid = Object.fromEntries(
+    Object.entries(faults).map(([rule, text]) => [
+      rule,
+      refusal('invalid-token', rule, text, 'invalid_token'),
+    ]),
+  ) as Record<Fault, () => Problem>
+
+  return {
+    offered,
+    nothing: refusal('unauthenticated', 'no-credential', 'No credential of an accepted kind was sent'),
+    malformed: refusal(
+      'invalid-request',
+      'authorization-malformed',
+      'The Authorization header is malformed',
+      'invalid_request',
+    ),
+    twice: refusal(
+      'invalid-request',
+      'authorization-twice',
+      'More than one Authorization header was sent',
+      'invalid_request',
+    ),
+    because: (why) =>
+      why in unavailable
+        ? refuse('identity-provider-unavailable', {
+            rule: why,
+            reason: unavailable[why as Unavailable],
+            headers: { 'Retry-After': RETRY_AFTER },
+          })
+        : invalid[why as Fault](),
+  }
+}

@@ -1,0 +1,135 @@
+import { hash } from 'node:crypto'
+import { challenges } from '../kernel/challenges.js'
+import { integer } from '../kernel/check.js'
+import type { Principal, SecurityContext } from '../kernel/context.js'
+import { defineStage } from '../kernel/define.js'
+import type { Verdict } from '../kernel/stage.js'
+import { deepFreeze } from '../lib/deep-freeze.js'
+import { Generations } from '../lib/generations.js'
+import { when } from '../lib/when.js'
+import { authorizationCount, credentialsFor } from './authorization.js'
+import { bearerFindings } from './bearer-findings.js'
+import { prepareRules, type BearerOptions } from './bearer-options.js'
+import { bearerRefusals } from './bearer-refusals.js'
+import { checkTime, type Claims } from './claims.js'
+import type { Method } from './method.js'
+import { verifyToken, type VerifiedToken } from './verify.js'
+
+export type { BearerOptions } from './bearer-options.js'
+export type { IssuerOptions } from './issuers.js'
+
+/** What a handler finds on `req.auth` behind `bearer`. Frozen, because all requests with the same token share it. */
+export interface BearerAuth {
+  readonly header: Claims
+  readonly payload: Claims
+  readonly token: string
+}
+
+interface Accepted extends VerifiedToken {
+  readonly principal: Principal
+}
+
+/** RFC 6750 section 2.1: the scheme, one or more spaces, and a `b64token`. */
+const B64TOKEN = /^ +([A-Za-z0-9\-._~+/]+=*)$/
+
+/**
+ * Accepts JWT access tokens (RFC 6750, RFC 9068) from the `Authorization` header and from nowhere else. Nothing sent:
+ * 401 `unauthenticated`; malformed: 400 `invalid-request`; not valid: 401 `invalid-token`, each with the challenge of
+ * RFC 6750 section 3; keys cannot be had: 503 `identity-provider-unavailable` with `Retry-After`.
+ *
+ * @example
+ * secureApi({ auth: [bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })] })
+ * @throws ConfigError for every option that leaves open who may mint tokens, or for whom
+ */
+export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Method, 'name'> => {
+  const rules = prepareRules(options)
+  const { cacheEntries = 10_000, realm = 'api' } = options
+  const verified = new Generations<string, Accepted>(integer('bearer.cacheEntries', cacheEntries, { min: 0 }))
+  const refusals = bearerRefusals(realm)
+  const issuers = [...rules.issuers.values()]
+  const offered = [refusals.offered]
+
+  const accept = (ctx: SecurityContext, token: string, accepted: Accepted): Verdict => {
+    const { validity, principal, header, payload } = accepted
+    const fault = checkTime(validity, ctx.services.clock.now() / 1000, rules.clockToleranceSeconds)
+    if (fault !== undefined) return refusals.because(fault)
+
+    ctx.principal = principal
+    ;(ctx.req as { auth?: BearerAuth }).auth = { header, payload, token }
+    ctx.note('token', 'the access token is valid')
+  }
+
+  return {
+    gives: ['principal'],
+    methodName: 'bearer',
+    recognises: ({ req }) => credentialsFor('bearer', req) !== undefined,
+    challenge: () => refusals.offered,
+
+    enter(ctx) {
+      ctx.principal = undefined
+      ctx.set(challenges, offered)
+      if (authorizationCount(ctx.req) > 1) return refusals.twice()
+      const credentials = credentialsFor('bearer', ctx.req)
+      if (credentials === undefined) return refusals.nothing()
+      const token = B64TOKEN.exec(credentials)?.[1]
+      if (token === undefined) return refusals.malformed()
+
+      if (token.length > rules.maxTokenBytes) return refusals.because('token-too-long')
+
+      const digest = hash('sha256', token, 'base64')
+      const known = verified.get(digest)
+      // Good only with the very keys it was verified with: a key that is withdrawn takes its tokens with it.
+      if (known !== undefined && known.issuer.keys.current(ctx.services) === known.set) {
+        return accept(ctx, token, known)
+      }
+      return when(verifyToken(token, rules, ctx.services), (outcome) => {
+        if (typeof outcome === 'string') return refusals.because(outcome)
+        deepFreeze([outcome.header, outcome.payload])
+        const accepted = { ...outcome, principal: principalOf(outcome) }
+        verified.set(digest, accepted)
+        return accept(ctx, token, accepted)
+      })
+    },
+
+    forget: ({ req }) => delete (req as { auth?: BearerAuth }).auth,
+
+    describe: () => ({
+      issuers: issuers.map(({ name, audiences, algorithms, keysFrom }) => ({
+        issuer: name,
+        audience: audiences,
+        keys: keysFrom,
+        algorithms: [...algorithms],
+      })),
+      typ: [...rules.types].map((type) => type ?? 'none'),
+      maxLifetimeSeconds: rules.maxLifetimeSeconds,
+      clockToleranceSeconds: rules.clockToleranceSeconds,
+      maxTokenBytes: rules.maxTokenBytes,
+      maxStaleMs: rules.maxStaleMs,
+      cacheEntries,
+      realm,
+    }),
+    findings: () => bearerFindings(rules),
+    ready: async (services) => {
+      await Promise.all(issuers.map(async ({ keys }) => keys.ready?.(services)))
+    },
+    close: () => {
+      for (const { keys } of issuers) keys.close?.()
+      verified.clear()
+      return Promise.resolve()
+    },
+  }
+})
+
+/** ASVS 6.8.1: no issuer can speak for another's subject. An issuer contains no space, so the first one ends it. */
+function principalOf({ issuer: { name }, payload, validity }: VerifiedToken): Principal {
+  const subject = payload.sub as string
+  return Object.freeze({
+    id: `${name} ${subject}`,
+    subject,
+    issuer: name,
+    method: 'bearer',
+    claims: payload,
+    issuedAt: validity.issuedAt,
+    expiresAt: validity.expiresAt,
+  })
+}

@@ -1,0 +1,48 @@
+import type { Services } from '../kernel/services.js'
+import { EndpointError, fetchJson, whyNotTrusted, type EndpointRules } from './endpoint.js'
+
+/**
+ * Where the issuer publishes its keys: OpenID Connect Discovery 1.0 section 4, and RFC 8414 section 3 for issuers that only
+ * serve that. The document must claim the same issuer, to the letter (RFC 8414 section 3.3), and name a URL that may be trusted.
+ */
+export async function discoverJwksUri(
+  issuer: string,
+  services: Pick<Services, 'fetch'>,
+  rules: EndpointRules,
+  signal: AbortSignal,
+): Promise<string> {
+  const metadata = await fetchMetadata(issuer, services, signal)
+
+  if (metadata.issuer !== issuer) {
+    throw new EndpointError(`the metadata of ${issuer} claims another issuer`)
+  }
+  const uri = metadata.jwks_uri
+  const why = typeof uri === 'string' ? whyNotTrusted(uri, rules) : 'is missing'
+  if (why !== undefined) throw new EndpointError(`jwks_uri in the metadata of ${issuer} ${why}`)
+  return uri as string
+}
+
+async function fetchMetadata(
+  issuer: string,
+  services: Pick<Services, 'fetch'>,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const [openId, oauth] = wellKnownUrls(issuer)
+  try {
+    return await fetchJson(openId, services, signal)
+  } catch (error) {
+    const absent = error instanceof EndpointError && (error.status === 404 || error.status === 410)
+    if (!absent) throw error
+    return await fetchJson(oauth, services, signal)
+  }
+}
+
+/** OpenID appends to the path, RFC 8414 inserts before it; both first drop a slash at the end. */
+export function wellKnownUrls(issuer: string): [openId: string, oauth: string] {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname.replace(/\/$/, '')
+  return [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ]
+}

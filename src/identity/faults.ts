@@ -1,0 +1,22 @@
+/**
+ * Why a token is refused. The key is the rule in the audit log, the text is `error_description` (RFC 6750 section 3):
+ * fixed words, which repeat nothing of what was sent.
+ */
+export const faults = {
+  'token-too-long': 'The access token is too long',
+  'token-malformed': 'The access token is malformed',
+  'token-header': 'The access token has a header parameter that is not accepted',
+  'token-algorithm': 'The access token is signed with an algorithm that is not accepted',
+  'token-type': 'The access token is of another type than access token',
+  'token-claims': 'The access token lacks a required claim or has a malformed one',
+  'token-issuer': 'The access token is from an issuer that is not accepted',
+  'token-audience': 'The access token is meant for another audience',
+  'token-bound': 'The access token is bound to a key that was not shown',
+  'token-lifetime': 'The access token is valid for longer than is accepted',
+  'token-expired': 'The access token expired',
+  'token-not-yet-valid': 'The access token is not valid yet',
+  'token-key': 'The access token is signed with an unknown key',
+  'token-signature': 'The signature of the access token is not valid',
+} as const
+
+export type Fault = keyof typeof faults

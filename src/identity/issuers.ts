@@ -1,0 +1,140 @@
+import { oneOf, show } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
+import { algorithmNames, asymmetricAlgorithms, isSymmetric, type SigningAlgorithm } from './algorithms.js'
+import { discoverJwksUri } from './discovery.js'
+import { endpointUrl, type EndpointRules } from './endpoint.js'
+import { fetchKeys } from './jwks.js'
+import type { KeySource } from './key-source.js'
+import { RemoteKeys } from './remote-keys.js'
+import { staticKeys, staticSecrets, type PublicKey } from './static-keys.js'
+import type { Secret } from './secret.js'
+
+/** Whose tokens are accepted, and which keys verify them: at most one of `jwksUri`, `keys` and `secret`. */
+export interface IssuerOptions {
+  /** The exact `iss` of its tokens. With neither `jwksUri`, `keys` nor `secret` also the URL under which its metadata is found. */
+  issuer: string
+  /** Who this API is to this issuer: one of these must be in `aud`. Default: the `audience` of `bearer`. */
+  audience?: string | readonly string[]
+  /** Where the issuer publishes its keys (RFC 7517 section 5). Default: what its metadata says (OpenID Connect Discovery, RFC 8414). */
+  jwksUri?: string
+  /** Its public keys: JWK, PEM text or KeyObject. Nothing is fetched then. */
+  keys?: PublicKey | readonly PublicKey[]
+  /**
+   * The secret that it shares with this API, for HS256, HS384 and HS512; several while one replaces another. At least 32 bytes (48,
+   * 64), never one that is published somewhere. Whoever holds it can mint tokens, this API included: prefer keys.
+   */
+  secret?: Secret | readonly Secret[]
+  /**
+   * Signature algorithms accepted, each only with a key of its own type. Default: RS, PS and ES with 256, 384 and 512
+   * bits, EdDSA and Ed25519; with `secret` HS256. HS* and the others never go together (RFC 8725 section 3.1). Others: 401 `invalid-token`.
+   */
+  algorithms?: readonly SigningAlgorithm[]
+}
+
+/** One issuer, ready to verify. */
+export interface Issuer {
+  readonly name: string
+  readonly audiences: readonly string[]
+  readonly algorithms: ReadonlySet<SigningAlgorithm>
+  readonly keys: KeySource
+  readonly keysFrom: 'discovery' | 'jwksUri' | 'keys' | 'secret'
+}
+
+/** What the issuers of one `bearer` have in common. */
+export interface SharedRules extends EndpointRules {
+  readonly audience: string | readonly string[] | undefined
+  readonly maxStaleMs: number
+}
+
+/** @throws ConfigError whenever the options leave open which key may sign what */
+export function prepareIssuer(option: string, options: IssuerOptions, shared: SharedRules): Issuer {
+  const { issuer: name, audience = shared.audience, jwksUri, keys, secret } = options
+  checkName(`${option}.issuer`, name)
+
+  const given = (['jwksUri', 'keys', 'secret'] as const).filter((key) => options[key] !== undefined)
+  if (given.length > 1) {
+    throw new ConfigError(`${option} has ${given.join(' and ')}: keys of one issuer come from one place`)
+  }
+  const algorithms = checkAlgorithms(`${option}.algorithms`, options.algorithms, secret !== undefined)
+  const base = {
+    name,
+    audiences: checkAudience(`${option}.audience`, audience),
+    algorithms: new Set(algorithms),
+    keysFrom: given[0] ?? ('discovery' as const),
+  }
+
+  if (secret !== undefined) {
+    const set = staticSecrets(`${option}.secret`, listOf(secret), algorithms)
+    return { ...base, keys: { current: () => set } }
+  }
+  if (keys !== undefined) {
+    const set = staticKeys(`${option}.keys`, listOf(keys), algorithms)
+    return { ...base, keys: { current: () => set } }
+  }
+  return { ...base, keys: remoteKeys(option, name, jwksUri, algorithms, shared) }
+}
+
+function remoteKeys(
+  option: string,
+  issuer: string,
+  jwksUri: string | undefined,
+  algorithms: readonly SigningAlgorithm[],
+  rules: SharedRules,
+): KeySource {
+  if (jwksUri === undefined) {
+    endpointUrl(`${option}.issuer`, issuer, rules)
+    if (issuer.includes('?'))
+      throw new ConfigError(`${option}.issuer must not have a query (RFC 8414 section 2)`)
+  } else {
+    endpointUrl(`${option}.jwksUri`, jwksUri, rules)
+  }
+
+  let found = jwksUri
+  return new RemoteKeys({
+    issuer,
+    maxStaleMs: rules.maxStaleMs,
+    async fetchKeys(services, signal, rediscover) {
+      if (jwksUri === undefined && (found === undefined || rediscover)) {
+        found = await discoverJwksUri(issuer, services, rules, signal)
+      }
+      return await fetchKeys(found!, services, algorithms, signal)
+    },
+  })
+}
+
+/** A subject follows its issuer after a space in `principal.id`, so an issuer must not contain one. */
+function checkName(option: string, name: unknown): void {
+  if (typeof name === 'string' && /^[\x21-\x7e]+$/.test(name)) return
+  throw new ConfigError(
+    `${option} must be the exact \`iss\` of the tokens, without spaces, got ${show(name)}`,
+  )
+}
+
+function checkAudience(option: string, audience: unknown): readonly string[] {
+  const list: unknown[] = Array.isArray(audience) ? audience : [audience]
+  if (list.length > 0 && list.every((one) => typeof one === 'string' && one !== '')) return list as string[]
+  throw new ConfigError(
+    `${option} must name this API as its tokens do in \`aud\`, such as 'https://api.example.com', got ${show(audience)}; without it tokens for any other API would be accepted`,
+    'audience-required',
+  )
+}
+
+function checkAlgorithms(option: string, given: unknown, secret: boolean): readonly SigningAlgorithm[] {
+  if (given === undefined) return secret ? ['HS256'] : asymmetricAlgorithms
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new ConfigError(`${option} must list at least one algorithm, got ${show(given)}`)
+  }
+  const list = given.map((one: unknown) => oneOf(option, one, algorithmNames))
+  const wrong = list.find((one) => isSymmetric(one) !== secret)
+  if (wrong === undefined) return list
+  throw new ConfigError(
+    secret
+      ? `${option} has ${wrong}, which needs \`keys\` and not \`secret\``
+      : `${option} has ${wrong}, which needs \`secret\`: with public keys, everyone could mint tokens`,
+    'mixed-algorithms',
+  )
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value]
+}

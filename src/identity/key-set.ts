@@ -1,0 +1,68 @@
+import type { KeyObject } from 'node:crypto'
+import { asymmetricAlgorithms, fits, type SigningAlgorithm } from './algorithms.js'
+
+/** A key that may verify tokens of one issuer, imported once. */
+export interface VerificationKey {
+  /** Absent: the key answers to any `kid`, and to none at all. */
+  readonly kid?: string
+  readonly key: KeyObject
+  /** What this key may be used with; never empty. */
+  readonly algorithms: readonly SigningAlgorithm[]
+}
+
+/** So many keys of one name are tried, so that a token cannot buy one signature check for every key of its issuer. */
+const MOST_CANDIDATES = 4
+
+/** The keys of one issuer at one moment. Never changes: what was verified with a set is as good as the set is. */
+export class KeySet {
+  /** @param withdrawn names of keys that the issuer has published before and does not any more */
+  constructor(
+    readonly keys: readonly VerificationKey[],
+    private readonly withdrawn: ReadonlySet<string> = new Set(),
+  ) {}
+
+  /** The keys that may have signed a token with this header. */
+  lookup(kid: string | undefined, algorithm: SigningAlgorithm): Lookup {
+    const named =
+      kid === undefined ? this.keys : this.keys.filter((key) => key.kid === undefined || key.kid === kid)
+    return {
+      candidates: named.filter(({ algorithms }) => algorithms.includes(algorithm)).slice(0, MOST_CANDIDATES),
+      final: kid !== undefined && (this.withdrawn.has(kid) || named.some((key) => key.kid === kid)),
+    }
+  }
+}
+
+/** What a set knows about a token's key. */
+export interface Lookup {
+  readonly candidates: readonly VerificationKey[]
+  /** The set knows this name. If not, and no candidate fits, a newer set may have the key. */
+  readonly final: boolean
+}
+
+const MIN_RSA_BITS = 2048
+/** Above this, one check costs milliseconds. */
+const MAX_RSA_BITS = 8192
+
+/**
+ * What a public key may be used with: the allow-list, cut down to what its type, its curve and its own `alg` permit
+ * (RFC 8725 section 3.1). Empty for a key that is too weak or of a kind that is not supported.
+ */
+export function usableAlgorithms(
+  key: KeyObject,
+  alg: string | undefined,
+  allowed: readonly SigningAlgorithm[] = asymmetricAlgorithms,
+): readonly SigningAlgorithm[] {
+  if (key.asymmetricKeyType === 'rsa' && !isSoundRsa(key)) return []
+  return allowed.filter((one) => (alg === undefined || alg === one) && fits(one, key))
+}
+
+function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = details ?? {}
+  // An exponent of 1 makes every message its own signature.
+  return (
+    modulusLength >= MIN_RSA_BITS &&
+    modulusLength <= MAX_RSA_BITS &&
+    publicExponent >= 3n &&
+    publicExponent % 2n === 1n
+  )
+}

@@ -1,0 +1,25 @@
+import type { SecurityContext } from '../kernel/context.js'
+import type { Stage, StageMiddleware, Verdict } from '../kernel/stage.js'
+
+/**
+ * A way to prove who is calling. Alone it refuses callers who lack its credential; in the list of `auth` it yields to
+ * the next. On success it sets `ctx.principal`.
+ */
+export interface Method extends Stage {
+  /** What `auth({ methods })` and `principal.method` call it. */
+  readonly methodName: string
+
+  /** Whether the request carries a credential of this kind, good or bad, once or twice. Must not throw. */
+  recognises(ctx: SecurityContext): boolean
+
+  /** The value of `WWW-Authenticate` for a request without a credential; no error code (RFC 6750 section 3.1). */
+  challenge(): string
+
+  enter(ctx: SecurityContext): Verdict | Promise<Verdict>
+
+  /** Takes back what `enter` left on the request besides the principal: another method refused the caller after all. */
+  forget?(ctx: SecurityContext): void
+}
+
+/** What a method's factory returns: `bearer({ ... })`. */
+export type MethodMiddleware = StageMiddleware<Method>

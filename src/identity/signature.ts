@@ -1,0 +1,60 @@
+import jwt, { type Algorithm } from 'jsonwebtoken'
+import { isThenable } from '../lib/when.js'
+import { signingAlgorithms } from './algorithms.js'
+import type { VerificationKey } from './key-set.js'
+import type { ReadToken } from './token.js'
+
+/** The time as the engine shall see it, in seconds. */
+export interface EngineClock {
+  readonly nowSeconds: number
+  readonly toleranceSeconds: number
+}
+
+/** Whether one of `keys` signed the token. Answers at once, except for algorithms that only `jose` knows. */
+export function isSignedBy(
+  keys: readonly VerificationKey[],
+  token: ReadToken,
+  clock: EngineClock,
+  from = 0,
+): boolean | Promise<boolean> {
+  const candidate = keys[from]
+  if (candidate === undefined) return false
+  const good = verify(token, candidate, clock)
+  if (isThenable(good)) return good.then((late) => late || isSignedBy(keys, token, clock, from + 1))
+  return good || isSignedBy(keys, token, clock, from + 1)
+}
+
+function verify(token: ReadToken, key: VerificationKey, clock: EngineClock): boolean | Promise<boolean> {
+  // A set only offers keys that fit; asked again here, because everything hangs on it.
+  if (!key.algorithms.includes(token.algorithm)) return false
+  return signingAlgorithms[token.algorithm].engine === 'jose'
+    ? verifyWithJose(token, key)
+    : verifyWithJsonwebtoken(token, key, clock)
+}
+
+function verifyWithJsonwebtoken(
+  { text, algorithm }: ReadToken,
+  { key }: VerificationKey,
+  { nowSeconds, toleranceSeconds }: EngineClock,
+): boolean {
+  try {
+    jwt.verify(text, key, {
+      algorithms: [algorithm as Algorithm],
+      clockTimestamp: nowSeconds,
+      clockTolerance: toleranceSeconds,
+    })
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function verifyWithJose({ text, algorithm }: ReadToken, { key }: VerificationKey): Promise<boolean> {
+  const { compactVerify } = await import('jose')
+  try {
+    await compactVerify(text, key, { algorithms: [algorithm] })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,108 @@
+import type { Services } from '../kernel/services.js'
+import { isThenable, when } from '../lib/when.js'
+import { checkClaims, checkTime, type Validity } from './claims.js'
+import type { Fault } from './faults.js'
+import type { Issuer } from './issuers.js'
+import type { KeySet } from './key-set.js'
+import type { Unavailable } from './key-source.js'
+import { isSignedBy } from './signature.js'
+import { readToken, type ReadToken } from './token.js'
+
+/** What tokens have to be, whoever issued them. */
+export interface TokenRules {
+  readonly issuers: ReadonlyMap<string, Issuer>
+  /** Accepted media types of `typ`; `undefined` among them: it may be missing. */
+  readonly types: ReadonlySet<string | undefined>
+  readonly maxLifetimeSeconds: number
+  readonly clockToleranceSeconds: number
+}
+
+/** A token that holds, and the keys it was verified with: it is good only as long as they are. */
+export interface VerifiedToken {
+  readonly issuer: Issuer
+  readonly set: KeySet
+  readonly validity: Validity
+  readonly header: ReadToken['header']
+  readonly payload: ReadToken['payload']
+}
+
+export type Verification = VerifiedToken | Fault | Unavailable
+
+/** A token that could be good: only its signature is open. */
+interface Candidate {
+  readonly token: ReadToken
+  readonly issuer: Issuer
+  readonly validity: Validity
+  readonly toleranceSeconds: number
+  readonly services: Services
+}
+
+/**
+ * The whole check of a token that was not seen before. What costs nothing comes first: form, header, claims and time
+ * are judged before a key is looked for, so that only a token that could be good costs a signature check or waits for keys.
+ */
+export function verifyToken(
+  text: string,
+  rules: TokenRules,
+  services: Services,
+): Verification | Promise<Verification> {
+  const candidate = preCheck(text, rules, services)
+  if (typeof candidate === 'string') return candidate
+
+  const set = candidate.issuer.keys.current(services)
+  if (set === undefined) return verifyWithNewer(undefined, candidate)
+  const first = verifyWith(set, candidate, false)
+  if (isThenable(first)) return first.then((late) => late ?? verifyWithNewer(set, candidate))
+  return first ?? verifyWithNewer(set, candidate)
+}
+
+function preCheck(text: string, rules: TokenRules, services: Services): Candidate | Fault {
+  const token = readToken(text, rules.types)
+  if (typeof token === 'string') return token
+
+  const { iss } = token.payload
+  if (typeof iss !== 'string') return 'token-claims'
+  const issuer = rules.issuers.get(iss)
+  if (issuer === undefined) return 'token-issuer'
+  if (!issuer.algorithms.has(token.algorithm)) return 'token-algorithm'
+
+  const validity = checkClaims(token.payload, issuer.audiences, rules.maxLifetimeSeconds)
+  if (typeof validity === 'string') return validity
+  const toleranceSeconds = rules.clockToleranceSeconds
+  return (
+    checkTime(validity, services.clock.now() / 1000, toleranceSeconds) ?? {
+      token,
+      issuer,
+      validity,
+      toleranceSeconds,
+      services,
+    }
+  )
+}
+
+/** `undefined` if a newer set may have the key. */
+function verifyWith(
+  set: KeySet,
+  { token, issuer, validity, toleranceSeconds, services }: Candidate,
+  newest: boolean,
+): VerifiedToken | Fault | undefined | Promise<VerifiedToken | Fault | undefined> {
+  const { candidates, final } = set.lookup(token.kid, token.algorithm)
+  const clock = { nowSeconds: services.clock.now() / 1000, toleranceSeconds }
+
+  return when(isSignedBy(candidates, token, clock), (signed) => {
+    if (signed) return { issuer, set, validity, header: token.header, payload: token.payload }
+    if (!final && !newest && issuer.keys.newer !== undefined) return undefined
+    if (candidates.length > 0) return 'token-signature'
+    issuer.keys.suspect?.(services)
+    return 'token-key'
+  })
+}
+
+async function verifyWithNewer(tried: KeySet | undefined, candidate: Candidate): Promise<Verification> {
+  const { token, issuer, services } = candidate
+  const set = await issuer.keys.newer!(services, (newer) =>
+    token.kid === undefined ? newer !== tried : newer.lookup(token.kid, token.algorithm).final,
+  )
+  if (typeof set === 'string') return set
+  return (await verifyWith(set, candidate, true)) ?? 'token-key'
+}

@@ -1,0 +1,7 @@
+import { slot } from './context.js'
+
+/**
+ * How a caller of this request may prove who it is, as values of `WWW-Authenticate` without an error code. `auth` sets
+ * it; whoever refuses a caller later (401, or 403 for a missing scope) builds its own challenge on it.
+ */
+export const challenges = slot<readonly string[]>('challenges')
