@@ -17,3 +17,4 @@ export type { ClaimPath, ClaimReader, ClaimSource, ClaimSources } from './kernel
 export { auth, type AuthNarrowing, type AuthOptions, type AuthSetting } from './identity/auth.js'
 export { bearer, type BearerAuth, type BearerOptions, type IssuerOptions } from './identity/bearer.js'
 export type { Method, MethodMiddleware } from './identity/method.js'
+export { body, bodyRead, type BodyOptions, type BodyRead } from './data/body.js'

@@ -1,0 +1,43 @@
+import { defineStage } from '../kernel/define.js'
+import type { Finding } from '../kernel/stage.js'
+import { when } from '../lib/when.js'
+import { bodyLimits, type BodyOptions } from './body-limits.js'
+import { bodyParsedElsewhere } from './body-read.js'
+import { readBody } from './read-body.js'
+
+export { tightenBody, type BodyOptions } from './body-limits.js'
+export { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
+
+/**
+ * Reads JSON bodies onto `req.body` within limits, and leaves other types unread under a ceiling of bytes. Refuses 400
+ * `malformed-body`, 408 `body-timeout`, 413 `body-too-large` and 415 `unsupported-media-type`. Later body parsers, such
+ * as `express.json()`, leave the request alone.
+ *
+ * @example
+ * app.use(body({ maxBytes: 20_000 }))
+ */
+export const body = defineStage('body', (options: BodyOptions = {}) => {
+  const limits = bodyLimits(options)
+  let parsedBefore = false
+
+  return {
+    gives: ['body'] as const,
+    reportable: 'never' as const,
+    enter(ctx) {
+      return when(readBody(ctx, limits), (problem) => {
+        if (ctx.get(bodyParsedElsewhere) !== undefined) parsedBefore = true
+        return problem
+      })
+    },
+    describe: () => limits,
+    findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
+  }
+})
+
+const PARSED_BEFORE: Finding = {
+  code: 'body-parsed-before',
+  cause:
+    'A body parser, such as express.json(), runs before secure-api: bodies are parsed before the caller is known, and without limits on bytes, duplicate names and encoding.',
+  fix: 'Remove the parser, or mount it behind secure-api, where it leaves JSON bodies alone.',
+  severity: 'medium',
+}

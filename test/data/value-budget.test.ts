@@ -1,0 +1,44 @@
+import fc from 'fast-check'
+import { scanJson } from '../../src/data/json-budget.js'
+import { measureValue } from '../../src/data/value-budget.js'
+
+const limits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
+
+test('finds the same cost in a value as the scanner finds in its text', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ stringUnit: 'grapheme', maxDepth: 6 }), (value) => {
+      expect(measureValue(value, limits)).toEqual(scanJson(JSON.stringify(value), limits))
+    }),
+  )
+})
+
+test.each([
+  ['{"a":{"__proto__":1}}', 'proto-key'],
+  ['{"constructor":{"prototype":1}}', 'constructor-prototype'],
+])('refuses %s', (text, fault) => {
+  expect(measureValue(JSON.parse(text), limits)).toBe(fault)
+})
+
+test('ends on depth, on cycles and on values that are shared many times', () => {
+  let deep: unknown = 1
+  for (let i = 0; i < 100_000; i++) deep = [deep]
+  expect(measureValue(deep, limits)).toBe('too-deep')
+
+  const cycle: unknown[] = []
+  cycle.push(cycle)
+  expect(measureValue(cycle, limits)).toBe('too-deep')
+
+  let shared: unknown = {}
+  for (let i = 0; i < 60; i++) shared = { a: shared, b: shared }
+  expect(measureValue(shared, limits)).toBe('too-many-keys')
+})
+
+test('looks at no byte of a Buffer', () => {
+  expect(measureValue(Buffer.alloc(5_000), limits)).toEqual({ depth: 0, keys: 0, items: 0 })
+})
+
+test('counts each kind of member exactly', () => {
+  expect(measureValue([1, 2], { ...limits, maxArrayItems: 1 })).toBe('too-many-items')
+  expect(measureValue({ a: 1, b: 2 }, { ...limits, maxKeys: 1 })).toBe('too-many-keys')
+  expect(measureValue([[[]]], { ...limits, maxDepth: 2 })).toBe('too-deep')
+})
