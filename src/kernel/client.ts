@@ -1,34 +1,40 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { ConfigError } from './config-error.js'
 import { integer, show } from './check.js'
+import { ConfigError } from './config-error.js'
 import type { Client } from './services.js'
 
 /** A number of proxies in front of this process, or the CIDR ranges their addresses lie in. */
 export type TrustProxy = number | readonly string[]
 
 type Address = ReturnType<typeof ipaddr.process>
+/** Whether the machine at this address, `hop` steps away, is one of ours and may say who is behind it. */
+type Trusted = (address: Address | undefined, hop: number) => boolean
+
+/** More proxies than anybody chains; bounds the walk whatever the header has. */
+const MAX_HOPS = 32
 
 /**
  * One resolver for every stage. `X-Forwarded-For` is read from the right, and only as far as the declared proxies
  * reach: whatever stands to the left of them was written by the client. `Forwarded`, `X-Real-IP` and the like are
- * ignored.
+ * ignored: a client can send them past proxies that only write `X-Forwarded-For`.
  *
- * @throws ConfigError for `true` and for ranges that are no CIDR
+ * @throws ConfigError for `true`, for ranges that are no CIDR and for a range that is the whole internet
  */
 export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Client {
-  const trusted = typeof trust === 'object' ? inRanges(trust) : withinHops(trust)
+  const trusted = Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
 
   return (req) => {
     let address = parse(req.socket.remoteAddress)
-    if (address !== undefined && trusted(address, 0)) {
-      const forwarded = forwardedFor(req)
-      for (let hop = 0; hop < forwarded.length; hop++) {
-        const next = parse(forwarded[forwarded.length - 1 - hop])
-        if (next === undefined) break
-        address = next
-        if (!trusted(address, hop + 1)) break
-      }
+    let unread = trusted(address, 0) ? forwardedFor(req) : undefined
+    for (let hop = 1; unread !== undefined && hop <= MAX_HOPS; hop++) {
+      const comma = unread.lastIndexOf(',')
+      const next = parse(unread.slice(comma + 1).trim())
+      // Whoever wrote something else than an address cannot be believed about what stands before it.
+      if (next === undefined) break
+      address = next
+      unread = comma === -1 || !trusted(address, hop) ? undefined : unread.slice(0, comma)
     }
     return address === undefined
       ? { address: undefined, key: 'unknown' }
@@ -36,41 +42,78 @@ export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Cli
   }
 }
 
-function withinHops(hops: unknown): (address: Address, hop: number) => boolean {
+/** By distance alone: a proxy on a Unix socket has no address. */
+function withinHops(hops: unknown): Trusted {
   if (hops === true) {
     throw new ConfigError(
       'trustProxy: true would let every client choose its own address; give the number of proxies, or their CIDR ranges',
       'permissive-trust-proxy',
     )
   }
-  const count = integer('trustProxy', hops, { min: 0, max: 32 })
+  const count = integer('trustProxy', hops, { min: 0, max: MAX_HOPS })
   return (_address, hop) => hop < count
 }
 
-function inRanges(cidrs: readonly string[]): (address: Address) => boolean {
-  const ranges = cidrs.map((cidr) => {
-    if (typeof cidr === 'string' && ipaddr.isValidCIDR(cidr)) return ipaddr.parseCIDR(cidr)
-    throw new ConfigError(`trustProxy must list CIDR ranges such as '10.0.0.0/8', got ${show(cidr)}`)
-  })
+function inRanges(cidrs: readonly unknown[]): Trusted {
+  const ranges = cidrs.map(parseRange)
   return (address) =>
+    address !== undefined &&
     ranges.some(([network, bits]) => address.kind() === network.kind() && address.match(network, bits))
 }
 
-function forwardedFor(req: IncomingMessage): string[] {
-  const header = req.headers['x-forwarded-for']
-  return header === undefined ? [] : String(header).split(',', 64)
+function parseRange(cidr: unknown): [Address, number] {
+  const valid =
+    typeof cidr === 'string' &&
+    (ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr) ||
+      (isIP(cidr.split('/')[0]!) === 6 && ipaddr.IPv6.isValidCIDR(cidr)))
+  if (!valid) {
+    const hint =
+      typeof cidr === 'string' && isIP(cidr) !== 0
+        ? `; for one address, end it in /${isIP(cidr) === 4 ? 32 : 128}`
+        : ''
+    throw new ConfigError(`trustProxy must list CIDR ranges such as '10.0.0.0/8', got ${show(cidr)}${hint}`)
+  }
+  const [network, bits] = ipaddr.parseCIDR(cidr)
+  if (bits === 0) {
+    throw new ConfigError(
+      `trustProxy: ${cidr} would let every client choose its own address; list the ranges your proxies are in`,
+      'permissive-trust-proxy',
+    )
+  }
+  // Addresses are compared as IPv4 wherever they can be; a range in the mapped notation would never match.
+  return network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && bits >= 96
+    ? [network.toIPv4Address(), bits - 96]
+    : [network, bits]
 }
 
-/** A malformed hop ends the walk: nothing beyond it can be believed. Octal, hex and short IPv4 forms are malformed. */
+/** Several fields arrive joined by commas, in order (RFC 9110 section 5.3). */
+function forwardedFor(req: IncomingMessage): string | undefined {
+  const field = req.headers['x-forwarded-for']
+  return Array.isArray(field) ? field.join(',') : field
+}
+
+/**
+ * An address as sockets and proxies write it: also in brackets, with a port (Azure, IIS) or a zone, which are dropped.
+ * Octal, hexadecimal and short IPv4 forms are malformed, inside IPv6 as well: readers disagree about them.
+ */
 function parse(text: string | undefined): Address | undefined {
-  const trimmed = text?.trim()
-  if (trimmed === undefined || trimmed.length > 45) return undefined
-  if (
-    !ipaddr.IPv4.isValidFourPartDecimal(trimmed) &&
-    !(trimmed.includes(':') && ipaddr.IPv6.isValid(trimmed))
-  )
-    return undefined
-  return ipaddr.process(trimmed)
+  if (text === undefined || text.length > 64) return undefined
+  const bare = withoutPort(text)
+  const zone = bare.indexOf('%')
+  const address = zone === -1 ? bare : bare.slice(0, zone)
+
+  const version = isIP(address)
+  if (version === 0 || (version === 4 && zone !== -1)) return undefined
+  if (version === 6 && address.includes('.') && !MAPPED.test(address)) return undefined
+  return ipaddr.process(address)
+}
+
+const MAPPED = /:ffff:[0-9.]+$/i
+const BRACKETED = /^\[([^[\]]*)\](?::[0-9]{1,5})?$/
+const WITH_PORT = /^([0-9.]+):[0-9]{1,5}$/
+
+function withoutPort(text: string): string {
+  return (BRACKETED.exec(text) ?? WITH_PORT.exec(text))?.[1] ?? text
 }
 
 /** One household or server usually holds a /56 or more, so counting single IPv6 addresses would count nothing. */
