@@ -48,7 +48,7 @@ export function ambiguityOf(path: string, allowed: ReadonlySet<Ambiguity> = NONE
       if (dots === 1 || dots === 2) return 'dot-segment'
       if (code === SLASH && !encoded && at === segmentStart && !allowed.has('duplicate-slash'))
         return 'duplicate-slash'
-      dots = code === SEMICOLON ? -1 : 0
+      dots = 0
     } else dots = -1
 
     at += encoded ? 3 * utf8Length(code) : 1
