@@ -19,6 +19,7 @@ export default tseslint.config(
       ],
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       '@typescript-eslint/no-confusing-void-expression': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
       // A refusal that is built and not returned opens the door.
       'no-restricted-syntax': [

@@ -1,3 +1,47 @@
+export {
+  secureApi,
+  type ExplainedStage,
+  type RouteSettings,
+  type SecureApi,
+  type SecureApiOptions,
+} from './secure-api.js'
+export { order, type GuardProtections, type Protections, type RouteProtections } from './order.js'
+export type { ExtraStage } from './plan.js'
+export { asyncHandler } from './kernel/async-handler.js'
+export {
+  contextOf,
+  slot,
+  type Principal,
+  type SecurityContext,
+  type Slot,
+  type TraceEntry,
+  type ValidatedInput,
+} from './kernel/context.js'
+export { defineStage, type Standalone } from './kernel/define.js'
+export type { ErrorMiddleware } from './kernel/errors.js'
+export type { Enforcement, Mode } from './kernel/mode.js'
+export { pipeline, type PipelineMiddleware, type PipelineOptions } from './kernel/pipeline.js'
+export type * from './kernel/ports.js'
+export {
+  isProblem,
+  refuse,
+  type OwnProblem,
+  type Problem,
+  type ProblemCode,
+  type ProblemDetails,
+} from './kernel/problem.js'
+export { forward, RefusedError, respond, type Respond } from './kernel/respond.js'
+export type { Client, ServiceOptions, Services } from './kernel/services.js'
+export {
+  answered,
+  type Fact,
+  type Finding,
+  type Middleware,
+  type Next,
+  type Stage,
+  type StageMiddleware,
+  type Verdict,
+} from './kernel/stage.js'
 export { ConfigError } from './kernel/config-error.js'
 export { audit, type AuditOptions } from './observe/audit.js'
 export type { AuditLogger } from './observe/audit-logger.js'

@@ -95,6 +95,9 @@ export class Planner {
         const build = row.local ?? row.general
         replacements.set(name, build(own.replace, place)?.stage)
       } else if (row.merge) {
+        if (this.settings[name] === false) {
+          throw new ConfigError(`${option}.${name} has nothing to add to: ${name} is false`)
+        }
         const stage = row.general(row.merge(this.settings[name] ?? {}, own, place), place)?.stage
         if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {

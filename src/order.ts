@@ -1,0 +1,104 @@
+import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
+import { body, tightenBody, type BodyOptions } from './data/body.js'
+import { authNarrowing } from './identity/auth-narrowing.js'
+import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
+import { auth } from './identity/auth.js'
+import {
+  onDemand,
+  standard,
+  type GeneralSetting,
+  type GuardSetting,
+  type Place,
+  type RouteSetting,
+} from './kernel/row.js'
+import type { Rule } from './kernel/rule.js'
+import { audit, type AuditOptions } from './observe/audit.js'
+import { requestId, type RequestIdOptions } from './observe/request-id.js'
+import type { Limit } from './traffic/limit.js'
+import { quota } from './traffic/quota.js'
+import { rateLimit } from './traffic/rate-limit.js'
+import { cors, type CorsOptions } from './transport/cors.js'
+import { firewall, type FirewallOptions } from './transport/firewall.js'
+import { headers, type HeadersOptions } from './transport/headers.js'
+
+type Limits = Limit | readonly Limit[]
+
+/**
+ * The path of a request, top to bottom; the reply travels back bottom to top.
+ * A row's key is its option in `secureApi()`, its comment is that option's documentation.
+ */
+export const order = {
+  // -- arrive: cheap and anonymous, so that a flood costs almost nothing
+  /** A correlation id and W3C trace context for every request. On by default. First, so that everything can name it. */
+  requestId: standard<RequestIdOptions>({ general: (options) => requestId(options) }),
+  /** One event for each request and each security decision. On by default, as JSON lines. Before whatever can refuse. */
+  audit: standard<AuditOptions>({ general: (options) => audit(options) }),
+  /** Security response headers: HSTS, nosniff, CSP. On by default. Set first, so refusals carry them too. */
+  headers: standard<HeadersOptions>({ general: (options) => headers(options) }),
+  /** Which browser origins may call. Off by default: none. Answers preflights, before anybody is asked who they are. */
+  cors: onDemand<CorsOptions>({ general: (options) => cors(options) }),
+  /** Refuses request targets that two readers read in two ways, and unlisted methods. On by default: 400, 405. */
+  firewall: standard<FirewallOptions>({ general: (options) => firewall(options) }),
+  /** Requests per client and window. On by default. Before identity: a stolen token must not buy unlimited guesses. 429. */
+  rateLimit: standard<Limits>({
+    general: (limits) => rateLimit(limits),
+    local: (limits, place) => rateLimit(named(limits, place)),
+  }),
+
+  // -- identity: who is calling
+  /** Ways to prove who you are, tried in turn: `[bearer({ issuer, audience })]`. Required; `false` asks nobody. 401. */
+  auth: onDemand<AuthSetting, AuthNarrowing>({
+    general: (setting) => auth(setting),
+    merge: (general, narrowing) => mergeAuth(general, narrowing),
+    guard: (narrowing) => authNarrowing(narrowing),
+    loosens: ({ optional }) => optional === true,
+    whenPublic: 'announce',
+    inRoute: 'not-false',
+  }),
+
+  // -- access: may they
+  /** Roles, permissions and scopes. General: the catalogue, and a `default` rule. Route, guard: the rule. 403. */
+  rbac: onDemand<RbacSettings, Rule>({
+    general: (settings) => rbacDefault(settings),
+    local: (rule, place) =>
+      rbacRule(rule, place.settings.rbac as RbacSettings | undefined, optionOf(place, 'rbac')),
+    whenPublic: 'absent',
+  }),
+
+  // -- traffic, now that the caller is known
+  /** Requests per principal and window. Off by default. 429. */
+  quota: onDemand<Limits>({
+    general: (limits) => quota(limits),
+    local: (limits, place) => quota(named(limits, place, ' quota')),
+    whenPublic: 'absent',
+  }),
+
+  // -- body: read only now
+  /** Reads JSON bodies within limits of size, depth and count. On by default. 400, 408, 413, 415. */
+  body: standard<BodyOptions, BodyOptions | 'raw'>({
+    general: (options) => body(options),
+    merge: (general, own) => (own === 'raw' ? { ...general, parse: 'raw' } : tightenBody(general, own)),
+    guard: false,
+    loosens: (own) => own === 'raw' || own.parse === 'raw',
+  }),
+}
+
+/** One setting per row of the table: options, `true` for its defaults, `false` to leave it out. */
+export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof order)[N]> }
+/** What one route adds, or takes away in writing. */
+export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
+/** What a guard adds. */
+export type GuardProtections = {
+  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota']?: GuardSetting<(typeof order)[N]>
+}
+
+/** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */
+function named(limits: Limits, place: Place, suffix = ''): Limits {
+  const name = place.name + suffix
+  const list = Array.isArray(limits) ? (limits as readonly Limit[]) : [limits as Limit]
+  return list.map((limit, i) => ({ name: i === 0 ? name : `${name} ${i + 1}`, ...limit }))
+}
+
+function optionOf({ door, name }: Place, row: string): string {
+  return door === 'route' ? `routes['${name}'].${row}` : `guard.${row}`
+}
