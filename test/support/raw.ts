@@ -10,17 +10,23 @@ export interface RawReply {
 
 /**
  * Writes bytes that HTTP clients would normalise or refuse to send, one byte per character, and reads until the server
- * closes. The server listens on the loopback interface for as long as that takes. One call at a time.
+ * closes. A server that does not listen does so on the loopback interface for as long as that takes.
  */
 export async function sendRaw(server: Server, bytes: string): Promise<RawReply> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const ours = !server.listening
+  if (ours) await listen(server)
   try {
     const received = await exchange((server.address() as AddressInfo).port, bytes)
     const [head = '', body = ''] = received.split('\r\n\r\n', 2)
     return { status: Number(head.split(' ')[1]), head, body }
   } finally {
-    await new Promise((resolve) => server.close(resolve))
+    if (ours) await new Promise((resolve) => server.close(resolve))
   }
+}
+
+/** Starts a server on a free port of the loopback interface. */
+export function listen(server: Server): Promise<void> {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 }
 
 function exchange(port: number, bytes: string): Promise<string> {
