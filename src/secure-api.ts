@@ -13,7 +13,7 @@ import { refuseReply } from './kernel/refusal.js'
 import { addVeto, silenceHandler } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import { matrix, type Catalogue, type RoleMatrix } from './kernel/rule.js'
-import { createServices, type ServiceOptions } from './kernel/services.js'
+import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './kernel/services.js'
 import type { Finding, Middleware, Stage } from './kernel/stage.js'
 import { isThenable } from './lib/when.js'
 import { order, type GuardProtections, type Protections, type RouteProtections } from './order.js'
@@ -93,7 +93,6 @@ interface Plan {
 }
 
 const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'handlerTimeoutMs']
-const SERVICE_OPTIONS = ['trustProxy', 'store', 'clock', 'log', 'fetch', 'respond', 'problemBase']
 
 /**
  * Builds the whole pipeline, once. Whatever is wrong with the options is thrown here, and not when a request comes.

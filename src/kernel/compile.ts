@@ -5,6 +5,7 @@ import { isProblem, refuse, type Problem } from './problem.js'
 import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
 import { createServices, type Services } from './services.js'
+import { traceStage } from './trace.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
 
 export interface CompileOptions {
@@ -80,7 +81,7 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
       return
     }
     if (verdict !== undefined) return conclude(pipeline, stage, i, verdict, started, ctx, next)
-    note(ctx, stage, 'passed', undefined, started)
+    traceStage(ctx, stage.name, 'passed', started)
   }
   next()
 }
@@ -114,40 +115,20 @@ function conclude(
   next: Next,
 ): void {
   if (verdict === undefined) {
-    note(ctx, stage, 'passed', undefined, started)
+    traceStage(ctx, stage.name, 'passed', started)
     return walk(pipeline, at + 1, ctx, next)
   }
-  if (verdict === answered) return note(ctx, stage, 'answered', undefined, started)
+  if (verdict === answered) return traceStage(ctx, stage.name, 'answered', started)
 
   const problem = isProblem(verdict) ? verdict : broken(new TypeError(`${stage.name} returned no verdict`))
   if (pipeline.reporting.has(stage) && problem.code !== 'broken') {
     ;(ctx.reported ??= []).push({ stage: stage.name, problem })
-    note(ctx, stage, 'reported', problem, started)
+    traceStage(ctx, stage.name, 'reported', started, problem)
     recordDecision(ctx, stage.name, problem, 'reported')
     return walk(pipeline, at + 1, ctx, next)
   }
-  note(ctx, stage, problem.code === 'broken' ? 'failed' : 'refused', problem, started)
+  traceStage(ctx, stage.name, problem.code === 'broken' ? 'failed' : 'refused', started, problem)
   refuseExchange(ctx, stage.name, problem, next)
-}
-
-function note(
-  ctx: SecurityContext,
-  stage: Stage,
-  verdict: 'passed' | 'refused' | 'reported' | 'answered' | 'failed',
-  problem: Problem | undefined,
-  started: number,
-): void {
-  if (ctx.trace === undefined) return
-  const rule = problem?.rule ?? ctx.rule
-  const why = problem?.reason ?? ctx.why
-  ctx.trace.push({
-    stage: stage.name,
-    verdict,
-    ...(problem && { code: problem.code }),
-    ...(rule !== undefined && { rule }),
-    ...(why !== undefined && { why }),
-    micros: Math.round((ctx.services.clock.monotonic() - started) * 1000),
-  })
 }
 
 function broken(cause: unknown): Problem {

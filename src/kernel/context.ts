@@ -32,8 +32,11 @@ export interface ValidatedInput {
 /** What one stage decided about a request. */
 export interface TraceEntry {
   readonly stage: string
-  /** `reported`: would have refused, but only reports. `failed`: threw, and was answered as `broken`. */
-  readonly verdict: 'passed' | 'refused' | 'reported' | 'answered' | 'failed'
+  /**
+   * `reported`: would have refused, but only reports. `failed`: threw, and was answered as `broken`. `shaped`: had a
+   * look at the reply, and changed it if need be.
+   */
+  readonly verdict: 'passed' | 'refused' | 'reported' | 'answered' | 'failed' | 'shaped'
   /** Problem code, if it refused or reported. */
   readonly code?: string
   /** Stable name of the rule that decided. */
@@ -155,6 +158,17 @@ export class SecurityContext {
 /** The URL as the client sent it: routers that mount under a path shorten `req.url` and keep this. */
 export function originalUrl(req: IncomingMessage): string {
   return (req as { originalUrl?: string }).originalUrl ?? req.url ?? '/'
+}
+
+declare global {
+  // The place that Express's types keep for this: https://github.com/DefinitelyTyped/DefinitelyTyped/tree/master/types/express-serve-static-core
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- declaration merging has no other form
+  namespace Express {
+    interface Request {
+      /** What the stages of secure-api know about this request. */
+      security?: SecurityContext
+    }
+  }
 }
 
 type Carrier = IncomingMessage & { security?: SecurityContext }

@@ -1,7 +1,7 @@
-import { oneOf } from './check.js'
+import { knownKeys, oneOf } from './check.js'
 import { compile, type CompileOptions } from './compile.js'
 import { enforcementOf, type Enforcement } from './mode.js'
-import { createServices, type ServiceOptions } from './services.js'
+import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './services.js'
 import type { Stage, StageMiddleware } from './stage.js'
 
 type Unnamed = Omit<Stage, 'name'>
@@ -35,6 +35,7 @@ export function defineStage<Args extends [options?: unknown], S extends Unnamed>
 
 function compileOptions(stage: Stage, standalone: Standalone | undefined): CompileOptions {
   if (standalone === undefined) return {}
+  knownKeys(`${stage.name}: the second argument`, standalone, ['mode', ...SERVICE_OPTIONS])
   const { mode = 'enforce', ...services } = standalone
   oneOf('mode', mode, ['enforce', 'report'])
   return {

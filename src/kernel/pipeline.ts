@@ -1,9 +1,10 @@
+import { knownKeys } from './check.js'
 import { compile } from './compile.js'
 import { ConfigError } from './config-error.js'
 import { closeAll, readyAll } from './lifecycle.js'
 import { enforcementOf, modeOf, type Mode } from './mode.js'
 import { assertNeedsMet } from './needs.js'
-import { createServices, type ServiceOptions } from './services.js'
+import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './services.js'
 import type { Middleware, Stage, StageMiddleware } from './stage.js'
 
 /** What the stages of a pipeline share. */
@@ -33,6 +34,7 @@ export function pipeline(
   middleware: readonly StageMiddleware[],
   { mode, trace = false, ...services }: PipelineOptions = {},
 ): PipelineMiddleware {
+  knownKeys('pipeline', services, SERVICE_OPTIONS)
   const stages = middleware.map((each, i) => stageOf(each, i))
   assertNeedsMet(stages)
   const shared = createServices(services)

@@ -4,6 +4,7 @@ import type { SecurityContext } from './context.js'
 import { refuse, type Problem } from './problem.js'
 import { refuseReply } from './refusal.js'
 import type { Stage } from './stage.js'
+import { traceStage } from './trace.js'
 
 /** Looks at a reply right before its first byte; what it returns is sent in the reply's place. */
 export type Veto = (ctx: SecurityContext) => Problem | undefined
@@ -190,8 +191,17 @@ function deliver(ctx: SecurityContext, reply: Reply, args: unknown[], send: (bod
 function shape(ctx: SecurityContext, shapers: readonly Stage[], from: number, body: unknown): unknown {
   let shaped = body
   for (let i = from; i >= 0; i--) {
-    shaped = shapers[i]!.shape!(ctx, shaped)
-    if (isThenable(shaped)) return shaped.then((value) => shape(ctx, shapers, i - 1, value))
+    const stage = shapers[i]!
+    const started = ctx.trace === undefined ? 0 : ctx.services.clock.monotonic()
+    ctx.rule = ctx.why = undefined
+    shaped = stage.shape!(ctx, shaped)
+    if (isThenable(shaped)) {
+      return shaped.then((value) => {
+        traceStage(ctx, stage.name, 'shaped', started)
+        return shape(ctx, shapers, i - 1, value)
+      })
+    }
+    traceStage(ctx, stage.name, 'shaped', started)
   }
   return shaped
 }

@@ -51,6 +51,19 @@ export interface ServiceOptions {
   problemBase?: string
 }
 
+/** The names of all `ServiceOptions`, for those who mix them with options of their own. */
+export const SERVICE_OPTIONS = [
+  'trustProxy',
+  'store',
+  'storeTimeoutMs',
+  'clock',
+  'log',
+  'fetch',
+  'respond',
+  'problemBase',
+] as const satisfies readonly (keyof ServiceOptions)[]
+
+/** @throws ConfigError for a proxy setting or a deadline that breaks a rule */
 export function createServices(options: ServiceOptions = {}): Services {
   const {
     trustProxy = 0,
