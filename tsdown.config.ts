@@ -1,20 +1,47 @@
+import { existsSync } from 'node:fs'
 import { defineConfig } from 'tsdown'
+import packageJson from './package.json' with { type: 'json' }
+import { bundledLicenses } from './scripts/bundled-licenses.mjs'
 
-const entry = {
-  index: 'src/index.ts',
-  testing: 'src/testing/index.ts',
-}
+/** Every sub-path that `package.json` exports, from `src/<name>/index.ts` or `src/<name>.ts`. */
+const entry = Object.fromEntries(
+  Object.keys(packageJson.exports)
+    .filter((path) => path !== './package.json')
+    .map((path) => path.slice(2) || 'index')
+    .map((name) => [name, [`src/${name}/index.ts`, `src/${name}.ts`].find((file) => existsSync(file))!]),
+)
 
-/** What is ESM-only, or requires something that is. Bundled into the CommonJS build, so that a plain Jest can load it. */
-const esmOnly = [
-  /^jose($|\/)/,
-  /^jwks-rsa($|\/)/,
-  /^lru-memoizer($|\/)/,
-  /^limiter($|\/)/,
-  /^lru-cache($|\/)/,
-]
+/**
+ * jose is ESM-only and jwks-rsa requires it; a plain Jest on Node 20 can load neither. The CommonJS build carries both,
+ * and what only they depend on. Whatever else would slip into a bundle stops the build.
+ */
+const esmOnly = ['jose', 'jwks-rsa']
+const theirParts = ['debug', 'limiter', 'lodash.clonedeep', 'lru-cache', 'lru-memoizer', 'ms']
+
+const shared = {
+  entry,
+  dts: true,
+  platform: 'node',
+  target: 'node20',
+  failOnWarn: true,
+  // How long a plugin took is no flaw of the build.
+  checks: { pluginTimings: false },
+} as const
 
 export default defineConfig([
-  { entry, format: 'esm', dts: true, platform: 'node', target: 'node20', fixedExtension: false },
-  { entry, format: 'cjs', dts: true, platform: 'node', target: 'node20', clean: false, noExternal: esmOnly },
+  { ...shared, format: 'esm', fixedExtension: false, deps: { onlyBundle: [] } },
+  {
+    ...shared,
+    format: 'cjs',
+    clean: false,
+    deps: {
+      alwaysBundle: esmOnly,
+      onlyBundle: [...esmOnly, ...theirParts],
+      // debug tries it and lives without.
+      neverBundle: ['supports-color'],
+    },
+    // The same Jest has no dynamic import either: what is loaded late is loaded by `require`.
+    outputOptions: { dynamicImportInCjs: false },
+    plugins: [bundledLicenses()],
+  },
 ])

@@ -1,0 +1,1 @@
+export { rbac, type RbacOptions, type RbacSettings } from './rbac.js'

@@ -1,0 +1,1 @@
+export { body, bodyRead, type BodyOptions, type BodyRead } from './body.js'

@@ -1,0 +1,3 @@
+export { auth, type AuthNarrowing, type AuthOptions, type AuthSetting } from './auth.js'
+export { bearer, type BearerAuth, type BearerOptions, type IssuerOptions } from './bearer.js'
+export type { Method, MethodMiddleware } from './method.js'
