@@ -1,5 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs'
+import { join } from 'node:path'
 
 /** Runs a command with its output on ours; ends this process if it fails. */
 export function run(command, args, options = {}) {
@@ -11,7 +22,9 @@ export function run(command, args, options = {}) {
 /** Installs the packages of the lockfile unless exactly they are there. */
 export function installPackages() {
   if (sameLock('package-lock.json', 'node_modules/.package-lock.json')) return
-  run('npm', ['ci', '--no-audit', '--no-fund'])
+  // A link leads to another checkout's packages, and `npm ci` would empty them.
+  if (lstatSync('node_modules', { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync('node_modules')
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 
 function sameLock(wanted, present) {
@@ -42,4 +55,38 @@ export function installDebian(programs) {
 
 function has(program) {
   return spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0
+}
+
+/** Builds `dist`, unless it is newer than whatever it is made of. */
+export function buildIfStale() {
+  if (isBuilt()) return
+  run('npm', ['run', '--silent', 'build', '--', '--log-level', 'error'])
+}
+
+/** Whether every file that `package.json` exports exists and is newer than its sources. */
+export function isBuilt() {
+  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const built = Object.values(exports).flatMap(({ import: esm, require: cjs }) =>
+    esm ? [...Object.values(esm), ...Object.values(cjs)] : [],
+  )
+  if (!built.every((file) => existsSync(file))) return false
+  const sources = readdirSync('src', { recursive: true })
+    .map((file) => join('src', String(file)))
+    .concat(
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'tsdown.config.ts',
+      'scripts/bundled-licenses.mjs',
+    )
+  const changedAt = (file) => statSync(file).mtimeMs
+  return Math.min(...built.map(changedAt)) >= Math.max(...sources.map(changedAt))
+}
+
+/** The examples import `secure-api` as their copies elsewhere do; in this checkout that leads to its own build. */
+export function linkPackage() {
+  const link = 'examples/node_modules/secure-api'
+  mkdirSync('examples/node_modules', { recursive: true })
+  rmSync(link, { force: true, recursive: true })
+  symlinkSync('../..', link, 'dir')
 }
