@@ -38,7 +38,7 @@ describe('what a grant covers', () => {
   })
 })
 
-test.each(['orders:read', 'orders', 'a:b:c', 'read-orders', 'orders.read', 'commandes:créer'])(
+test.each(['orders:read', 'orders', 'a:b:c', 'read-orders', 'orders.read', 'commandes:cr\u00e9er'])(
   '%s is a permission',
   (name) => {
     expect(permissionName('option', name)).toBe(name)
