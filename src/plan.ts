@@ -63,6 +63,9 @@ export class Planner {
     for (const [name, row] of Object.entries(rows)) {
       const setting = settings[name] ?? row.standard
       if (setting === false) continue
+      if (setting === true && !row.standard) {
+        throw new ConfigError(`${name}: true says nothing; give it its options, or leave it out`)
+      }
       const built = row.general(setting === true ? {} : setting, place)
       if (built !== undefined) this.general.set(name, built.stage)
     }

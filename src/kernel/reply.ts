@@ -20,6 +20,7 @@ export interface Reply {
   readonly vetoes: Veto[]
   readonly listeners: ((ctx: SecurityContext) => void)[]
   judged: boolean
+  bodyWrapped: boolean
   headSeen: boolean
   /** Writes a refusal in the place of everything else. */
   answer: (statusCode: number, body: string | undefined) => void
@@ -27,14 +28,12 @@ export interface Reply {
 
 /** Puts `stages` between the handler's JSON and the wire. The last one added is the first to see a body. */
 export function addShapers(ctx: SecurityContext, stages: readonly Stage[]): void {
-  const reply = replyOf(ctx)
-  if (reply.shapers.length === 0) wrapBody(ctx, reply)
-  reply.shapers.push(...stages)
+  wholeReplyOf(ctx).shapers.push(...stages)
 }
 
 /** Asks `veto` before the first byte of anything but our own refusals. */
 export function addVeto(ctx: SecurityContext, veto: Veto): void {
-  replyOf(ctx).vetoes.push(veto)
+  wholeReplyOf(ctx).vetoes.push(veto)
 }
 
 /**
@@ -47,9 +46,7 @@ export function onHead(ctx: SecurityContext, listener: (ctx: SecurityContext) =>
 
 /** From now on, whatever the handler still says is dropped. */
 export function silenceHandler(ctx: SecurityContext): void {
-  const reply = replyOf(ctx)
-  if (reply.shapers.length === 0) wrapBody(ctx, reply)
-  reply.state = 'over'
+  wholeReplyOf(ctx).state = 'over'
 }
 
 /** The methods of a response as plain functions, which is how they are wrapped and called. */
@@ -70,11 +67,22 @@ function replyOf(ctx: SecurityContext): Reply {
     vetoes: [],
     listeners: [],
     judged: false,
+    bodyWrapped: false,
     headSeen: false,
     answer: () => undefined,
   }
   ctx.reply = reply
   wrapHead(ctx, reply)
+  return reply
+}
+
+/** Where a reply may be refused, its body has to be in our hands too: what is written after a refusal must not get out. */
+function wholeReplyOf(ctx: SecurityContext): Reply {
+  const reply = replyOf(ctx)
+  if (!reply.bodyWrapped) {
+    reply.bodyWrapped = true
+    wrapBody(ctx, reply)
+  }
   return reply
 }
 

@@ -36,22 +36,28 @@ export interface Row<General, Local = General> {
 
 export type AnyRow = Row<any, any>
 
+type Rest<General, Local> = Omit<Row<General, Local>, 'standard'>
+
 /** A row that is on unless it is switched off. */
-export function standard<General, Local = General>(
-  row: Omit<Row<General, Local>, 'standard'>,
-): Row<General, Local> {
+export function standard<General, Local = General>(row: Rest<General, Local>): StandardRow<General, Local> {
   return { ...row, standard: true }
 }
 
 /** A row that is on if it is named. */
-export function onDemand<General, Local = General>(
-  row: Omit<Row<General, Local>, 'standard'>,
-): Row<General, Local> {
+export function onDemand<General, Local = General>(row: Rest<General, Local>): OnDemandRow<General, Local> {
   return { ...row, standard: false }
 }
 
-/** `true` for the defaults of a standard row, `false` to leave the row out. */
-export type GeneralSetting<R> = R extends Row<infer General, any> ? General | boolean : never
+type StandardRow<General, Local> = Row<General, Local> & { readonly standard: true }
+type OnDemandRow<General, Local> = Row<General, Local> & { readonly standard: false }
+
+/** Options, `false` to leave the row out, and for a standard row `true` for its defaults. */
+export type GeneralSetting<R> =
+  R extends StandardRow<infer General, any>
+    ? General | boolean
+    : R extends OnDemandRow<infer General, any>
+      ? General | false
+      : never
 /** A route adds, or takes away in writing. */
 export type RouteSetting<R> =
   R extends Row<infer General, infer Local> ? Local | false | { replace: Local | General } : never
