@@ -8,7 +8,8 @@ import type { Client } from './services.js'
 /** A number of proxies in front of this process, or the CIDR ranges their addresses lie in. */
 export type TrustProxy = number | readonly string[]
 
-type Address = ReturnType<typeof ipaddr.process>
+/** IPv4 is the text itself, which has one spelling only; mapped addresses are IPv4. */
+type Address = string | ipaddr.IPv6
 /** Whether the machine at this address, `hop` steps away, is one of ours and may say who is behind it. */
 type Trusted = (address: Address | undefined, hop: number) => boolean
 
@@ -56,21 +57,21 @@ function withinHops(hops: unknown): Trusted {
 
 function inRanges(cidrs: readonly unknown[]): Trusted {
   const ranges = cidrs.map(parseRange)
-  return (address) =>
-    address !== undefined &&
-    ranges.some(([network, bits]) => address.kind() === network.kind() && address.match(network, bits))
+  return (address) => {
+    if (address === undefined) return false
+    const parsed = typeof address === 'string' ? ipaddr.IPv4.parse(address) : address
+    return ranges.some(([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits))
+  }
 }
 
-function parseRange(cidr: unknown): [Address, number] {
+function parseRange(cidr: unknown): [ipaddr.IPv4 | ipaddr.IPv6, number] {
   const valid =
     typeof cidr === 'string' &&
     (ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr) ||
       (isIP(cidr.split('/')[0]!) === 6 && ipaddr.IPv6.isValidCIDR(cidr)))
   if (!valid) {
-    const hint =
-      typeof cidr === 'string' && isIP(cidr) !== 0
-        ? `; for one address, end it in /${isIP(cidr) === 4 ? 32 : 128}`
-        : ''
+    const version = typeof cidr === 'string' ? isIP(cidr) : 0
+    const hint = version === 0 ? '' : `; for one address, end it in /${version === 4 ? 32 : 128}`
     throw new ConfigError(`trustProxy must list CIDR ranges such as '10.0.0.0/8', got ${show(cidr)}${hint}`)
   }
   const [network, bits] = ipaddr.parseCIDR(cidr)
@@ -80,7 +81,7 @@ function parseRange(cidr: unknown): [Address, number] {
       'permissive-trust-proxy',
     )
   }
-  // Addresses are compared as IPv4 wherever they can be; a range in the mapped notation would never match.
+  // Mapped addresses are compared as IPv4, so a range in the mapped notation would never match.
   return network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && bits >= 96
     ? [network.toIPv4Address(), bits - 96]
     : [network, bits]
@@ -98,27 +99,28 @@ function forwardedFor(req: IncomingMessage): string | undefined {
  */
 function parse(text: string | undefined): Address | undefined {
   if (text === undefined || text.length > 64) return undefined
-  const bare = withoutPort(text)
+  if (isIP(text) === 4) return text
+  // What a dual-stack socket calls an IPv4 peer, which is most of them.
+  if (text.startsWith('::ffff:') && isIP(text.slice(7)) === 4) return text.slice(7)
+
+  const bare = (BRACKETED.exec(text) ?? WITH_PORT.exec(text))?.[1] ?? text
   const zone = bare.indexOf('%')
   const address = zone === -1 ? bare : bare.slice(0, zone)
 
   const version = isIP(address)
-  if (version === 0 || (version === 4 && zone !== -1)) return undefined
-  if (version === 6 && address.includes('.') && !MAPPED.test(address)) return undefined
-  return ipaddr.process(address)
+  if (version === 4) return zone === -1 ? address : undefined
+  if (version === 0 || (address.includes('.') && !DOTTED.test(address))) return undefined
+  const parsed = ipaddr.IPv6.parse(address)
+  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed
 }
 
-const MAPPED = /:ffff:[0-9.]+$/i
+const DOTTED = /:ffff:[0-9.]+$/i
 const BRACKETED = /^\[([^[\]]*)\](?::[0-9]{1,5})?$/
 const WITH_PORT = /^([0-9.]+):[0-9]{1,5}$/
 
-function withoutPort(text: string): string {
-  return (BRACKETED.exec(text) ?? WITH_PORT.exec(text))?.[1] ?? text
-}
-
 /** One household or server usually holds a /56 or more, so counting single IPv6 addresses would count nothing. */
 function keyOf(address: Address): string {
-  if (address.kind() === 'ipv4') return address.toString()
+  if (typeof address === 'string') return address
   const bytes = address.toByteArray().slice(0, 7)
   return `${bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('')}/56`
 }
