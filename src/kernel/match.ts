@@ -68,10 +68,11 @@ export function compileRoutes<R extends RoutePattern>(
     if (method === 'OPTIONS' || rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
     const canonical = isCanonical(path)
-    const folded = canonical ? split(path.toLowerCase()) : foldedSegments(path)
-
-    const fits: R[] = []
-    collect(root, folded, 0, asked, fits)
+    const found: R[] = []
+    for (const segments of canonical ? [split(path.toLowerCase())] : readings(path)) {
+      collect(root, segments, 0, asked, found)
+    }
+    const fits = found.length > 1 ? [...new Set(found)] : found
     const [best] = fits
     if (best === undefined) return NOTHING
     fits.sort(bySpecificity)
@@ -96,7 +97,7 @@ const NOTHING: Fit<never> = { exact: undefined, fits: [] }
 
 /** Whether all routers agree on how to read this path. */
 export function isCanonical(path: string): boolean {
-  return path.startsWith('/') && !/[%;\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
+  return path.startsWith('/') && !/[%;#\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
 }
 
 /** Plain text before `:name` before `*`, from the left; then a named method before `*`. */
@@ -172,8 +173,14 @@ function split(path: string): string[] {
   return path === '/' ? [] : path.slice(1).split('/')
 }
 
-function foldedSegments(target: string): string[] {
+/** All the ways in which a router may take the path apart. Express cuts it at `#`, and then reads a backslash as a slash. */
+function readings(target: string): string[][] {
   const path = target.startsWith('/') ? target : pathOfAbsoluteForm(target)
+  const [beforeFragment = ''] = path.split('#', 1)
+  return [...new Set([path, beforeFragment, beforeFragment.replaceAll('\\', '/')])].map(foldedSegments)
+}
+
+function foldedSegments(path: string): string[] {
   return path
     .split('/')
     .filter((segment) => segment !== '')

@@ -36,6 +36,12 @@ describe('a loose fit adds protection and never takes any away', () => {
     ['GET /a/*', '/a'],
     ['GET /a/*', '/a/b/../c'],
     ['GET /health', 'http://elsewhere/health'],
+    ['GET /health', '/health#x'],
+    ['GET /health', '/health#/y'],
+    ['GET /health', 'http://elsewhere/health#x'],
+    ['GET /a/b', '/a\\b#x'],
+    ['GET /:x', '/a\\b'],
+    ['GET /pub/:id', '/pub/a#b'],
   ])('%s fits %s, but not exactly', (pattern, path) => {
     expect(find([pattern], 'GET', path)).toEqual({ exact: undefined, fits: [pattern] })
   })
@@ -149,6 +155,9 @@ function tricks(): fc.Arbitrary<(path: string) => string> {
     (path) => `${path}.`,
     (path) => path.replace(/[a-z]/, (letter) => `%25${letter.charCodeAt(0).toString(16)}`),
     (path) => `http://elsewhere${path}`,
+    (path) => `${path}#x`,
+    (path) => `${path}#/y`,
+    (path) => path.replace(/\/(?=[^/]*$)/, '\\'),
   )
   return fc
     .array(single, { minLength: 1, maxLength: 3 })
