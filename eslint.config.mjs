@@ -2,7 +2,9 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', '.cache/**', 'coverage/**'] },
+  {
+    ignores: ['dist/**', 'node_modules/**', '.cache/**', 'coverage/**', 'test/packaging/consumers/types/**'],
+  },
   js.configs.recommended,
   {
     files: ['src/**/*.ts', 'test/**/*.ts', '*.ts'],
@@ -49,6 +51,16 @@ export default tseslint.config(
     languageOptions: {
       globals: Object.fromEntries(
         'process console fetch URL URLSearchParams Buffer setTimeout clearTimeout setImmediate performance require module __dirname AbortSignal'
+          .split(' ')
+          .map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+  {
+    files: ['**/*.test.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        'describe test expect beforeAll afterAll beforeEach afterEach'
           .split(' ')
           .map((name) => [name, 'readonly']),
       ),

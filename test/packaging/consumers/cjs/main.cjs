@@ -1,0 +1,33 @@
+const express = require('express')
+const { bearer, secureApi } = require('secure-api')
+const { headers } = require('secure-api/transport')
+const { localIssuer } = require('secure-api/testing')
+const { visit } = require('../visit.cjs')
+
+async function main() {
+  const issuer = localIssuer({ algorithm: process.argv[2] })
+  const api = secureApi({
+    auth: [bearer({ issuer: issuer.issuer, audience: issuer.audience })],
+    rbac: { roles: { clerk: ['orders:read'] } },
+    audit: { logger: { info() {}, warn() {}, error() {} } },
+    fetch: issuer.fetch,
+  })
+  const app = express()
+  app.use(headers())
+  app.use(api)
+  app.get('/orders', api.guard({ rbac: 'orders:read' }), (req, res) => {
+    res.json({ subject: req.security.principal.subject })
+  })
+  app.use(api.errors())
+
+  const answers = await visit(app, {
+    nobody: undefined,
+    forger: localIssuer({ algorithm: process.argv[2] }).mint(),
+    stranger: issuer.mint(),
+    clerk: issuer.mint({ roles: ['clerk'] }),
+  })
+  await api.close()
+  console.log(JSON.stringify(answers))
+}
+
+main()

@@ -1,0 +1,142 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../support/source-tree.js'
+import { installPacked, type Installed } from './installed.js'
+import { typeErrors } from './type-check.js'
+
+let installed: Installed
+
+beforeAll(() => {
+  installed = installPacked()
+}, 120_000)
+afterAll(() => installed.remove())
+
+function runIn(project: string, ...args: string[]): { stdout: string; stderr: string } {
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, args, {
+    cwd: project,
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  if (error) throw error
+  if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
+  return { stdout, stderr }
+}
+
+describe('the packed package protects an Express application', () => {
+  test.each([
+    ['ESM', 'consumers/esm/main.mjs', 'ES256'],
+    ['ESM, with keys that only jose can use', 'consumers/esm/main.mjs', 'EdDSA'],
+    ['CommonJS', 'consumers/cjs/main.cjs', 'ES256'],
+    ['CommonJS, with keys that only jose can use', 'consumers/cjs/main.cjs', 'EdDSA'],
+  ])(
+    'written as %s',
+    (_kind, file, algorithm) => {
+      const { stdout, stderr } = runIn(installed.full, file, algorithm)
+      expect(JSON.parse(stdout)).toEqual({
+        nobody: [401, 'unauthenticated', 'nosniff'],
+        forger: [401, 'invalid-token', 'nosniff'],
+        stranger: [403, 'forbidden', 'nosniff'],
+        clerk: [200, 'user-1', 'nosniff'],
+      })
+      expect(stderr).toBe('')
+    },
+    60_000,
+  )
+})
+
+test.each(['import', 'require'])(
+  'works by %s where every optional peer is missing',
+  (how) => {
+    const { stdout, stderr } = runIn(installed.bare, 'consumers/bare/main.cjs', how)
+    expect(JSON.parse(stderr)).toEqual({
+      nobody: [401, 'unauthenticated', 'nosniff'],
+      somebody: [200, 'user-1', 'nosniff'],
+      redis: 'function',
+    })
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { outcome?: string })
+    expect(events.length).toBeGreaterThanOrEqual(2)
+  },
+  60_000,
+)
+
+test('two copies in one process, one of each kind, share the context of a request', () => {
+  const { stdout } = runIn(installed.full, 'consumers/copies/main.mjs')
+  expect(JSON.parse(stdout)).toEqual({
+    distinct: true,
+    together: [200, 'one context', 'nosniff'],
+    apart: [200, 'one context', null],
+    refused: [403, 'forbidden', null],
+    answered: [200, 'answered by the other copy', null],
+    problem: true,
+  })
+}, 60_000)
+
+test('a plain Jest, without any configuration, tests an application that uses it', () => {
+  const project = join(installed.full, 'consumers/jest')
+  const { stderr } = runIn(project, join(ROOT, 'node_modules/jest/bin/jest.js'), '--ci')
+  expect(stderr).toContain('Tests:       5 passed, 5 total')
+}, 60_000)
+
+describe('types', () => {
+  const source = join(__dirname, 'consumers/types/use.ts')
+
+  test.each([
+    ['ESM and node16', 'module', 'node16'],
+    ['CommonJS and node16', 'commonjs', 'node16'],
+    ['a bundler', 'module', 'bundler'],
+  ] as const)(
+    'hold in a strict project with %s',
+    (_kind, type, resolution) => {
+      const project = join(installed.full, `types-${type}-${resolution}`)
+      mkdirSync(project)
+      writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'a-users-project', type }))
+      cpSync(source, join(project, 'use.ts'))
+      expect(typeErrors(project, resolution)).toEqual([])
+    },
+    60_000,
+  )
+})
+
+describe('the tarball', () => {
+  test('is well-formed for publint', () => {
+    const publint = join(ROOT, 'node_modules/publint/src/cli.js')
+    const { stdout } = runIn(
+      ROOT,
+      publint,
+      'run',
+      join(installed.bare, 'node_modules/secure-api'),
+      '--strict',
+      '--pack',
+      'false',
+    )
+    expect(stdout).toContain('All good!')
+  }, 60_000)
+
+  test('resolves to the right types everywhere, says attw', () => {
+    const attw = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+    const { stdout } = runIn(ROOT, attw, installed.tarball, '--profile', 'node16', '--format', 'json')
+    const { problems = {} } = JSON.parse(stdout) as {
+      problems?: Record<string, { resolutionKind?: string }[]>
+    }
+    // `node10` knows no sub-paths at all.
+    expect(
+      Object.values(problems)
+        .flat()
+        .filter(({ resolutionKind }) => resolutionKind !== 'node10'),
+    ).toEqual([])
+  }, 60_000)
+
+  test('holds what it should, and nothing else', () => {
+    const files = execFileSync('tar', ['-tzf', installed.tarball], { encoding: 'utf8' }).trim().split('\n')
+    const top = new Set(files.map((file) => file.replace(/^package\//, '').replace(/^dist\/.*/, 'dist')))
+    expect(
+      [...top].filter((file) => !['README.md', 'CHANGELOG.md', 'SECURITY.md'].includes(file)).sort(),
+    ).toEqual(['LICENSE', 'dist', 'package.json'])
+    expect(files).toContain('package/dist/THIRD-PARTY-LICENSES.txt')
+    expect(files.filter((file) => !/\.(?:js|cjs|d\.ts|d\.cts|txt|md|json)$|LICENSE$/.test(file))).toEqual([])
+  })
+})
