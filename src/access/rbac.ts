@@ -1,4 +1,6 @@
+import { challenges } from '../kernel/challenges.js'
 import { knownKeys } from '../kernel/check.js'
+import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import {
@@ -11,6 +13,7 @@ import {
   type Rule,
 } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
+import { challenge, extendChallenge } from '../lib/challenge.js'
 
 /** The general setting of the row: the catalogue that all rules share, and a rule for every route. */
 export interface RbacSettings extends Catalogue {
@@ -65,20 +68,15 @@ const ruled = defineStage('rbac', (rule: CompiledRule) => stageOf(rule))
 
 function stageOf(rule: CompiledRule): Omit<Stage, 'name'> {
   const text = rule.describe()
-  const anonymous = {
-    headers: { 'WWW-Authenticate': BEARER },
-    rule: text,
-    reason: 'no earlier stage established who is calling',
-  }
   const lacking = { rule: text, reason: 'the caller does not hold what the rule asks for' }
 
   return {
     needs: ['principal'],
     enter(ctx) {
-      if (ctx.principal === undefined) return refuse('unauthenticated', anonymous)
+      if (ctx.principal === undefined) return unauthenticated(ctx, text)
       if (!rule.test(ctx)) {
         const scopes = ctx.principal.method === 'bearer' ? rule.missingScopes(ctx) : undefined
-        return scopes === undefined ? refuse('forbidden', lacking) : insufficientScope(text, scopes)
+        return scopes === undefined ? refuse('forbidden', lacking) : insufficientScope(ctx, text, scopes)
       }
       ctx.decided = true
       ctx.note(text, 'the caller holds what the rule asks for')
@@ -92,14 +90,27 @@ function hasRequire(setting: unknown): setting is RbacOptions {
   return typeof setting === 'object' && setting !== null && Object.hasOwn(setting, 'require')
 }
 
-const BEARER = 'Bearer realm="api"'
+/** What is offered where no `auth` said how to come in. */
+const BEARER = challenge('Bearer', { realm: 'api' })
+
+function unauthenticated(ctx: SecurityContext, rule: string): Problem {
+  return refuse('unauthenticated', {
+    headers: { 'WWW-Authenticate': ctx.get(challenges) ?? BEARER },
+    rule,
+    reason: 'no earlier stage established who is calling',
+  })
+}
 
 /** RFC 6750 section 3.1: the caller may ask its authorization server for a token with these scopes. */
-function insufficientScope(rule: string, scopes: readonly string[]): Problem {
-  const description = 'The access token lacks a required scope'
+function insufficientScope(ctx: SecurityContext, rule: string, scopes: readonly string[]): Problem {
+  const offered = ctx.get(challenges)?.find((one) => one.startsWith('Bearer')) ?? BEARER
   return refuse('insufficient-scope', {
     headers: {
-      'WWW-Authenticate': `${BEARER}, error="insufficient_scope", error_description="${description}", scope="${scopes.join(' ')}"`,
+      'WWW-Authenticate': extendChallenge(offered, {
+        error: 'insufficient_scope',
+        error_description: 'The access token lacks a required scope',
+        scope: scopes.join(' '),
+      }),
     },
     rule,
     reason: 'the token lacks nothing but scopes',

@@ -1,6 +1,8 @@
 import { rbac, rbacDefault, rbacRule, type RbacOptions, type RbacSettings } from '../../src/access/rbac.js'
+import { challenges } from '../../src/kernel/challenges.js'
 import type { Principal } from '../../src/kernel/context.js'
 import { contextOf } from '../../src/kernel/context.js'
+import { defineStage } from '../../src/kernel/define.js'
 import type { Rule } from '../../src/kernel/rule.js'
 import type { StageMiddleware } from '../../src/kernel/stage.js'
 import { serve, type ServeOptions } from '../../src/testing/index.js'
@@ -12,7 +14,21 @@ function behind(principal: Principal | undefined, stage: StageMiddleware, option
   return serve([as(principal), stage], options)
 }
 
+const offering = defineStage('offering', (offered: readonly string[]) => ({
+  enter(ctx) {
+    ctx.set(challenges, offered)
+  },
+}))
+
 describe('rbac alone', () => {
+  test('names every way in that was offered', async () => {
+    const { get } = serve([offering(['Bearer realm="shop"', 'Basic realm="shop"']), rbac('authenticated')])
+
+    const reply = await get('/').expect(401)
+
+    expect(reply.headers['www-authenticate']).toBe('Bearer realm="shop", Basic realm="shop"')
+  })
+
   test('refuses whom nobody introduced (ASVS 8.2.1)', async () => {
     const { get, handled } = serve(rbac('authenticated'))
 
@@ -118,6 +134,19 @@ describe('a caller who lacks something (ASVS 8.3.1)', () => {
 
     expect(JSON.parse(reply.text).code).toBe('insufficient-scope')
     expect(handled()).toBe(0)
+  })
+
+  test('hears it in the realm of its own authorization server', async () => {
+    const offered = ['Basic realm="shop"', 'Bearer realm="shop", resource_metadata="https://a.example/m"']
+    const { get } = serve([as(caller({ scope: '' })), offering(offered), rbac({ scope: 'a' })])
+
+    await get('/')
+      .expect(403)
+      .expect(
+        'WWW-Authenticate',
+        'Bearer realm="shop", resource_metadata="https://a.example/m", error="insufficient_scope", ' +
+          'error_description="The access token lacks a required scope", scope="a"',
+      )
   })
 
   test.each(['apiKey', 'session', 'Bearer', ''])('and is only forbidden if it came by %j', async (method) => {
