@@ -1,5 +1,7 @@
 import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
 import { body, tightenBody, type BodyOptions } from './data/body.js'
+import { maskValue } from './data/mask-value.js'
+import { hasFields, maskWith, type MaskMap, type MaskSettings } from './data/mask.js'
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
@@ -32,7 +34,7 @@ export const order = {
   /** A correlation id and W3C trace context for every request. On by default. First, so that everything can name it. */
   requestId: standard<RequestIdOptions>({ general: (options) => requestId(options) }),
   /** One event for each request and each security decision. On by default, as JSON lines. Before whatever can refuse. */
-  audit: standard<AuditOptions>({ general: (options) => audit(options) }),
+  audit: standard<AuditOptions>({ general: (options, place) => audit(maskingFacts(options, place)) }),
   /** Security response headers: HSTS, nosniff, CSP. On by default. Set first, so refusals carry them too. */
   headers: standard<HeadersOptions>({ general: (options) => headers(options) }),
   /** Which browser origins may call. Off by default: none. Answers preflights, before anybody is asked who they are. */
@@ -60,8 +62,7 @@ export const order = {
   /** Roles, permissions and scopes. General: the catalogue, and a `default` rule. Route, guard: the rule. 403. */
   rbac: onDemand<RbacSettings, Rule>({
     general: (settings) => rbacDefault(settings),
-    local: (rule, place) =>
-      rbacRule(rule, place.settings.rbac as RbacSettings | undefined, optionOf(place, 'rbac')),
+    local: (rule, place) => rbacRule(rule, catalogueOf(place), optionOf(place, 'rbac')),
     whenPublic: 'absent',
   }),
 
@@ -81,6 +82,17 @@ export const order = {
     guard: false,
     loosens: (own) => own === 'raw' || own.parse === 'raw',
   }),
+
+  // -- reply
+  /** Hides or shortens fields of replies, unless the caller may see them. The same map masks audit events. Off by default. */
+  mask: onDemand<MaskMap | MaskSettings>({
+    general: (setting, place) => maskWith(setting, catalogueOf(place)),
+    local: (setting, place) =>
+      maskWith(setting, catalogueOf(place), {
+        option: optionOf(place, 'mask'),
+        general: place.settings.mask as MaskMap | MaskSettings | undefined,
+      }),
+  }),
 }
 
 /** One setting per row of the table: options, `true` for its defaults, `false` to leave it out. */
@@ -89,7 +101,7 @@ export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof o
 export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
 /** What a guard adds. */
 export type GuardProtections = {
-  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota']?: GuardSetting<(typeof order)[N]>
+  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota' | 'mask']?: GuardSetting<(typeof order)[N]>
 }
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */
@@ -97,6 +109,28 @@ function named(limits: Limits, place: Place, suffix = ''): Limits {
   const name = place.name + suffix
   const list = Array.isArray(limits) ? (limits as readonly Limit[]) : [limits as Limit]
   return list.map((limit, i) => ({ name: i === 0 ? name : `${name} ${i + 1}`, ...limit }))
+}
+
+/** What stages put on record as facts of their own is masked by the map that masks replies. */
+function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions {
+  const setting = settings.mask as MaskMap | MaskSettings | false | undefined
+  if (setting === undefined || setting === false) return options
+
+  const { fields, ...limits } = hasFields(setting) ? setting : { fields: setting }
+  const hide = maskValue(fields, { ...limits, anywhere: true })
+  const { redact } = options
+  return {
+    ...options,
+    redact(event) {
+      const hidden = event.facts === undefined ? event : { ...event, facts: hide(event.facts) }
+      return redact === undefined ? hidden : redact(hidden)
+    },
+  }
+}
+
+/** Rules of every row are written in the words of the one catalogue. */
+function catalogueOf({ settings }: Place): RbacSettings | undefined {
+  return settings.rbac as RbacSettings | undefined
 }
 
 function optionOf({ door, name }: Place, row: string): string {

@@ -1,1 +1,11 @@
 export { body, bodyRead, type BodyOptions, type BodyRead } from './body.js'
+export {
+  mask,
+  type HashKey,
+  type MaskException,
+  type MaskLimits,
+  type MaskMap,
+  type MaskOptions,
+  type MaskSettings,
+  type Style,
+} from './mask.js'
