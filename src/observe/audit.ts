@@ -1,49 +1,53 @@
-import { hostname } from 'node:os'
-import { integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Recorder, SecurityContext, Slot } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
-import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
-import type { Finding, Stage } from '../kernel/stage.js'
+import type { Stage } from '../kernel/stage.js'
 import { tidy, type FlatEvent } from './audit-encode.js'
-import { endOf, eventOf, type PathPolicy } from './audit-event.js'
-import { LoggerSink, type AuditLogger } from './audit-logger.js'
+import { endOf, eventOf } from './audit-event.js'
+import { AuditFile } from './audit-file.js'
+import { auditFindings } from './audit-findings.js'
+import { LoggerSink } from './audit-logger.js'
+import { auditSettings, type AuditOptions, type AuditSettings } from './audit-options.js'
 import type { AuditStats, Sink } from './audit-sink.js'
 import { stdoutLogger } from './default-logger.js'
 
-export interface AuditOptions {
-  /** Where events go: your winston logger, or any logger whose methods take one object. Default: winston, JSON lines on stdout. */
-  logger?: AuditLogger
-  onFailure?: 'count' | 'refuse'
-  durability?: 'turn' | 'before-reply'
-  maxPending?: number
-  redact?: (event: AuditEvent) => AuditEvent
-  path?: PathPolicy
-  service?: string
+export type { AuditFileOptions, AuditOptions } from './audit-options.js'
+
+/** The stage behind `audit()`, with the counts of its sinks. */
+export interface AuditStage extends Omit<Stage, 'name'> {
+  /** What has been written and lost so far, over all sinks. */
+  stats(): AuditStats
 }
 
-const OPTIONS = ['logger', 'onFailure', 'durability', 'maxPending', 'redact', 'path', 'service']
-
-export const audit = defineStage('audit', (options: AuditOptions = {}) => {
-  knownKeys('audit', options, OPTIONS)
-  const { onFailure = 'count', durability = 'turn', path = 'unmatched', redact } = options
-  const { maxPending = 1_000, service = hostname() } = options
-  oneOf('audit.onFailure', onFailure, ['count', 'refuse'])
-  oneOf('audit.durability', durability, ['turn', 'before-reply'])
-  oneOf('audit.path', path, ['unmatched', 'always', 'never'])
-  integer('audit.maxPending', maxPending, { max: 1_000_000 })
-  if (redact !== undefined && typeof redact !== 'function') {
-    throw new ConfigError(`audit.redact must be a function, got ${show(redact)}`)
-  }
-
-  const sinks: readonly Sink[] = [new LoggerSink(options.logger ?? stdoutLogger(), maxPending)]
-  const source = { service, path }
+/**
+ * Puts on record who did what, from where, when, with which outcome and by which rule: one `request` event per exchange and
+ * one event per security decision. Refuses 503 `audit-unavailable` only if told to (`onFailure: 'refuse'`).
+ *
+ * @example
+ * app.use(audit({ file: { path: '/var/log/orders/audit.jsonl', key: process.env.AUDIT_KEY } }))
+ *
+ * @throws ConfigError for an unknown option or value, and for a file that cannot be opened or is being written by another process
+ */
+export const audit = defineStage('audit', (options: AuditOptions = {}): AuditStage => {
+  const settings = auditSettings(options)
+  const { durability, onFailure, service, path } = settings
+  const file = settings.file && openFile(settings)
+  const fallback = settings.logger === undefined && file === undefined ? stdoutLogger() : undefined
+  const logger = settings.logger ?? fallback
+  const sinks: Sink[] = [
+    ...(file ? [file] : []),
+    ...(logger ? [new LoggerSink(logger, settings.maxPending)] : []),
+  ]
 
   const recorder: Recorder = {
     record(ctx, kind, facts) {
-      const event = prepared(eventOf(ctx, kind, facts, source), redact)
-      for (const sink of sinks) sink.write(event, durability === 'before-reply' && kind !== 'request')
+      const event = prepared(eventOf(ctx, kind, facts, settings), settings)
+      const now = durability === 'before-reply' && kind !== 'request'
+      for (const sink of sinks) {
+        sink.attach(ctx.services)
+        sink.write(event, now)
+      }
     },
   }
   /** Mounted twice, this stage still makes one `request` event. */
@@ -52,14 +56,17 @@ export const audit = defineStage('audit', (options: AuditOptions = {}) => {
   return {
     reportable: 'never',
     enter(ctx) {
-      for (const sink of sinks) sink.attach(ctx.services)
       if (ctx.get(progress) !== undefined) return
       ctx.set(progress, 'open')
       resolveClient(ctx)
       ctx.recorder = ctx.recorder === undefined ? recorder : both(ctx.recorder, recorder)
 
-      if (onFailure === 'refuse' && sinks.some(isSick)) {
-        return refuse('audit-unavailable', { headers: { 'Retry-After': '1' }, rule: 'audit.onFailure' })
+      if (onFailure === 'refuse' && sinks.filter(isSick).length > 0) {
+        return refuse('audit-unavailable', {
+          headers: { 'Retry-After': '1' },
+          rule: 'audit.onFailure',
+          reason: 'a sink takes no events',
+        })
       }
     },
     settle(ctx) {
@@ -67,25 +74,63 @@ export const audit = defineStage('audit', (options: AuditOptions = {}) => {
       ctx.set(progress, 'settled')
       recorder.record(ctx, 'request', endOf(ctx))
     },
-    stats: (): AuditStats => ({
-      written: sum(sinks, 'written'),
-      dropped: sum(sinks, 'dropped'),
+    stats: () => ({
+      written: total(sinks, 'written'),
+      dropped: total(sinks, 'dropped'),
       failing: sinks.some(({ health }) => health.failing),
     }),
     describe: () => ({
-      sinks: sinks.map(({ name }) => name),
-      onFailure,
+      sinks: [...(file ? ['file'] : []), ...(logger ? [fallback ? 'stdout' : 'logger'] : [])],
+      ...(settings.file && { file: describeFile(settings.file) }),
       durability,
-      maxPending,
+      onFailure,
+      maxPending: settings.maxPending,
+      redact: settings.redact !== undefined,
       path,
       service,
     }),
-    findings: (): Finding[] => [],
+    findings: () => auditFindings(settings, file?.permissions),
+    async ready(services) {
+      for (const sink of sinks) sink.attach(services)
+      await fallback?.loaded
+    },
     async close() {
       await Promise.all(sinks.map((sink) => sink.close()))
     },
-  } satisfies Omit<Stage, 'name'> & { stats: () => AuditStats }
+  }
 })
+
+function openFile({ file }: AuditSettings): AuditFile {
+  try {
+    return new AuditFile(file!)
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
+    throw new ConfigError(
+      `audit.file "${file!.path}" cannot be used (${why}); name a new file or an audit trail, in a directory that exists ` +
+        'and that this process may write to',
+      'audit-file-unusable',
+    )
+  }
+}
+
+function describeFile({
+  path,
+  mode,
+  signer,
+  checkpointEvery,
+  checkpointMs,
+  onCheckpoint,
+}: NonNullable<AuditSettings['file']>) {
+  return {
+    path,
+    mode: mode.toString(8),
+    key: signer?.keyId,
+    checkpointEvery,
+    checkpointMs,
+    onCheckpoint: onCheckpoint !== undefined,
+  }
+}
 
 /** Now, because at the end the socket may be gone, and its address with it. */
 function resolveClient(ctx: SecurityContext): string | undefined {
@@ -107,16 +152,16 @@ function isSick(sink: Sink): boolean {
   return sink.health.failing
 }
 
-function sum(sinks: readonly Sink[], count: 'written' | 'dropped'): number {
-  return sinks.reduce((total, { health }) => total + health[count], 0)
+function total(sinks: readonly Sink[], count: 'written' | 'dropped'): number {
+  return sinks.reduce((sum, { health }) => sum + health[count], 0)
 }
 
 /** An event that cannot be masked is not written as it is: what remains says that it happened. */
-function prepared(event: AuditEvent, redact: ((event: AuditEvent) => AuditEvent) | undefined): FlatEvent {
+function prepared(event: ReturnType<typeof eventOf>, { redact }: AuditSettings): FlatEvent {
   if (redact === undefined) return tidy(event)
   try {
     const masked: unknown = redact(event)
-    if (typeof masked === 'object' && masked !== null) return tidy(masked as AuditEvent)
+    if (typeof masked === 'object' && masked !== null) return tidy(masked as typeof event)
   } catch {
     // Said by the event itself.
   }

@@ -1,4 +1,5 @@
-import { audit, type AuditOptions } from '../../src/observe/audit.js'
+import { audit } from '../../src/observe/audit.js'
+import type { AuditOptions } from '../../src/observe/audit-options.js'
 import { requestId } from '../../src/observe/request-id.js'
 import { defineStage } from '../../src/kernel/define.js'
 import { refuse, type Problem } from '../../src/kernel/problem.js'

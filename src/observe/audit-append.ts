@@ -1,0 +1,93 @@
+import { constants, type Stats } from 'node:fs'
+import type { FileSystem } from './audit-files.js'
+
+/** What happened to the file since the last write: nothing, moved or removed, cut by somebody, or written by somebody. */
+export type Disturbance = 'none' | 'moved' | 'shrunk' | 'grown'
+
+/** A file that texts are appended to whole or not at all, and that notices what others do to it. */
+export class AppendFile {
+  /** Permission bits of the open file. */
+  permissions: number
+  private fd: number
+  private size: number
+  private identity: Stats
+  /** Bytes of a broken write stand behind `size`. */
+  private torn: boolean
+
+  /**
+   * @param keep bytes that are good; what stands behind them is cut off before the first write
+   * @throws what the system says if it cannot be opened; `Error` if it is no regular file
+   */
+  constructor(
+    private readonly path: string,
+    private readonly mode: number,
+    keep: number,
+    private readonly files: FileSystem,
+  ) {
+    const { fd, stats } = this.open()
+    this.fd = fd
+    this.identity = stats
+    this.permissions = stats.mode & 0o777
+    this.size = keep
+    this.torn = stats.size > keep
+  }
+
+  /** Looks at the file as it is now; one that was moved or removed is replaced by a new one. Throws while it cannot be. */
+  check(): { disturbance: Disturbance; bytes: number } {
+    if (this.torn) this.cut()
+    const stats = this.files.statSync(this.path, { throwIfNoEntry: false })
+    if (stats?.ino !== this.identity.ino || stats.dev !== this.identity.dev) {
+      const { fd, stats: fresh } = this.open()
+      this.close()
+      this.fd = fd
+      this.identity = fresh
+      this.size = fresh.size
+      return { disturbance: 'moved', bytes: fresh.size }
+    }
+    const bytes = stats.size - this.size
+    this.size = stats.size
+    return { disturbance: bytes === 0 ? 'none' : bytes > 0 ? 'grown' : 'shrunk', bytes: Math.abs(bytes) }
+  }
+
+  /** Appends all of `text`, which is ASCII, or leaves the file as it was and throws. */
+  append(text: string): void {
+    let done = 0
+    try {
+      while (done < text.length) {
+        const bytes = this.files.writeSync(this.fd, done === 0 ? text : text.slice(done), null, 'latin1')
+        if (bytes === 0) throw new Error('nothing more can be written')
+        done += bytes
+      }
+    } catch (cause) {
+      this.torn = done > 0
+      if (this.torn) this.cut()
+      throw cause
+    }
+    this.size += text.length
+  }
+
+  close(): void {
+    try {
+      this.files.closeSync(this.fd)
+    } catch {
+      // Nothing more can be done for this descriptor, and all that was accepted is written.
+    }
+  }
+
+  /** Shortening a file needs no space, so it works where a write just failed; if not, it is tried before the next write. */
+  private cut(): void {
+    this.files.ftruncateSync(this.fd, this.size)
+    this.torn = false
+  }
+
+  private open(): { fd: number; stats: Stats } {
+    const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+    // No link to elsewhere, and no waiting for the reader of a pipe. Where the system lacks a flag, it counts as 0.
+    const flags = O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK
+    const fd = this.files.openSync(this.path, flags, this.mode)
+    const stats = this.files.fstatSync(fd)
+    if (stats.isFile()) return { fd, stats }
+    this.files.closeSync(fd)
+    throw new Error('not a regular file')
+  }
+}

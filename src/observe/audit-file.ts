@@ -1,0 +1,166 @@
+import { isThenable } from '../lib/when.js'
+import type { AuditHead } from './audit-chain.js'
+import type { CheckpointReason } from './audit-checkpoint.js'
+import { encodeMembers, type FlatEvent } from './audit-encode.js'
+import type { FileSystem } from './audit-files.js'
+import { Health, RETRY_MS, type Sink, type SinkServices } from './audit-sink.js'
+import { AuditTrail, type AuditTrailSettings } from './audit-trail.js'
+
+export interface AuditFileSettings extends AuditTrailSettings {
+  readonly checkpointMs: number
+  readonly maxPending: number
+  readonly onCheckpoint?: ((head: AuditHead) => unknown) | undefined
+}
+
+/** So many bytes are written without waiting for the end of the turn. */
+const BATCH_BYTES = 256 * 1024
+/** So many bytes may wait while the file is sick, however few events they are. */
+const PENDING_BYTES = 16 * 1024 * 1024
+
+/**
+ * The file transport: the events of one turn of the event loop go to the trail in one `writeSync` at its end. While the
+ * file cannot be written, events wait (bounded) and keep their order; what is lost beyond that is put on record itself
+ * when the file is well again.
+ */
+export class AuditFile implements Sink {
+  readonly name = 'file'
+  readonly health = new Health('file')
+  private readonly trail: AuditTrail
+  private pending: string[] = []
+  private pendingBytes = 0
+  private scheduled = false
+  private stopTimer: (() => void) | undefined
+  private stopRetry: (() => void) | undefined
+  private ended: 'closed' | 'exiting' | undefined
+
+  /** @throws ConfigError if another writer holds the file; Error if it cannot be opened, or holds what is not ours */
+  constructor(
+    private readonly settings: AuditFileSettings,
+    files?: FileSystem,
+  ) {
+    this.trail = new AuditTrail(settings, files)
+    process.on('exit', this.onExit)
+  }
+
+  /** Permission bits of the file. */
+  get permissions(): number {
+    return this.trail.permissions
+  }
+
+  attach(services: SinkServices): void {
+    if (this.health.services !== undefined) return
+    this.health.services = services
+    this.schedule()
+  }
+
+  write(event: FlatEvent, now: boolean): void {
+    const { health } = this
+    const full = this.pending.length >= this.settings.maxPending || this.pendingBytes >= PENDING_BYTES
+    if (this.ended === 'closed' || (health.failing && full)) {
+      health.lost(1)
+    } else {
+      const members = encodeMembers(event)
+      this.pending.push(members)
+      this.pendingBytes += members.length
+    }
+    if (now || full || this.pendingBytes >= BATCH_BYTES || this.ended === 'exiting') this.flushIfRested()
+    else this.schedule()
+  }
+
+  probe(): void {
+    if (this.health.failing) this.flushIfRested()
+  }
+
+  close(): Promise<void> {
+    if (this.ended !== 'closed') {
+      this.end('close')
+      this.ended = 'closed'
+      process.off('exit', this.onExit)
+      this.trail.close()
+    }
+    return Promise.resolve()
+  }
+
+  /** Runs inside `process.exit` and after an uncaught exception; what comes later is still written, at once. */
+  private readonly onExit = (): void => {
+    this.end('exit')
+    this.ended = 'exiting'
+  }
+
+  private end(reason: 'close' | 'exit'): void {
+    this.stopTimer?.()
+    this.stopRetry?.()
+    this.ended = 'exiting'
+    this.flush(reason)
+    this.health.lost(this.pending.length)
+    this.forgetPending()
+    this.trail.release()
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    setImmediate(() => {
+      this.scheduled = false
+      this.flushIfRested()
+    })
+  }
+
+  private flushIfRested(): void {
+    if (this.health.rested && this.ended !== 'closed') this.flush()
+  }
+
+  private flush(reason?: CheckpointReason): void {
+    const { health, pending } = this
+    const { services, failing } = health
+    if (services === undefined) return
+    if (pending.length === 0 && !this.trail.mustOpen && !failing && reason === undefined) return
+
+    const gap = failing && health.lostInOutage > 0 ? [encodeMembers(health.gap())] : []
+    let head: AuditHead | undefined
+    try {
+      // After an outage the trail gets a checkpoint, also because a probe must write something.
+      head = this.trail.append([...pending, ...gap], reason ?? (failing ? 'time' : undefined), services)
+    } catch (cause) {
+      health.failed(cause)
+      this.retryLater(services)
+      return
+    }
+    health.written += pending.length
+    this.forgetPending()
+    health.recovered()
+    if (head !== undefined) this.announce(head, services)
+    if (this.trail.loose > 0) this.checkpointLater(services)
+  }
+
+  private checkpointLater({ clock }: SinkServices): void {
+    if (this.ended !== undefined) return
+    this.stopTimer ??= clock.after(this.settings.checkpointMs, () => {
+      this.stopTimer = undefined
+      if (this.trail.loose > 0 && !this.health.failing) this.flush('time')
+    })
+  }
+
+  private retryLater({ clock }: SinkServices): void {
+    if (this.ended !== undefined) return
+    this.stopRetry ??= clock.after(RETRY_MS, () => {
+      this.stopRetry = undefined
+      this.flush()
+    })
+  }
+
+  private announce(head: AuditHead, { log }: SinkServices): void {
+    const complain = (cause: unknown): void => log.error('audit: onCheckpoint failed', { cause })
+    try {
+      const result = this.settings.onCheckpoint?.(head)
+      if (isThenable(result)) result.then(undefined, complain)
+    } catch (cause) {
+      complain(cause)
+    }
+  }
+
+  private forgetPending(): void {
+    this.pending = []
+    this.pendingBytes = 0
+  }
+}

@@ -1,0 +1,152 @@
+import { hostname } from 'node:os'
+import { AppendFile, type Disturbance } from './audit-append.js'
+import type { AuditHead, Link } from './audit-chain.js'
+import type { CheckpointFacts, CheckpointReason, Signer } from './audit-checkpoint.js'
+import { Draft } from './audit-draft.js'
+import { encodeMembers, type FlatEvent } from './audit-encode.js'
+import { nodeFiles, type FileSystem } from './audit-files.js'
+import { AuditLock } from './audit-lock.js'
+import { fresh, resume, type Resumed } from './audit-resume.js'
+import type { SinkServices } from './audit-sink.js'
+
+export interface AuditTrailSettings {
+  readonly path: string
+  readonly mode: number
+  readonly signer?: Signer | undefined
+  readonly checkpointEvery: number
+}
+
+/**
+ * A hash-chained file: held by one writer, gone on with where an earlier process left it, followed when it is rotated.
+ * Lines are appended all or not at all, and only then does the chain move on.
+ */
+export class AuditTrail {
+  /** Lines behind the last checkpoint. */
+  loose = 0
+  private readonly lock: AuditLock
+  private readonly file: AppendFile
+  private readonly resumed: Resumed
+  private link: Link
+  /** What this transport itself has to say, ahead of the events. */
+  private notes: FlatEvent[] = []
+  /** The next line must be a checkpoint that says how this file begins. */
+  private opening: CheckpointReason | undefined = 'start'
+  /** Somebody else wrote here: our next line must not be glued to theirs. */
+  private startNewLine = false
+  private lockInDoubt = false
+
+  /** @throws ConfigError if another writer holds the file; Error if it cannot be opened, or holds what is not ours */
+  constructor(
+    private readonly settings: AuditTrailSettings,
+    files: FileSystem = nodeFiles,
+  ) {
+    const { path, mode } = settings
+    this.lock = new AuditLock(path)
+    try {
+      const exists = files.statSync(path, { throwIfNoEntry: false })?.isFile() === true
+      const resumed = exists ? resume(files, path) : fresh(0, undefined)
+      if (resumed === undefined) throw new Error('it holds something that is no audit trail')
+      this.resumed = resumed
+      this.link = resumed.link
+      this.file = new AppendFile(path, mode, resumed.size, files)
+    } catch (cause) {
+      this.lock.release()
+      throw cause
+    }
+    this.noteRepairs()
+  }
+
+  /** Permission bits of the file. */
+  get permissions(): number {
+    return this.file.permissions
+  }
+
+  /** Whether something must be written even if there is no event. */
+  get mustOpen(): boolean {
+    return this.opening !== undefined
+  }
+
+  /**
+   * Appends events, and a checkpoint if one is due or `reason` asks for one. Returns the head to keep elsewhere if there
+   * was a checkpoint; throws if nothing could be written.
+   */
+  append(
+    events: readonly string[],
+    reason: CheckpointReason | undefined,
+    services: SinkServices,
+  ): AuditHead | undefined {
+    this.lookAround(services)
+    const draft = this.draft(events, reason, new Date(services.clock.now()).toISOString())
+    this.file.append((this.startNewLine ? '\n' : '') + draft.text)
+
+    this.link = draft.link
+    this.loose = draft.loose
+    this.opening = undefined
+    this.startNewLine = false
+    this.notes = []
+    return draft.head
+  }
+
+  /** Lets others have the file. */
+  release(): void {
+    this.lock.release()
+  }
+
+  close(): void {
+    this.file.close()
+  }
+
+  private draft(events: readonly string[], reason: CheckpointReason | undefined, time: string): Draft {
+    const { signer, checkpointEvery } = this.settings
+    const draft = new Draft(this.link, this.loose, signer)
+    if (this.opening !== undefined) draft.checkpoint(this.facts(this.opening, time))
+    const notes = this.notes.map(({ kind = null, ...note }) => encodeMembers({ kind, time, ...note }))
+    for (const members of [...notes, ...events]) {
+      if (draft.loose >= checkpointEvery) draft.checkpoint(this.facts('records', time))
+      draft.event(members)
+    }
+    const why = reason ?? (draft.loose >= checkpointEvery ? 'records' : undefined)
+    if (why !== undefined) draft.checkpoint(this.facts(why, time))
+    return draft
+  }
+
+  private facts(why: CheckpointReason, time: string): CheckpointFacts {
+    const { chain, previous } = this.resumed
+    const more = { ...(why === 'start' && { previous }), host: hostname(), pid: process.pid }
+    return { time, why, chain, every: this.settings.checkpointEvery, more }
+  }
+
+  /** Finds out whether the file is still where and how it was, before anything is written to it. */
+  private lookAround(services: SinkServices): void {
+    const { disturbance, bytes } = this.file.check()
+    if (disturbance !== 'none') this.disturbed(disturbance, bytes, services)
+    if (this.lockInDoubt) this.lock.ensure()
+    this.lockInDoubt = false
+  }
+
+  private disturbed(how: Exclude<Disturbance, 'none'>, bytes: number, { log }: SinkServices): void {
+    const { path } = this.settings
+    if (how === 'moved') {
+      this.opening = 'rotation'
+      this.lockInDoubt = true
+      this.startNewLine = bytes > 0
+      log.warn(`audit: ${path} was moved or removed; the trail goes on in a new file`)
+      return
+    }
+    if (how === 'shrunk') this.opening = 'truncation'
+    else this.startNewLine = true
+    const kind = how === 'shrunk' ? 'audit-truncated' : 'audit-foreign-write'
+    this.notes.push({ kind, severity: 'high', facts: { bytes } })
+    log.error(`audit: somebody else has ${how === 'shrunk' ? 'shortened' : 'written to'} ${path}`, { bytes })
+  }
+
+  private noteRepairs(): void {
+    const { torn, invalidLines } = this.resumed
+    if (torn === undefined && invalidLines === 0) return
+    this.notes.push({
+      kind: 'audit-repaired',
+      severity: invalidLines > 0 ? 'high' : 'medium',
+      facts: { ...(torn && { tornBytes: torn.bytes, tornSha256: torn.sha256 }), invalidLines },
+    })
+  }
+}
