@@ -21,9 +21,9 @@ import { Planner, type ExtraStage, type RouteRule, type Seat } from './plan.js'
 
 /** What one route says: the same words as the general settings, added to them. */
 export interface RouteSettings extends RouteProtections {
-  /** Everybody may enter: credentials are not read. Fits only letter by letter. */
+  /** Everybody may enter: credentials are not read. Fits only letter by letter. Default: only callers that `auth` knows. */
   public?: true
-  /** Report or enforce on this route. Fits only letter by letter. */
+  /** Report or enforce on this route. Fits only letter by letter. Default: the general `mode`. */
   mode?: Mode
 }
 
@@ -31,9 +31,9 @@ export interface RouteSettings extends RouteProtections {
 export interface SecureApiOptions extends Protections, ServiceOptions {
   /** Ways to prove who you are, such as `[bearer({ issuer, audience })]`; `false` if nobody is asked. Required. */
   auth: Protections['auth'] & {}
-  /** Exceptions that are known before the request is read: `{ 'GET /health': { public: true } }`. Written against the full path. */
+  /** Exceptions that are known before the request is read: `{ 'GET /health': { public: true } }`. Written against the full path. Default: none. */
   routes?: Readonly<Record<string, RouteSettings>>
-  /** Stages of your own: `[{ after: 'auth', stage: myStage() }]`. */
+  /** Stages of your own: `[{ after: 'auth', stage: myStage() }]`. Default: none. */
   extra?: readonly ExtraStage[]
   /**
    * `true`: `check(app)` throws for a route without an access decision, and a GET or HEAD that is answered without one

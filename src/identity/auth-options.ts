@@ -19,9 +19,9 @@ export interface AuthNarrowing {
 }
 
 export interface AuthOptions extends AuthNarrowing {
-  /** Ways to prove who is calling, tried in turn: the first that recognises its credential decides. */
+  /** Ways to prove who is calling, tried in turn: the first that recognises its credential decides. Required, unless `all` is there. */
   any?: readonly MethodMiddleware[]
-  /** Ways that must all succeed. The principal is that of the first; a missing one is 401 `unauthenticated`. */
+  /** Ways that must all succeed. The principal is that of the first; a missing one is 401 `unauthenticated`. Required, unless `any` is there. */
   all?: readonly MethodMiddleware[]
 }
 

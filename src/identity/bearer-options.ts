@@ -7,10 +7,10 @@ import type { TokenRules } from './verify.js'
 export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
   /**
    * The exact `iss` of accepted tokens, one or several; their keys are found by discovery. The options `jwksUri`, `keys`
-   * and `secret` beside it say otherwise for a single issuer. Another `iss`: 401 `invalid-token`.
+   * and `secret` beside it say otherwise for a single issuer. Required, unless `issuers` is there. Another `iss`: 401 `invalid-token`.
    */
   issuer?: string | readonly string[]
-  /** Instead of `issuer`: several issuers, each with its own keys, audience and algorithms. */
+  /** Instead of `issuer`: several issuers, each with its own keys, audience and algorithms. Required, unless `issuer` is there. */
   issuers?: readonly IssuerOptions[]
   /**
    * Who this API is in the `aud` of its tokens; one of several is enough. Required, because without it a token for any other API of

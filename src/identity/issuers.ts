@@ -17,11 +17,11 @@ export interface IssuerOptions {
   audience?: string | readonly string[]
   /** Where the issuer publishes its keys (RFC 7517 section 5). Default: what its metadata says (OpenID Connect Discovery, RFC 8414). */
   jwksUri?: string
-  /** Its public keys: JWK, PEM text or KeyObject. Nothing is fetched then. */
+  /** Its public keys: JWK, PEM text or KeyObject. Nothing is fetched then. Default: fetched from `jwksUri`. */
   keys?: PublicKey | readonly PublicKey[]
   /**
    * The secret that it shares with this API, for HS256, HS384 and HS512; several while one replaces another. At least 32 bytes (48,
-   * 64), never one that is published somewhere. Whoever holds it can mint tokens, this API included: prefer keys.
+   * 64), never one that is published somewhere. Whoever holds it can mint tokens, this API included: prefer keys. Default: none.
    */
   secret?: Secret | readonly Secret[]
   /**

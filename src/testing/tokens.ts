@@ -34,9 +34,9 @@ export interface LocalIssuerOptions {
 }
 
 export interface MintOptions {
-  /** Header parameters to add or to change; `undefined` leaves one out. */
+  /** Header parameters to add or to change; `undefined` leaves one out. Default: none. */
   header?: Readonly<Record<string, unknown>>
-  /** A private key or secret to sign with instead of the issuer's own. */
+  /** A private key or secret to sign with. Default: the issuer's own. */
   key?: KeyObject
   /** How to sign. Default: what the header says. */
   algorithm?: string

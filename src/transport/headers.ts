@@ -14,7 +14,7 @@ export interface HeadersOptions {
   preset?: 'api' | 'html'
   /**
    * helmet's options, laid over the preset; each header field can be `false`. CSP directives replace those of the same
-   * name. Functions in directives are refused: everything is computed once, at start.
+   * name. Functions in directives are refused: everything is computed once, at start. Default `{}`.
    */
   helmet?: HelmetOptions
   /**
