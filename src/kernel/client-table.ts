@@ -60,6 +60,13 @@ export class ClientTable {
     return this.size
   }
 
+  /** Memory that the counters take. */
+  get bytes(): number {
+    let total = this.overflow?.byteLength ?? 0
+    for (const bucket of new Set(this.directory)) total += bucket.words.byteLength
+    return total
+  }
+
   /** Finds the counter of the client that `hash` was last updated with; a new one is all zeros. */
   locate({ high, low }: SipHash, now: number): void {
     // All zeros marks an empty slot.
@@ -178,17 +185,12 @@ export class ClientTable {
   /** Looks at the next few slots for one that has expired, going round the whole table in the end. */
   private dropExpired(now: number): boolean {
     for (let looked = 0; looked < LOOK_AT; looked++) {
-      const bucket = this.directory[this.handBucket]
-      if (bucket === undefined || this.handSlot > bucket.mask) {
-        this.handSlot = 0
-        this.handBucket =
-          bucket === undefined ? 0 : (this.handBucket | ((1 << (this.depth - bucket.depth)) - 1)) + 1
-        continue
-      }
-      const at = this.handSlot * this.slotWords
+      const bucket = this.bucketAtHand()
+      const slot = this.handSlot
+      const at = slot * this.slotWords
       if ((bucket.halves[at * 2]! | bucket.halves[at * 2 + 1]!) !== 0) {
         if (bucket.words[at + 1]! <= now) {
-          this.remove(bucket, this.handSlot)
+          this.remove(bucket, slot)
           return true
         }
         this.limitExpiry(bucket.words, at + 1, now)
@@ -196,6 +198,18 @@ export class ClientTable {
       this.handSlot++
     }
     return false
+  }
+
+  private bucketAtHand(): Bucket {
+    const bucket = this.directory[this.handBucket]
+    if (bucket !== undefined && this.handSlot <= bucket.mask) return bucket
+
+    // A bucket stands in the directory as often as it could still be split.
+    if (bucket !== undefined)
+      this.handBucket = (this.handBucket | ((1 << (this.depth - bucket.depth)) - 1)) + 1
+    if (this.handBucket >= this.directory.length) this.handBucket = 0
+    this.handSlot = 0
+    return this.directory[this.handBucket]!
   }
 
   /** Closes the gap by moving later slots back, so that every probe still meets what it is looking for. */

@@ -130,7 +130,7 @@ class GuardedCounters implements CounterStore {
 
   private failed(message: string, probe: boolean, cause?: unknown): StoreUnavailable {
     const now = this.options.clock.monotonic()
-    if (now - this.lastFailure > this.coolDownMs * 2) this.outage++
+    if (this.refusal === undefined && now - this.lastFailure > this.coolDownMs) this.outage++
     this.lastFailure = now
     this.inARow++
 
