@@ -1,4 +1,5 @@
 import { slot } from '../kernel/context.js'
+import type { Finding } from '../kernel/stage.js'
 import type { JsonCost } from './json-budget.js'
 
 /** What became of a request's body. */
@@ -19,3 +20,12 @@ export const bodyRead = slot<BodyRead>('body.read')
 
 /** Another parser, such as `express.json()`, had read the body before: it was parsed without the limits of `body`. */
 export const bodyParsedElsewhere = slot<true>('body.parsedElsewhere')
+
+/** Said once such a request has been seen. */
+export const PARSED_BEFORE: Finding = {
+  code: 'body-parsed-before',
+  cause:
+    'A body parser, such as express.json(), runs before secure-api: bodies are parsed before the caller is known, and without limits on bytes, duplicate names and encoding.',
+  fix: 'Remove the parser, or mount it behind secure-api, where it leaves JSON bodies alone.',
+  severity: 'medium',
+}

@@ -1,8 +1,7 @@
 import { defineStage } from '../kernel/define.js'
-import type { Finding } from '../kernel/stage.js'
 import { when } from '../lib/when.js'
 import { bodyLimits, type BodyOptions } from './body-limits.js'
-import { bodyParsedElsewhere } from './body-read.js'
+import { bodyParsedElsewhere, PARSED_BEFORE } from './body-read.js'
 import { readBody } from './read-body.js'
 
 export { tightenBody, type BodyOptions } from './body-limits.js'
@@ -33,11 +32,3 @@ export const body = defineStage('body', (options: BodyOptions = {}) => {
     findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
   }
 })
-
-const PARSED_BEFORE: Finding = {
-  code: 'body-parsed-before',
-  cause:
-    'A body parser, such as express.json(), runs before secure-api: bodies are parsed before the caller is known, and without limits on bytes, duplicate names and encoding.',
-  fix: 'Remove the parser, or mount it behind secure-api, where it leaves JSON bodies alone.',
-  severity: 'medium',
-}

@@ -43,8 +43,9 @@ export function readBody(
   if (type !== undefined && isJsonType(type)) return readJson(ctx, req, type, declared, limits)
 
   if (declared > limits.maxUnreadBytes) return bodyTooLarge('declared-bytes')
-  if (req.headers['transfer-encoding'] !== undefined) countUnread(ctx, limits.maxUnreadBytes)
-  return settle(ctx, 'unread', declared)
+  const chunked = req.headers['transfer-encoding'] !== undefined
+  if (chunked) countUnread(ctx, limits.maxUnreadBytes)
+  return settle(ctx, chunked || declared > 0 ? 'unread' : 'none', declared)
 }
 
 function readJson(ctx: SecurityContext, req: Parsed, type: MediaType, declared: number, limits: BodyLimits) {

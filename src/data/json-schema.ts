@@ -1,0 +1,153 @@
+import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
+import formats from 'ajv-formats'
+import { ConfigError } from '../kernel/config-error.js'
+import { once } from '../lib/once.js'
+import type { Checker, Judgement, Part } from './checker.js'
+import { flawOf } from './schema-flaws.js'
+import { shapeOf } from './schema-shape.js'
+import { allDifferent } from './unique-items.js'
+
+/** A JSON Schema of draft 2020-12, as an object. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+/** What becomes of members that the schema does not know. */
+export type Unknown = 'reject' | 'strip' | 'ignore'
+
+export interface JsonSchemaOptions {
+  readonly unknown: Unknown
+  readonly maxErrors: number
+}
+
+/**
+ * All errors of an input are only looked for in small ones: a large one can have an error at every value, and collecting
+ * those costs far more than the input did. 256 values are more than most requests have.
+ */
+const SMALL = 256
+
+const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
+const STRIP = 'secure-api-strip'
+const ROOT = 'secure-api-root'
+
+/**
+ * Compiles a JSON Schema with ajv in strict mode. Recursive schemas are safe, because the depth of what they judge is
+ * limited before.
+ *
+ * @throws ConfigError naming the part, if the schema does not compile
+ */
+export function jsonSchemaChecker(
+  part: Part,
+  schema: JsonSchema,
+  { unknown, maxErrors }: JsonSchemaOptions,
+): Checker {
+  assertSchema(part, schema)
+  const quick = compile(part, schema, unknown, { allErrors: false })
+  let thorough: Compiled | undefined
+  const warm = () => (thorough ??= compile(part, schema, unknown, { allErrors: true }))
+
+  return {
+    kind: 'json-schema',
+    shape: shapeOf(schema),
+    judge(value, values): Judgement {
+      if (value === undefined) return { valid: false, flaws: [{ pointer: '#', detail: 'is required' }] }
+      const first = quick(value)
+      if (first === null) return { valid: true, value }
+      const errors = values <= SMALL && maxErrors > 1 ? (warm()(value) ?? first) : first
+      return { valid: false, flaws: errors.slice(0, maxErrors).map(flawOf) }
+    },
+    warm,
+  }
+}
+
+/** Judges a value and, if it is valid, takes away what is to be stripped. `null`: no errors. */
+type Compiled = (value: unknown) => readonly ErrorObject[] | null
+
+function compile(part: Part, schema: JsonSchema, unknown: Unknown, options: Options): Compiled {
+  const complaints: string[] = []
+  const strangers: Stranger[] = []
+  const ajv = newAjv(options, complaints, strangers)
+  let validate: ValidateFunction
+  try {
+    validate = ajv.compile(closed(ajv, schema, unknown))
+  } catch (error) {
+    throw broken(part, error instanceof Error ? error.message : String(error))
+  }
+  // The one complaint that is about our own addition: a root without a type.
+  const complaint = complaints.find((text) => !text.includes('keyword "unevaluatedProperties" at "#"'))
+  if (complaint !== undefined) throw broken(part, complaint)
+
+  return (value) => {
+    strangers.length = 0
+    if (!validate(value)) return validate.errors ?? []
+    for (const { owner, name } of strangers) Reflect.deleteProperty(owner, name)
+    return null
+  }
+}
+
+/** A member that the schema does not know. */
+interface Stranger {
+  readonly owner: object
+  readonly name: string
+}
+
+function newAjv(options: Options, complaints: string[], strangers: Stranger[]): Ajv2020 {
+  const note = (text: unknown) => void complaints.push(String(text))
+  const ajv = new Ajv2020({
+    ...options,
+    strictSchema: true,
+    strictNumbers: true,
+    // Finds schemas that say what an object has, and let anything pass that is none.
+    strictTypes: 'log',
+    strictTuples: false,
+    allowUnionTypes: true,
+    // Members must be the input's own: every object inherits a `constructor`.
+    ownProperties: true,
+    useDefaults: true,
+    // Schemas are checked by one instance for all, because preparing that takes long.
+    meta: false,
+    validateSchema: false,
+    logger: { log: note, warn: note, error: note },
+  })
+  formats.default(ajv)
+  // The pattern of ajv-formats takes quadratic time.
+  ajv.addFormat('url', (text: string) => /^(?:https?|ftp):\/\/\S+$/i.test(text) && URL.canParse(text))
+  ajv.removeKeyword('uniqueItems')
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    compile: (wanted: boolean) => (items: unknown[]) => !wanted || allDifferent(items),
+  })
+  ajv.addKeyword({
+    keyword: STRIP,
+    compile: () => (_value, at) => {
+      if (at !== undefined) strangers.push({ owner: at.parentData, name: String(at.parentDataProperty) })
+      return true
+    },
+  })
+  return ajv
+}
+
+/**
+ * The schema with its root closed, unless the root says itself what else may come. Closed from outside, so that
+ * references to the root from within it still mean the schema as it was written.
+ */
+function closed(ajv: Ajv2020, schema: JsonSchema, unknown: Unknown): JsonSchema {
+  const stated = schema.additionalProperties !== undefined || schema.unevaluatedProperties !== undefined
+  if (unknown === 'ignore' || stated) return schema
+  ajv.addSchema(schema, ROOT)
+  return { $ref: ROOT, unevaluatedProperties: unknown === 'reject' ? false : { [STRIP]: true } }
+}
+
+const rules = once(() => new Ajv2020({ logger: false }))
+
+function assertSchema(part: Part, schema: JsonSchema): void {
+  if (schema.$schema !== undefined && schema.$schema !== DIALECT)
+    throw broken(part, `its dialect must be ${DIALECT}`)
+  if (rules().validateSchema(schema) === true) return
+  const [error] = rules().errors ?? []
+  throw broken(part, `"${error?.instancePath ?? ''}" ${error?.message ?? 'is wrong'}`)
+}
+
+function broken(part: Part, why: string): ConfigError {
+  return new ConfigError(`validate.${part} is no JSON Schema that can be used: ${why}`, 'invalid-schema')
+}

@@ -1,0 +1,95 @@
+import { originalUrl, type SecurityContext } from '../kernel/context.js'
+import { refuse, type Problem } from '../kernel/problem.js'
+import { parseCookies } from '../lib/cookie-pairs.js'
+import { newFields, parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
+import type { Checker, Part, Shape } from './checker.js'
+import { coerce, isList, mayRepeat } from './coerce.js'
+import { rawParams, type ParamsOf } from './validated-params.js'
+
+/** A part of a request that arrives as text. */
+export type TextPart = Exclude<Part, 'body'>
+
+type Value = Record<string, unknown>
+
+/** A part, ready to be judged. */
+export interface Sent {
+  readonly value: Value
+  /** How many values it consists of. */
+  readonly values: number
+}
+
+export interface PartOptions {
+  readonly queryLists: ReadonlySet<string>
+  readonly paramsOf: ParamsOf
+}
+
+/**
+ * Takes a part out of the request as its schema wants it: lists as arrays, and for a JSON Schema text as the types it
+ * names. What an earlier `validate` took away from query or params stays away.
+ */
+export function readPart(
+  ctx: SecurityContext,
+  part: TextPart,
+  { kind, shape }: Checker,
+  options: PartOptions,
+): Sent | Problem {
+  const fields = readers[part](ctx, shape, options)
+  if (typeof fields === 'string') {
+    return refuse('malformed-parameter', { detail: FAULTS[fields], rule: `${part}-${fields}` })
+  }
+  const before = part === 'query' || part === 'params' ? (ctx.input[part] as Value | undefined) : undefined
+  const value = Object.create(null) as Value
+  let values = 1
+  for (const [name, texts] of Object.entries(fields)) {
+    if (before !== undefined && !Object.hasOwn(before, name)) continue
+    const types = shape.types.get(name)
+    const list = isList(types) || (part === 'query' && options.queryLists.has(name))
+    if (texts.length > 1 && part !== 'params' && !list && !mayRepeat(types)) {
+      return refuse('duplicate-parameter', { detail: DUPLICATES[part], rule: `duplicate-${part}` })
+    }
+    const plain = texts.length === 1 && !list ? texts[0]! : texts
+    if (kind !== 'json-schema') value[name] = plain
+    // A schema that does not name it does not undo what an earlier one made of it.
+    else value[name] = before !== undefined && types === undefined ? before[name] : coerce(plain, types)
+    values += texts.length
+  }
+  return { value, values }
+}
+
+const FAULTS: Readonly<Record<FieldFault, string>> = {
+  'percent-encoding': 'A name or value is not valid percent-encoded UTF-8.',
+  'proto-key': 'A name is not allowed.',
+}
+
+const DUPLICATES = {
+  query: 'A query parameter was sent more than once.',
+  headers: 'A header field was sent more than once.',
+  cookies: 'A cookie was sent more than once.',
+}
+
+type Reader = (ctx: SecurityContext, shape: Shape, options: PartOptions) => Fields | FieldFault
+
+const readers: Readonly<Record<TextPart, Reader>> = {
+  params(ctx, _shape, { paramsOf }) {
+    const fields = newFields()
+    for (const [name, value] of Object.entries(rawParams(ctx, paramsOf))) {
+      if (name === '__proto__') return 'proto-key'
+      // An optional parameter that is absent is `undefined` in Express 4.
+      if (value !== undefined) fields[name] = Array.isArray(value) ? (value as string[]) : [value as string]
+    }
+    return fields
+  },
+  query: (ctx) => parseQuery(originalUrl(ctx.req)),
+  headers({ req }, { names }) {
+    const fields = newFields()
+    for (const [name, value] of Object.entries(names === undefined ? req.headers : {})) {
+      if (value !== undefined) fields[name] = [String(value)]
+    }
+    for (const name of names ?? []) {
+      const lines = req.headersDistinct[name]
+      if (lines !== undefined) fields[name] = lines
+    }
+    return fields
+  },
+  cookies: ({ req }, { names }) => parseCookies(req.headers.cookie ?? '', names),
+}
