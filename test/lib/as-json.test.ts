@@ -53,3 +53,16 @@ test('leaves a boxed bigint and a bigint to whoever writes the JSON', () => {
   expect(asJson(7n, 'key')).toBe(7n)
   expect(asJson(Object(7n), 'key')).toBe(7n)
 })
+
+test('asks a bigint for its toJSON, which applications add to its prototype', () => {
+  const prototype = BigInt.prototype as { toJSON?: unknown }
+  prototype.toJSON = function (this: bigint) {
+    return `${String(this)}n`
+  }
+  try {
+    expect(asJson(7n, 'key')).toBe('7n')
+    expect(asJson(Object(7n), 'key')).toBe('7n')
+  } finally {
+    delete prototype.toJSON
+  }
+})
