@@ -22,7 +22,7 @@ export interface MaskException {
 
 export interface MaskLimits {
   /** The secret of `hash`, at least 32 bytes: a string, Buffer or KeyObject. No default; `hash` without it is a `ConfigError`. */
-  key?: HashKey
+  key?: HashKey | undefined
   /**
    * How many objects and arrays may lie within one another on the way to a masked value. Default 200, at most 1 000.
    * Deeper, and the reply is refused: 500 `unshapable`.

@@ -1,4 +1,4 @@
-import { asJson } from '../lib/as-json.js'
+import { asJson, isRawJson } from '../lib/as-json.js'
 import { isThenable } from '../lib/when.js'
 import type { State } from './mask-automaton.js'
 import { REDACTED } from './mask-styles.js'
@@ -34,7 +34,7 @@ export class Walk {
   /** @throws RangeError if the value is nested too deep, TypeError if it contains itself */
   value(raw: unknown, key: string | number, state: State): unknown {
     const value = asJson(raw, key)
-    if (typeof value !== 'object' || value === null) {
+    if (typeof value !== 'object' || value === null || isRawJson(value)) {
       return state.ending.length === 0 ? value : this.styled(value, state)
     }
     if (state.ending.length > 0 && !Array.isArray(value) && this.hidesWhole(state)) return REDACTED

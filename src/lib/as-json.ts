@@ -26,3 +26,10 @@ function unboxed(value: object): unknown {
 function isPlain(value: object): boolean {
   return Object.getPrototypeOf(value) === Object.prototype || Array.isArray(value)
 }
+
+/** Text that `JSON.stringify` copies as it is (`JSON.rawJSON`, where the engine has it): a primitive, though an object. */
+export function isRawJson(value: object): boolean {
+  if (Object.getPrototypeOf(value) !== null) return false
+  const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean }
+  return isRawJSON !== undefined && isRawJSON(value)
+}

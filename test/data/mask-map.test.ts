@@ -217,6 +217,20 @@ describe('values of every kind are seen as JSON shows them', () => {
     expect(() => sent({ '**.a': 'redact' }, { b: 7n })).toThrow(/BigInt/)
   })
 
+  test('text that goes into JSON as it is counts as a value, not as an object', () => {
+    const raw = Object.freeze(Object.assign(Object.create(null), { rawJSON: '12345678901234567890' }))
+    const json = JSON as { isRawJSON?: (value: unknown) => boolean }
+    const { isRawJSON } = json
+    json.isRawJSON = (value) => value === raw
+    try {
+      expect(masked({ '**.ssn': 'last4' }, { a: raw, ssn: raw })).toEqual({ a: raw, ssn: X })
+      expect((masked({ '**.ssn': 'last4' }, { a: raw }) as { a: unknown }).a).toBe(raw)
+    } finally {
+      if (isRawJSON === undefined) delete json.isRawJSON
+      else json.isRawJSON = isRawJSON
+    }
+  })
+
   test('a getter is asked once, so it cannot show the mask one thing and the client another', () => {
     let asked = 0
     const value = {
