@@ -2,6 +2,7 @@ import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
 import { body, tightenBody, type BodyOptions } from './data/body.js'
 import { maskValue } from './data/mask-value.js'
 import { hasFields, maskWith, type MaskMap, type MaskSettings } from './data/mask.js'
+import { validateDefault, validateWith, type ValidateOptions } from './data/validate.js'
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
@@ -22,6 +23,8 @@ import { rateLimit } from './traffic/rate-limit.js'
 import { cors, type CorsOptions } from './transport/cors.js'
 import { firewall, type FirewallOptions } from './transport/firewall.js'
 import { headers, type HeadersOptions } from './transport/headers.js'
+
+export type { InferInput, ValidateOptions } from './data/validate.js'
 
 type Limits = Limit | readonly Limit[]
 
@@ -82,6 +85,12 @@ export const order = {
     guard: false,
     loosens: (own) => own === 'raw' || own.parse === 'raw',
   }),
+  /** Params, query, headers, cookies and body against JSON Schema or a Standard Schema. Off by default. 400, 415, 422. */
+  validate: onDemand<ValidateOptions>({
+    general: (options) => validateDefault(options),
+    local: (options, { door, settings }) =>
+      validateWith(settings.validate ?? {}, options, door === 'route' ? 'route' : 'handler'),
+  }),
 
   // -- reply
   /** Hides or shortens fields of replies, unless the caller may see them. The same map masks audit events. Off by default. */
@@ -101,7 +110,7 @@ export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof o
 export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
 /** What a guard adds. */
 export type GuardProtections = {
-  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota' | 'mask']?: GuardSetting<(typeof order)[N]>
+  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<(typeof order)[N]>
 }
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */

@@ -14,9 +14,16 @@ import { addVeto, silenceHandler } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import { matrix, type Catalogue, type RoleMatrix } from './kernel/rule.js'
 import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './kernel/services.js'
-import type { Finding, Middleware, Stage } from './kernel/stage.js'
+import type { Finding, Middleware, Next, Stage } from './kernel/stage.js'
 import { isThenable } from './lib/when.js'
-import { order, type GuardProtections, type Protections, type RouteProtections } from './order.js'
+import {
+  order,
+  type GuardProtections,
+  type InferInput,
+  type Protections,
+  type RouteProtections,
+  type ValidateOptions,
+} from './order.js'
 import { Planner, type ExtraStage, type RouteRule, type Seat } from './plan.js'
 
 /** What one route says: the same words as the general settings, added to them. */
@@ -61,6 +68,15 @@ export interface ExplainedStage {
   readonly options: unknown
 }
 
+/** A guard, which knows the types of what its Standard Schemas let through; a plain JSON Schema gives `unknown`. */
+export type GuardMiddleware<V extends ValidateOptions> = (
+  req: IncomingMessage & Omit<InferInput<V>, 'headers' | 'cookies'>,
+  res: ServerResponse,
+  next: Next,
+) => void
+
+type NoSchemas = Pick<ValidateOptions, 'unknown'>
+
 /** A secured API: middleware, and what belongs to it. */
 export interface SecureApi extends Middleware {
   /** The front door: `http.createServer(api.protect(app))` decides before the application sees the request. */
@@ -68,7 +84,9 @@ export interface SecureApi extends Middleware {
     app: (req: IncomingMessage, res: ServerResponse) => unknown,
   ): (req: IncomingMessage, res: ServerResponse) => void
   /** More protection inline, before a handler: the same words, and only ever added. */
-  guard(settings: GuardProtections): Middleware
+  guard<const V extends ValidateOptions = NoSchemas>(
+    settings: GuardProtections & { validate?: V },
+  ): GuardMiddleware<V>
   /** Express error middleware: answers what handlers throw without showing any of it. Mount it last. */
   errors(): ErrorMiddleware
   /** What deserves a second look in an Express app, by stable code, with cause and fix. */
