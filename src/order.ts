@@ -14,7 +14,7 @@ import {
   type Place,
   type RouteSetting,
 } from './kernel/row.js'
-import type { Rule } from './kernel/rule.js'
+import { compileCatalogue, type CompiledCatalogue, type Rule } from './kernel/rule.js'
 import { audit, type AuditOptions } from './observe/audit.js'
 import { requestId, type RequestIdOptions } from './observe/request-id.js'
 import type { Limit } from './traffic/limit.js'
@@ -137,9 +137,16 @@ function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions 
   }
 }
 
-/** Rules of every row are written in the words of the one catalogue. */
-function catalogueOf({ settings }: Place): RbacSettings | undefined {
-  return settings.rbac as RbacSettings | undefined
+/** Rules of every row are written in the words of one catalogue, so that a caller's grants are read once. */
+function catalogueOf({ settings, shared }: Place): CompiledCatalogue {
+  let compiled = shared.get('catalogue') as CompiledCatalogue | undefined
+  if (compiled === undefined) {
+    shared.set(
+      'catalogue',
+      (compiled = compileCatalogue((settings.rbac || undefined) as RbacSettings | undefined)),
+    )
+  }
+  return compiled
 }
 
 function optionOf({ door, name }: Place, row: string): string {

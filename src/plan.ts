@@ -44,6 +44,7 @@ export interface RouteRule extends RoutePattern {
 export class Planner {
   private readonly general = new Map<string, Stage>()
   private readonly names: readonly string[]
+  private readonly shared = new Map<string, unknown>()
 
   /** @throws ConfigError for unknown rows and wrong settings */
   constructor(
@@ -59,7 +60,7 @@ export class Planner {
         )
       }
     }
-    const place: Place = { door: 'general', name: '', settings }
+    const place = this.place('general', '')
     for (const [name, row] of Object.entries(rows)) {
       const setting = settings[name] ?? row.standard
       if (setting === false) continue
@@ -78,7 +79,7 @@ export class Planner {
     const isPublic = setting.public !== undefined
     if (isPublic) refuseContradiction(option, setting)
 
-    const place: Place = { door: 'route', name: pattern, settings: this.settings }
+    const place = this.place('route', pattern)
     const additions = new Map<string, Stage>()
     const replacements = new Map<string, Stage | undefined>()
     const merges = new Map<string, { setting: unknown; stage: Stage; loosens: boolean }>()
@@ -182,7 +183,7 @@ export class Planner {
       rows.map(([row]) => row),
     )
 
-    const place: Place = { door: 'guard', name, settings: this.settings }
+    const place = this.place('guard', name)
     const seats = rows.flatMap(([row, { guard, local }]) => {
       const own = setting[row]
       if (own === undefined) return []
@@ -199,6 +200,10 @@ export class Planner {
     return assertFits(seats, given)
   }
 
+  private place(door: Place['door'], name: string): Place {
+    return { door, name, settings: this.settings, shared: this.shared }
+  }
+
   private lineUp(seatsOf: (name: string) => (Seat | undefined)[], isPublic = false): Seat[] {
     const seats = this.names.flatMap((name) => [
       ...(isPublic && this.rows[name]!.whenPublic === 'announce' ? [PUBLIC] : seatsOf(name)),
@@ -212,7 +217,7 @@ export class Planner {
   }
 
   private mergeAll(row: AnyRow, name: string, merges: readonly { setting: unknown }[]): Stage | undefined {
-    const place: Place = { door: 'route', name, settings: this.settings }
+    const place = this.place('route', name)
     const start: unknown = this.settings[name] ?? {}
     const united = merges.reduce<unknown>(
       (general, { setting }) => row.merge!(general, setting, place) as unknown,

@@ -327,22 +327,20 @@ function watchHandler(timeoutMs: number | false): Stage {
     },
     settle(ctx) {
       ctx.cancelDeadline?.()
-      if (
-        ctx.handling &&
-        !ctx.decided &&
-        ctx.problem === undefined &&
-        ctx.res.statusCode < 400 &&
-        ctx.res.headersSent
-      ) {
+      if (isUndecided(ctx) && ctx.problem === undefined && ctx.res.headersSent) {
         ctx.record('undecided', { severity: 'high' })
       }
     },
   }
 }
 
-/** Errors may be told to anybody; everything else needs a decision. */
+/** Errors may be told to anybody; everything else needs a decision. A refusal that is only reported is one. */
+function isUndecided({ handling, decided, reported, res }: SecurityContext): boolean {
+  return handling && !decided && reported === undefined && res.statusCode < 400
+}
+
 function undecided(ctx: SecurityContext) {
-  if (!ctx.handling || ctx.decided || ctx.res.statusCode >= 400) return undefined
+  if (!isUndecided(ctx)) return undefined
   return refuse('undecided', {
     rule: 'strict',
     reason: 'answered without public, rbac or another access decision',

@@ -410,6 +410,18 @@ describe.each(expressVersions)('on %s', (_name, express) => {
 })
 
 describe('report mode', () => {
+  test('a reported refusal is a decision, also where decisions are required', async () => {
+    const { api, as } = testApi({
+      strict: true,
+      mode: { rbac: 'report' },
+      rbac: { roles, default: 'orders:read' },
+    })
+    await request(createServer(api.protect((_req, res) => void res.end('in'))))
+      .get('/a')
+      .set('Authorization', as())
+      .expect(200)
+  })
+
   test('puts on record what it would have refused, and lets it pass', async () => {
     const { api, events } = testApi({ mode: 'report', rbac: { roles, default: 'orders:read' } })
     const server = createServer(api.protect((_req, res) => void res.end('in')))

@@ -8,6 +8,8 @@ export interface Place {
   readonly name: string
   /** The general settings of all rows, as the user wrote them: a route's rule needs the catalogue of roles. */
   readonly settings: Readonly<Record<string, unknown>>
+  /** What rows make once and use in many places; one for each `secureApi()`. */
+  readonly shared: Map<string, unknown>
 }
 
 /**
