@@ -22,7 +22,9 @@ test('what handlers get is typed by the output of Standard Schemas', () => {
   }
   expect(assertType<Equal<Input, Expected>>(true)).toBe(true)
 
-  type Returned = ReturnType<ReturnType<typeof validate<typeof options>>['input']>
+  const stage = validate(options)
+  expect(stage.stage.name).toBe('validate')
+  type Returned = ReturnType<typeof stage.input>
   expect(assertType<Equal<Returned, Expected>>(true)).toBe(true)
 })
 
