@@ -27,19 +27,19 @@ export const CLOSE = { Connection: 'close' }
 
 /** 400 `malformed-body`, by the rule that is broken. */
 export function malformedBody(rule: BodyFault, headers: Readonly<Record<string, string>> = {}): Problem {
-  return refuse('malformed-body', { detail: malformed[rule], rule, headers })
+  return refuse('malformed-body', { detail: malformed[rule], rule, headers, always: true })
 }
 
 /** 413 `body-too-large`. @param rule what was counted: declared, received, inflated or unread bytes */
 export function bodyTooLarge(
   rule: 'declared-bytes' | 'received-bytes' | 'inflated-bytes' | 'unread-bytes',
 ): Problem {
-  return refuse('body-too-large', { rule, headers: CLOSE })
+  return refuse('body-too-large', { rule, headers: CLOSE, always: true })
 }
 
 /** 408 `body-timeout` (RFC 9110 section 15.5.9). */
 export function bodyTimeout(): Problem {
-  return refuse('body-timeout', { rule: 'timeoutMs', headers: CLOSE })
+  return refuse('body-timeout', { rule: 'timeoutMs', headers: CLOSE, always: true })
 }
 
 const unsupported = {
@@ -55,5 +55,11 @@ const unsupported = {
 /** 415 `unsupported-media-type`. Says by `Accept` and `Accept-Encoding` what would do (RFC 9110 section 15.5.16). */
 export function unsupportedBody(rule: keyof typeof unsupported): Problem {
   const { detail, headers } = unsupported[rule]
-  return refuse('unsupported-media-type', { detail, rule, headers: { ...headers, ...CLOSE } })
+  return refuse('unsupported-media-type', {
+    detail,
+    rule,
+    headers: { ...headers, ...CLOSE },
+    // Another type is only a question of the schema; what cannot be decoded must not get in.
+    ...(rule !== 'media-type' && { always: true }),
+  })
 }

@@ -121,7 +121,7 @@ function conclude(
   if (verdict === answered) return traceStage(ctx, stage.name, 'answered', started)
 
   const problem = isProblem(verdict) ? verdict : broken(new TypeError(`${stage.name} returned no verdict`))
-  if (pipeline.reporting.has(stage) && problem.code !== 'broken') {
+  if (pipeline.reporting.has(stage) && problem.code !== 'broken' && problem.always !== true) {
     ;(ctx.reported ??= []).push({ stage: stage.name, problem })
     traceStage(ctx, stage.name, 'reported', started, problem)
     recordDecision(ctx, stage.name, problem, 'reported')

@@ -48,6 +48,8 @@ export interface ProblemDetails {
   reason?: string
   /** For the operator: the error behind it. Never sent. */
   cause?: unknown
+  /** Carried out even where the stage only reports: what it refuses must not get in. */
+  always?: true
 }
 
 /** A refusal as a value: stages return it, `respond` sends it. */

@@ -5,6 +5,7 @@ import { body } from '../../src/data/body.js'
 import { validate, type ValidateOptions } from '../../src/data/validate.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf } from '../../src/kernel/context.js'
+import type { Middleware } from '../../src/kernel/stage.js'
 import { serve, type ServeOptions } from '../../src/testing/index.js'
 import { listen, sendRaw } from '../support/raw.js'
 
@@ -155,6 +156,43 @@ describe('a body (ASVS 2.2.1)', () => {
     expect(handled()).toBe(0)
   })
 })
+
+describe('in report mode', () => {
+  test('a request that does not fit goes on, unvalidated and on record', async () => {
+    const records: unknown[] = []
+    const stage = validate({ body: order, query: { type: 'object' } }, { mode: 'report' })
+    const { post, handled } = serve(asMiddleware(stage), {
+      handler: (req, res) => {
+        records.push(contextOf(req)?.reported?.map(({ problem }) => problem.code))
+        res.end()
+      },
+    })
+    await post('/?x=1').set('Content-Type', 'application/json').send('{"count":"x"}').expect(200)
+    await post('/').set('Content-Type', 'text/plain').send('a').expect(200)
+    expect(records).toEqual([['invalid-input'], ['unsupported-media-type']])
+    expect(handled()).toBe(2)
+  })
+
+  test.each([
+    ['{', 'application/json', 400],
+    ['{"__proto__":{}}', 'application/json', 400],
+    ['{}', 'application/json; charset=utf-7', 415],
+    [`"${'a'.repeat(102_400)}"`, 'application/json', 413],
+  ])(
+    'a body that cannot be read within limits is refused all the same: %.20s',
+    async (text, type, status) => {
+      const { post, handled } = serve(asMiddleware(validate({ body: order }, { mode: 'report' })))
+      await post('/').set('Content-Type', type).send(text).expect(status)
+      expect(handled()).toBe(0)
+    },
+  )
+})
+
+/** Hides the stage, so that it keeps the mode it was given. */
+const asMiddleware =
+  (stage: Middleware): Middleware =>
+  (req, res, next) =>
+    stage(req, res, next)
 
 describe('members that a JSON Schema does not know', () => {
   const some = { type: 'object', properties: { a: { type: 'object', properties: { b: {} } } } }
