@@ -141,10 +141,7 @@ function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions 
 function catalogueOf({ settings, shared }: Place): CompiledCatalogue {
   let compiled = shared.get('catalogue') as CompiledCatalogue | undefined
   if (compiled === undefined) {
-    shared.set(
-      'catalogue',
-      (compiled = compileCatalogue((settings.rbac || undefined) as RbacSettings | undefined)),
-    )
+    shared.set('catalogue', (compiled = compileCatalogue(settings.rbac || undefined)))
   }
   return compiled
 }
