@@ -63,6 +63,19 @@ test.each(['import', 'require'])(
   60_000,
 )
 
+test.each(['import', 'require'])(
+  '%s loads nothing heavy that only some settings use',
+  (how) => {
+    const { stdout } = runIn(installed.full, 'consumers/cost/main.mjs', how)
+    const loaded = JSON.parse(stdout) as string[]
+    expect(loaded).toContain('ipaddr.js')
+    // The audit logger, key sets, shared counters, tests.
+    const heavy = ['winston', 'jwks-rsa', 'jose', 'rate-limiter-flexible', 'supertest', 'express']
+    expect(heavy.filter((name) => loaded.includes(name))).toEqual([])
+  },
+  60_000,
+)
+
 test('two copies in one process, one of each kind, share the context of a request', () => {
   const { stdout } = runIn(installed.full, 'consumers/copies/main.mjs')
   expect(JSON.parse(stdout)).toEqual({

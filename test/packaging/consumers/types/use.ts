@@ -75,3 +75,5 @@ secureApi({ auth: false, rateLimits: {} })
 auth([rateLimit()])
 // @ts-expect-error -- a guard only adds
 api.guard({ rateLimit: false })
+// @ts-expect-error -- `true` has no meaning here
+secureApi({ auth: true })
