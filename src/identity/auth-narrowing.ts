@@ -40,7 +40,8 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
       const offered = ctx.get(challenges) ?? UNKNOWN
       if (principal === undefined) return unauthenticated(offered)
 
-      const proven = ctx.get(proofs) ?? [principal]
+      const all = ctx.get(proofs)
+      const proven = all?.[0] === principal ? all : [principal]
       if (methods !== undefined && !proven.some(({ method }) => methods.includes(method))) {
         return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
       }

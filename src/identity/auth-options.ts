@@ -32,7 +32,9 @@ export type AuthSetting = readonly MethodMiddleware[] | AuthOptions
 export interface PreparedAuth {
   /** Those that may prove a caller. */
   readonly methods: readonly Method[]
-  /** Whether all of them must. */
+  /** Configured, but not counted here: to bring their credential is to bring the wrong one. */
+  readonly others: readonly Method[]
+  /** Whether all of `methods` must prove the caller. */
   readonly every: boolean
   readonly optional: boolean
   readonly maxLifetimeSeconds: number
@@ -52,9 +54,11 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
   const every = options.all !== undefined
   const methods = checkMethods(every ? 'auth.all' : 'auth.any', options.all ?? options.any)
   const counted = checkNames(options.methods, methods)
+  // With `all`, each is required anyway: leaving one out would loosen.
+  const counts = ({ methodName }: Method) => every || counted.includes(methodName)
   return {
-    // With `all`, each is required anyway: leaving one out would loosen.
-    methods: every ? methods : methods.filter(({ methodName }) => counted.includes(methodName)),
+    methods: methods.filter(counts),
+    others: methods.filter((method) => !counts(method)),
     every,
     optional: checkOptional(options.optional),
     maxLifetimeSeconds: checkLifetime(options.maxLifetimeSeconds),
@@ -68,10 +72,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
 export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions {
   knownKeys('auth', narrowing, ['optional', 'methods', 'maxLifetimeSeconds'])
   const base: AuthOptions = isList(general) ? { any: general } : general
-  const methods =
-    narrowing.methods && base.methods
-      ? narrowing.methods.filter((name) => base.methods!.includes(name))
-      : (narrowing.methods ?? base.methods)
+  const methods = inBoth(base.methods, narrowing.methods)
   const lifetime = Math.min(
     checkLifetime(base.maxLifetimeSeconds),
     checkLifetime(narrowing.maxLifetimeSeconds),
@@ -82,6 +83,14 @@ export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthO
     ...(methods && { methods }),
     ...(lifetime !== Infinity && { maxLifetimeSeconds: lifetime }),
   }
+}
+
+function inBoth(
+  general: readonly string[] | undefined,
+  narrowing: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (general === undefined || narrowing === undefined) return narrowing ?? general
+  return general.filter((name) => narrowing.includes(name))
 }
 
 /** `Infinity` if there is no limit. */

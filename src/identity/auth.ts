@@ -23,12 +23,15 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
  * @throws ConfigError for an empty list, for what is no method, and for names that no method has
  */
 export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
-  const { methods, every, optional, maxLifetimeSeconds } = prepareAuth(setting)
+  const { methods, others, every, optional, maxLifetimeSeconds } = prepareAuth(setting)
   const offered = methods.map((method) => method.challenge())
 
   const withoutCredential = (ctx: SecurityContext): Verdict => {
+    if (!optional) return unauthenticated(offered)
     // A credential of a kind that is not accepted here is a bad one, and a bad one is never treated as none.
-    if (!optional || ctx.req.headers.authorization !== undefined) return unauthenticated(offered)
+    if (ctx.req.headers.authorization !== undefined || others.some((one) => one.recognises(ctx))) {
+      return unauthenticated(offered)
+    }
     ctx.note('anonymous', 'no credential was sent, and none is required')
   }
 
@@ -39,6 +42,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
     proven: readonly Principal[] = [],
   ): Verdict | Promise<Verdict> => {
     const method = asked[proven.length]!
+    // Each method has to say for itself who is calling.
+    ctx.principal = undefined
     return when(method.enter(ctx), (verdict) => {
       const { principal } = ctx
       if (verdict !== undefined) return takeBack(ctx, asked.slice(0, proven.length), verdict)

@@ -110,7 +110,7 @@ function prepareIssuers(
     ...(keys !== undefined && { keys }),
     ...(secret !== undefined && { secret }),
   }
-  const names: readonly string[] = typeof issuer === 'string' ? [issuer] : (issuer ?? [])
+  const names: readonly string[] = Array.isArray(issuer) ? issuer : typeof issuer === 'string' ? [issuer] : []
   if (Object.keys(own).length > 0 && (issuers !== undefined || names.length !== 1)) {
     throw new ConfigError(
       `bearer.${Object.keys(own)[0]!} beside several issuers would let each of them speak for the others; write \`issuers: [{ issuer, ${Object.keys(own)[0]!} }]\``,

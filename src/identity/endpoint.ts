@@ -55,11 +55,17 @@ export async function fetchJson(
   { fetch }: Pick<Services, 'fetch'>,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
+  let stop: () => void = () => undefined
   const aborted = new Promise<never>((_, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    stop = () => reject(signal.reason)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
   })
-  return await Promise.race([read(url, fetch, signal), aborted])
+  try {
+    return await Promise.race([read(url, fetch, signal), aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
 
 async function read(
@@ -74,13 +80,18 @@ async function read(
   })
   if (response.status !== 200 || response.redirected) {
     await response.body?.cancel().catch(() => undefined)
-    throw new EndpointError(`${url} answered ${response.status}`, response.status)
+    throw new EndpointError(`${nameOf(url)} answered ${response.status}`, response.status)
   }
   const document: unknown = JSON.parse(await textOf(response, url))
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw new EndpointError(`${url} did not answer with a JSON object`)
+    throw new EndpointError(`${nameOf(url)} did not answer with a JSON object`)
   }
   return document as Record<string, unknown>
+}
+
+/** A query may carry a key of the operator's. */
+function nameOf(url: string): string {
+  return url.replace(/\?.*$/, '')
 }
 
 async function textOf({ body }: Response, url: string): Promise<string> {
@@ -94,7 +105,7 @@ async function textOf({ body }: Response, url: string): Promise<string> {
     size += value.byteLength
     if (size > MAX_BYTES) {
       await reader.cancel().catch(() => undefined)
-      throw new EndpointError(`${url} answered with more than ${MAX_BYTES} bytes`)
+      throw new EndpointError(`${nameOf(url)} answered with more than ${MAX_BYTES} bytes`)
     }
     chunks.push(value)
   }

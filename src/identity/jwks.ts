@@ -30,7 +30,7 @@ export async function fetchKeys(
     rateLimit: false,
     fetcher: async (uri) => {
       const { keys } = await fetchJson(uri, services, signal)
-      if (!Array.isArray(keys)) throw new EndpointError(`${uri} did not answer with a JWK Set`)
+      if (!Array.isArray(keys)) throw new EndpointError('the key endpoint did not answer with a JWK Set')
       published = keys.length
       return { keys: keys.filter(isPublicSigningKey) }
     },

@@ -11,7 +11,7 @@ export interface VerificationKey {
 }
 
 /** So many keys of one name are tried, so that a token cannot buy one signature check for every key of its issuer. */
-const MOST_CANDIDATES = 4
+export const MOST_CANDIDATES = 4
 
 /** The keys of one issuer at one moment. Never changes: what was verified with a set is as good as the set is. */
 export class KeySet {

@@ -10,6 +10,8 @@ const COOLDOWN_MS = 1_000
 /** A request waits no longer for keys. */
 const MAX_WAIT_MS = 1_000
 const MAX_WAITING = 100
+/** With no keys at all, everyone has to wait, not only those who bring an unknown name. */
+const MAX_WAITING_COLD = 1_000
 /** One fetch, metadata included, takes no longer. */
 const DEADLINE_MS = 5_000
 /** So many names of withdrawn keys are remembered. */
@@ -53,11 +55,10 @@ export class RemoteKeys implements KeySource {
   constructor(private readonly options: RemoteKeysOptions) {}
 
   current(services: Services): KeySet | undefined {
-    if (this.set === undefined) return undefined
-    const age = services.clock.monotonic() - this.fetchedAt
     const { maxStaleMs } = this.options
-    if (age >= Math.min(REFRESH_MS, maxStaleMs / 2)) this.startIfCool(services)
-    return age < maxStaleMs ? this.set : undefined
+    const due = this.age(services) >= Math.min(REFRESH_MS, maxStaleMs / 2)
+    if (due && this.set !== undefined) this.startIfCool(services)
+    return this.usable(services)
   }
 
   newer(services: Services, enough: (set: KeySet) => boolean): Promise<KeySet | Unavailable> {
@@ -67,7 +68,8 @@ export class RemoteKeys implements KeySource {
     if (this.failing && this.running === undefined && this.cooldown(services) > 0) {
       return Promise.resolve('keys-unavailable')
     }
-    if (this.waiting.size >= MAX_WAITING) return Promise.resolve('keys-crowded')
+    const room = this.usable(services) === undefined ? MAX_WAITING_COLD : MAX_WAITING
+    if (this.waiting.size >= room) return Promise.resolve('keys-crowded')
 
     return new Promise((resolve) => {
       const giveUp = clock.after(MAX_WAIT_MS, () => waiter.settle('keys-late'))
@@ -103,6 +105,14 @@ export class RemoteKeys implements KeySource {
     this.cancelNext?.()
     this.running?.abort.abort(new Error('closed'))
     for (const waiter of this.waiting) waiter.settle('keys-unavailable')
+  }
+
+  private age({ clock }: Services): number {
+    return clock.monotonic() - this.fetchedAt
+  }
+
+  private usable(services: Services): KeySet | undefined {
+    return this.age(services) < this.options.maxStaleMs ? this.set : undefined
   }
 
   private cooldown({ clock }: Services): number {

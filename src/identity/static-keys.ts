@@ -2,7 +2,7 @@ import { createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { signingAlgorithms, type SigningAlgorithm } from './algorithms.js'
-import { KeySet, usableAlgorithms, type VerificationKey } from './key-set.js'
+import { KeySet, MOST_CANDIDATES, usableAlgorithms, type VerificationKey } from './key-set.js'
 import { importSecret } from './secret.js'
 
 /** A public JSON Web Key (RFC 7517). */
@@ -22,8 +22,8 @@ export function staticKeys(
   keys: readonly unknown[],
   allowed: readonly SigningAlgorithm[],
 ): KeySet {
-  if (keys.length === 0) throw new ConfigError(`${option} must have at least one public key`)
-  return new KeySet(
+  return keySet(
+    option,
     keys.map((key, index) =>
       importPublicKey(keys.length === 1 ? option : `${option}[${index}]`, key, allowed),
     ),
@@ -36,8 +36,8 @@ export function staticSecrets(
   secrets: readonly unknown[],
   allowed: readonly SigningAlgorithm[],
 ): KeySet {
-  if (secrets.length === 0) throw new ConfigError(`${option} must have at least one secret`)
-  return new KeySet(
+  return keySet(
+    option,
     secrets.map((secret) => {
       const key = importSecret(option, secret)
       for (const algorithm of allowed) {
@@ -51,6 +51,17 @@ export function staticSecrets(
       }
       return { key, algorithms: allowed }
     }),
+  )
+}
+
+/** Keys without a name are all tried, so there must not be more of them than are tried. */
+function keySet(option: string, keys: readonly VerificationKey[]): KeySet {
+  const nameless = keys.filter(({ kid }) => kid === undefined).length
+  if (keys.length > 0 && nameless <= MOST_CANDIDATES) return new KeySet(keys)
+  throw new ConfigError(
+    keys.length === 0
+      ? `${option} must not be empty`
+      : `${option} has ${nameless} keys without a \`kid\`, and at most ${MOST_CANDIDATES} are tried; give JWKs with a \`kid\``,
   )
 }
 
