@@ -15,6 +15,9 @@ const CHARACTERS_MAX = 4096
 /** Bounds of members that need another one than 512 characters. */
 const MAX: Readonly<Record<string, number>> = { path: 1024, principal: 256, method: 32, clientIp: 64 }
 
+/** Facts whose text is never written, whatever it is: their name says that it opens something. */
+const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api[-_]?key|credential/i
+
 /**
  * An event made fit for every sink: all text cleaned and bounded, objects flattened to `a.b.0` keys with bounds on depth,
  * members and characters. Nothing recurses, nothing that an object's getters do escapes, nothing is dropped silently.
@@ -92,7 +95,8 @@ function flatten(root: object): Record<string, Scalar> {
         open.push({ prefix: `${name}.`, value: member, depth: depth + 1 })
         continue
       }
-      const written = isPlain(member) ? '[too deep]' : scalar(member, TEXT_MAX)
+      const hidden = typeof member === 'string' && SECRET_NAME.test(key)
+      const written = isPlain(member) ? '[too deep]' : hidden ? '[hidden]' : scalar(member, TEXT_MAX)
       flat[name] = written
       characters += name.length + (typeof written === 'string' ? written.length : 8)
     }

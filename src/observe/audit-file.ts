@@ -93,7 +93,8 @@ export class AuditFile implements Sink {
     this.ended = 'exiting'
     this.flush(reason)
     this.health.lost(this.pending.length)
-    this.forgetPending()
+    this.pending = []
+    this.pendingBytes = 0
     this.trail.release()
   }
 
@@ -111,26 +112,41 @@ export class AuditFile implements Sink {
   }
 
   private flush(reason?: CheckpointReason): void {
-    const { health, pending } = this
+    const { health } = this
     const { services, failing } = health
     if (services === undefined) return
-    if (pending.length === 0 && !this.trail.mustOpen && !failing && reason === undefined) return
+    if (this.pending.length === 0 && !this.trail.mustOpen && !failing && reason === undefined) return
 
-    const gap = failing && health.lostInOutage > 0 ? [encodeMembers(health.gap())] : []
-    let head: AuditHead | undefined
     try {
       // After an outage the trail gets a checkpoint, also because a probe must write something.
-      head = this.trail.append([...pending, ...gap], reason ?? (failing ? 'time' : undefined), services)
+      do this.writeBatch(reason ?? (failing ? 'time' : undefined), services)
+      while (this.pending.length > 0)
     } catch (cause) {
       health.failed(cause)
       this.retryLater(services)
       return
     }
-    health.written += pending.length
-    this.forgetPending()
     health.recovered()
-    if (head !== undefined) this.announce(head, services)
     if (this.trail.loose > 0) this.checkpointLater(services)
+  }
+
+  /** In pieces, so that a disk with little room takes what it can. */
+  private writeBatch(reason: CheckpointReason | undefined, services: SinkServices): void {
+    const { health, pending } = this
+    let count = 0
+    let bytes = 0
+    while (count < pending.length && bytes < BATCH_BYTES) bytes += pending[count++]!.length
+
+    const events = pending.slice(0, count)
+    const isLast = count === pending.length
+    const lost = isLast && health.failing && health.lostInOutage > 0
+    if (lost) events.push(encodeMembers(health.gap()))
+    const head = this.trail.append(events, isLast ? reason : undefined, services)
+
+    pending.splice(0, count)
+    this.pendingBytes -= bytes
+    health.written += count
+    if (head !== undefined) this.announce(head, services)
   }
 
   private checkpointLater({ clock }: SinkServices): void {
@@ -157,10 +173,5 @@ export class AuditFile implements Sink {
     } catch (cause) {
       complain(cause)
     }
-  }
-
-  private forgetPending(): void {
-    this.pending = []
-    this.pendingBytes = 0
   }
 }

@@ -6,6 +6,8 @@ const BEYOND_ASCII = /[^\x20-\x7e]/g
 
 /** Base64 of `{"`: every JWT, JWE and most signed session cookies begin with it. */
 const TOKEN = /eyJ[\w.-]{17,}/g
+/** What follows the name of an authentication scheme. */
+const CREDENTIAL = /\b(Basic|Bearer|DPoP) +[\w.~+/=-]+/gi
 
 /**
  * Text from anywhere, made fit for a log: at most `max` UTF-16 units (the rest is counted), what looks like a token
@@ -15,7 +17,8 @@ const TOKEN = /eyJ[\w.-]{17,}/g
 export function clean(text: string, max: number): string {
   const all = text.length <= max ? text : `${text.slice(0, max)}...[+${text.length - max}]`
   const safe = PLAIN.test(all) ? all : all.replace(UNSAFE, escape)
-  return safe.includes('eyJ') ? safe.replace(TOKEN, '[token]') : safe
+  const bare = safe.includes('eyJ') ? safe.replace(TOKEN, '[token]') : safe
+  return bare.includes(' ') ? bare.replace(CREDENTIAL, '$1 [token]') : bare
 }
 
 /** A JSON string in plain ASCII: one character is one byte, and no reader can take any of them for a line end. */
