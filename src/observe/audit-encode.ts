@@ -31,9 +31,13 @@ export function tidy(event: AuditEvent): FlatEvent {
       break
     }
     const value = event[key]
-    if (value !== undefined) flat[clean(key, KEY_MAX)] = bounded(value, MAX[key] ?? TEXT_MAX)
+    if (value !== undefined) flat[nameOf(key)] = bounded(value, MAX[key] ?? TEXT_MAX)
   }
   return flat
+}
+
+function nameOf(key: string): string {
+  return key === '__proto__' ? '[__proto__]' : clean(key, KEY_MAX)
 }
 
 /** Getters and proxies may throw at any touch. */
@@ -84,7 +88,7 @@ function flatten(root: object): Record<string, Scalar> {
   for (let next = open.shift(); next !== undefined; next = open.shift()) {
     const { prefix, value, depth } = next
     for (const [key, read] of membersOf(value, MEMBERS_MAX + 1)) {
-      const name = clean(prefix + key, KEY_MAX)
+      const name = nameOf(prefix + key)
       if (++members > MEMBERS_MAX || characters > CHARACTERS_MAX) {
         flat['more'] = '[too many members]'
         return flat

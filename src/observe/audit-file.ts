@@ -31,7 +31,7 @@ export class AuditFile implements Sink {
   private scheduled = false
   private stopTimer: (() => void) | undefined
   private stopRetry: (() => void) | undefined
-  private ended: 'closed' | 'exiting' | undefined
+  private ending = false
 
   /** @throws ConfigError if another writer holds the file; Error if it cannot be opened, or holds what is not ours */
   constructor(
@@ -56,14 +56,14 @@ export class AuditFile implements Sink {
   write(event: FlatEvent, now: boolean): void {
     const { health } = this
     const full = this.pending.length >= this.settings.maxPending || this.pendingBytes >= PENDING_BYTES
-    if (this.ended === 'closed' || (health.failing && full)) {
+    if (health.closed || (health.failing && full)) {
       health.lost(1)
     } else {
       const members = encodeMembers(event)
       this.pending.push(members)
       this.pendingBytes += members.length
     }
-    if (now || full || this.pendingBytes >= BATCH_BYTES || this.ended === 'exiting') this.flushIfRested()
+    if (now || full || this.pendingBytes >= BATCH_BYTES || this.ending) this.flushIfRested()
     else this.schedule()
   }
 
@@ -72,9 +72,9 @@ export class AuditFile implements Sink {
   }
 
   close(): Promise<void> {
-    if (this.ended !== 'closed') {
+    if (!this.health.closed) {
       this.end('close')
-      this.ended = 'closed'
+      this.health.closed = true
       process.off('exit', this.onExit)
       this.trail.close()
     }
@@ -84,13 +84,12 @@ export class AuditFile implements Sink {
   /** Runs inside `process.exit` and after an uncaught exception; what comes later is still written, at once. */
   private readonly onExit = (): void => {
     this.end('exit')
-    this.ended = 'exiting'
   }
 
   private end(reason: 'close' | 'exit'): void {
     this.stopTimer?.()
     this.stopRetry?.()
-    this.ended = 'exiting'
+    this.ending = true
     this.flush(reason)
     this.health.lost(this.pending.length)
     this.pending = []
@@ -108,7 +107,7 @@ export class AuditFile implements Sink {
   }
 
   private flushIfRested(): void {
-    if (this.health.rested && this.ended !== 'closed') this.flush()
+    if (this.health.rested && !this.health.closed) this.flush()
   }
 
   private flush(reason?: CheckpointReason): void {
@@ -150,7 +149,7 @@ export class AuditFile implements Sink {
   }
 
   private checkpointLater({ clock }: SinkServices): void {
-    if (this.ended !== undefined) return
+    if (this.ending) return
     this.stopTimer ??= clock.after(this.settings.checkpointMs, () => {
       this.stopTimer = undefined
       if (this.trail.loose > 0 && !this.health.failing) this.flush('time')
@@ -158,7 +157,7 @@ export class AuditFile implements Sink {
   }
 
   private retryLater({ clock }: SinkServices): void {
-    if (this.ended !== undefined) return
+    if (this.ending) return
     this.stopRetry ??= clock.after(RETRY_MS, () => {
       this.stopRetry = undefined
       this.flush()

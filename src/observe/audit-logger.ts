@@ -29,7 +29,6 @@ export class LoggerSink implements Sink {
   readonly health = new Health('logger')
   private readonly lines: boolean
   private underWay = 0
-  private closed = false
 
   /** @param maxPending events that may wait inside the logger before further ones are dropped and counted */
   constructor(
@@ -57,13 +56,13 @@ export class LoggerSink implements Sink {
   }
 
   close(): Promise<void> {
-    this.closed = true
+    this.health.closed = true
     if (isEmitter(this.logger)) this.logger.off('error', this.onError)
     return Promise.resolve()
   }
 
   private takes(): boolean {
-    if (this.closed) return false
+    if (this.health.closed) return false
     if (this.backlog() < this.maxPending) return true
     this.health.failed(new Error(`${this.maxPending} events wait in the logger`))
     return false

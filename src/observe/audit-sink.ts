@@ -35,6 +35,8 @@ export class Health {
   written = 0
   dropped = 0
   failing = false
+  /** The sink takes nothing any more. */
+  closed = false
   /** Events that the present outage has cost so far. */
   lostInOutage = 0
   services: SinkServices | undefined

@@ -149,7 +149,7 @@ function both(one: Recorder, other: Recorder): Recorder {
 
 function isSick(sink: Sink): boolean {
   sink.probe()
-  return sink.health.failing
+  return sink.health.failing || sink.health.closed
 }
 
 function total(sinks: readonly Sink[], count: 'written' | 'dropped'): number {

@@ -1,0 +1,246 @@
+import fc from 'fast-check'
+import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { encodeMembers, tidy } from '../../src/observe/audit-encode.js'
+import { clean, quote } from '../../src/observe/audit-text.js'
+
+const flat = (facts: unknown) => tidy({ kind: 'test', facts })['facts']
+const written = (event: Record<string, unknown>): string =>
+  `{${encodeMembers(tidy({ kind: 'test', ...event }))}}`
+/** Everything that could end a line, or do something to a terminal or a log viewer. */
+// eslint-disable-next-line no-control-regex -- that is what must not be found
+const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/
+
+const HOSTILE: [string, string][] = [
+  ['a line end', 'a\nb'],
+  ['CRLF and a forged line', '/x\r\n{"kind":"request","principal":"admin"}'],
+  ['a carriage return', 'good\rbad'],
+  ['NUL', 'a\0b'],
+  ['an escape sequence', '\u001b[2J\u001b[31mred'],
+  ['an 8-bit control sequence', '\u009b31m'],
+  ['a line separator', 'a\u2028b\u2029c'],
+  ['next line', 'a\u0085b'],
+  ['bidirectional overrides', 'admin\u202e\u2066nimda'],
+  ['zero-width characters', 'ad\u200bmin\ufeff'],
+  ['a lone surrogate', 'a\ud800b\udc00'],
+  ['quotes and backslashes', '"\\",\\"'],
+  ['the end of an event', '","outcome":"answered"}'],
+  ['a format string', '%s %d %j ${jndi:ldap://x} {{7*7}}'],
+  ['delete', '\u007f\u007f'],
+]
+
+describe('text from outside (ASVS 16.4.1)', () => {
+  test.each(HOSTILE)(
+    'with %s stays in one line, in plain ASCII, and cannot pass for a member',
+    (_what, text) => {
+      const line = written({ path: text, reason: text, facts: { [text]: text, list: [text] } })
+
+      expect(line).toMatch(/^[\x20-\x7e]+$/)
+      const event = JSON.parse(line) as Record<string, unknown>
+      expect(Object.keys(event)).toEqual(['kind', 'path', 'reason', 'facts'])
+      expect(
+        inspect(event, { breakLength: Infinity, maxStringLength: null }).replaceAll('\n', ''),
+      ).not.toMatch(DANGEROUS)
+    },
+  )
+
+  test('is harmless also when its decoded value is printed', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const { path } = JSON.parse(written({ path: text })) as { path: string }
+        expect(path).not.toMatch(DANGEROUS)
+        expect(path).not.toMatch(/\p{Cs}/u)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('that is harmless is written as it is', () => {
+    for (const text of [
+      '/orders/7',
+      'caf\u00e9',
+      '\u4e2d\u6587',
+      '\ud83d\ude00',
+      'a "quoted" word',
+      'C:\\dir',
+      "O'Brien",
+    ]) {
+      expect((JSON.parse(written({ path: text })) as { path: string }).path).toBe(text)
+    }
+  })
+
+  test('that is huge is cut, and says by how much', () => {
+    const line = written({ path: 'x'.repeat(5_000_000), reason: '\n'.repeat(1_000_000) })
+    expect(line.length).toBeLessThan(6_000)
+    expect(line).toContain('...[+4998976]')
+  })
+
+  test.each([
+    ['a JWT', 'id eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.CANARY-abc end', 'id [token] end'],
+    ['a JWT in a path', '/reset/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.CANARY/x', '/reset/[token]/x'],
+    ['a bearer token', 'got Bearer CANARY.abc-1', 'got Bearer [token]'],
+    ['basic credentials', 'Authorization: basic CANARY==', 'Authorization: basic [token]'],
+  ])('that looks like %s loses it', (_what, text, left) => {
+    expect(clean(text, 512)).toBe(left)
+  })
+
+  test('that only resembles one keeps it', () => {
+    for (const text of ['eyJ', 'eyJabc', 'the bearer', 'Basically fine', 'bearer'])
+      expect(clean(text, 512)).toBe(text)
+  })
+})
+
+describe('facts', () => {
+  test('are flattened, with their paths as names', () => {
+    expect(flat({ a: 1, b: { c: 'x', d: [true, null, 'y'] }, e: undefined })).toEqual({
+      a: 1,
+      'b.c': 'x',
+      'b.d.0': true,
+      'b.d.1': null,
+      'b.d.2': 'y',
+    })
+  })
+
+  test('whose name says that they are secret are hidden', () => {
+    expect(
+      flat({
+        password: 'CANARY',
+        userToken: 'CANARY',
+        Authorization: 'CANARY',
+        'x-api-key': 'CANARY',
+        tokens: 5,
+        deep: { secret: 'CANARY' },
+      }),
+    ).toEqual({
+      password: '[hidden]',
+      userToken: '[hidden]',
+      Authorization: '[hidden]',
+      'x-api-key': '[hidden]',
+      tokens: 5,
+      'deep.secret': '[hidden]',
+    })
+  })
+
+  test.each<[string, unknown, unknown]>([
+    ['a number that is none', NaN, 'NaN'],
+    ['infinity', -Infinity, '-Infinity'],
+    ['a bigint', 12345678901234567890n, '12345678901234567890'],
+    ['a symbol', Symbol('CANARY'), '[symbol]'],
+    ['a function', () => 'CANARY', '[function]'],
+    ['a date', new Date(0), '1970-01-01T00:00:00.000Z'],
+    ['a date that is none', new Date(NaN), '[invalid date]'],
+    ['an error, whose message may quote anything', new TypeError('CANARY'), '[TypeError]'],
+    ['an error of another realm', runInNewContext('new RangeError("CANARY")'), '[RangeError]'],
+    ['a buffer', Buffer.from('CANARY'), '[object]'],
+    ['a map', new Map([['CANARY', 1]]), '[object]'],
+    [
+      'an instance',
+      new (class Key {
+        secret = 'CANARY'
+      })(),
+      '[object]',
+    ],
+    ['a promise', Promise.resolve('CANARY'), '[object]'],
+  ])('may be %s', (_what, value, expected) => {
+    expect(flat({ value })).toEqual({ value: expected })
+  })
+
+  test('of another realm are as plain as ours', () => {
+    expect(flat(runInNewContext('({ a: { b: 1 } })'))).toEqual({ 'a.b': 1 })
+    expect(flat(Object.assign(Object.create(null) as object, { a: 1 }))).toEqual({ a: 1 })
+  })
+
+  test('do not run what only looks like data', () => {
+    const hostile = {
+      get boom(): string {
+        throw new Error('CANARY')
+      },
+      toJSON: () => 'CANARY',
+      fine: 1,
+    }
+    expect(flat(hostile)).toEqual({ boom: '[unreadable]', toJSON: '[function]', fine: 1 })
+    const trap = new Proxy(
+      {},
+      {
+        ownKeys: () => {
+          throw new Error('CANARY')
+        },
+      },
+    )
+    expect(flat(trap)).toBe('[unreadable]')
+    expect(flat({ trap, fine: 1 })).toBe('[unreadable]')
+  })
+
+  test('cannot exhaust anything: depth, cycles, members, length', () => {
+    let deep: unknown = 'bottom'
+    for (let i = 0; i < 100_000; i++) deep = { deep }
+    expect(flat(deep)).toEqual({ 'deep.deep.deep.deep': '[too deep]' })
+
+    const cycle: Record<string, unknown> = {}
+    cycle['self'] = cycle
+    expect(flat(cycle)).toEqual({ 'self.self.self.self': '[too deep]' })
+
+    const wide = flat(Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i])))
+    expect(Object.keys(wide as object)).toHaveLength(33)
+    expect(wide).toMatchObject({ k0: 0, more: '[too many members]' })
+    expect(Object.keys(flat(new Array(1_000_000).fill(1)) as object)).toHaveLength(33)
+
+    const long = written({
+      facts: Object.fromEntries(Array.from({ length: 32 }, (_, i) => [`k${i}`, '\n'.repeat(9_999)])),
+    })
+    expect(long.length).toBeLessThan(64 * 1024)
+  })
+
+  test('do not touch any prototype', () => {
+    const hostile = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'
+    expect(flat(JSON.parse(hostile))).toEqual({
+      '[__proto__].polluted': 1,
+      'constructor.prototype.polluted': 1,
+    })
+    expect(flat(JSON.parse('{"__proto__":"x"}'))).toEqual({ '[__proto__]': 'x' })
+    const event = tidy(JSON.parse('{"kind":"x","__proto__":{"polluted":1}}') as { kind: string })
+    expect(event).toEqual({ kind: 'x', '[__proto__]': { polluted: 1 } })
+    expect(Object.getPrototypeOf(event)).toBe(Object.prototype)
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  })
+
+  test('of any kind at all make one line that is valid JSON and bounded', () => {
+    fc.assert(
+      fc.property(
+        fc.anything({
+          withBigInt: true,
+          withDate: true,
+          withMap: true,
+          withNullPrototype: true,
+          withObjectString: true,
+          withSparseArray: true,
+        }),
+        (facts) => {
+          const line = written({ facts })
+
+          expect(line).toMatch(/^[\x20-\x7e]+$/)
+          expect(() => JSON.parse(line) as unknown).not.toThrow()
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+  })
+})
+
+test('an event with too many members of its own says so', () => {
+  const event = tidy({
+    kind: 'x',
+    ...Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, i])),
+  })
+  expect(Object.keys(event)).toHaveLength(33)
+  expect(event['more']).toBe('[too many members]')
+})
+
+test('quote gives what JSON.parse reads back, in ASCII', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      expect(quote(text)).toMatch(/^[\x20-\x7e]+$/)
+      expect(JSON.parse(quote(text))).toBe(text)
+    }),
+  )
+})
