@@ -130,8 +130,17 @@ function adopt(ctx: SecurityContext, { body, headers }: Parsed, limits: BodyLimi
   return settle(ctx, type !== undefined && isJsonType(type) ? 'json' : 'unread', 0, cost)
 }
 
+const WHY: Readonly<Record<BodyRead['kind'], string>> = {
+  json: 'the body is JSON within the limits',
+  raw: 'the body is within the limit of bytes',
+  unread: 'the body is no JSON, and left to the application',
+  none: 'there is no body',
+  gone: 'the body was consumed before',
+}
+
 function settle(ctx: SecurityContext, kind: BodyRead['kind'], bytes: number, cost = FREE): undefined {
   ctx.set(bodyRead, { kind, bytes, cost })
+  ctx.note(kind, WHY[kind])
   return undefined
 }
 

@@ -4,18 +4,23 @@
  */
 export function allDifferent(items: readonly unknown[]): boolean {
   const seen = new Set<string>()
-  for (const item of items) {
-    const key = canonical(item)
-    if (seen.has(key)) return false
-    seen.add(key)
-  }
-  return true
+  for (const item of items) seen.add(canonical(item))
+  return seen.size === items.length
 }
 
-/** Equal values have equal texts: members in one order. Its depth is bounded by `body.maxDepth`. */
+/**
+ * Equal values have equal texts, and no others have: members stand in one order, and strings have their length in front
+ * in place of escapes. Its depth is bounded by `body.maxDepth`.
+ */
 function canonical(value: unknown): string {
+  if (typeof value === 'string') return `"${value.length}:${value}`
+  if (typeof value !== 'object' || value === null) return String(value)
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join()}}`
+
+  const names = Object.keys(value)
+  if (names.length > 1) names.sort()
+  let text = '{'
+  for (const name of names)
+    text += `${name.length}:${name}${canonical((value as Record<string, unknown>)[name])},`
+  return `${text}}`
 }

@@ -752,6 +752,8 @@ test.each([
   [{ body: { $ref: '#/$defs/missing' } }, "can't resolve reference"],
   [{ body: { $schema: 'http://json-schema.org/draft-07/schema#' } }, 'its dialect must be'],
   [{ body: { type: 'string', pattern: '(' } }, 'validate.body'],
+  [{ body: { $async: true, type: 'object', additionalProperties: true } }, '"$async" is not supported'],
+  [{ body: { $async: true, type: 'object' } }, 'validate.body'],
   [{ body: {}, unknown: 'drop' }, "validate.unknown must be one of 'reject', 'strip'"],
   [{ body: {}, maxErrors: 0 }, 'validate.maxErrors'],
   [{ body: {}, timeoutMs: 0 }, 'validate.timeoutMs'],
