@@ -54,12 +54,3 @@ export * from './traffic/index.js'
 export * from './data/index.js'
 export * from './transport/index.js'
 export * from './observe/index.js'
-export {
-  validate,
-  type InferInput,
-  type JsonSchema,
-  type Schema,
-  type StandardSchema,
-  type ValidateMiddleware,
-  type ValidateOptions,
-} from './data/validate.js'

@@ -9,3 +9,12 @@ export {
   type MaskSettings,
   type Style,
 } from './mask.js'
+export {
+  validate,
+  type InferInput,
+  type JsonSchema,
+  type Schema,
+  type StandardSchema,
+  type ValidateMiddleware,
+  type ValidateOptions,
+} from './validate.js'

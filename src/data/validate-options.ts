@@ -9,17 +9,17 @@ export type Schema = JsonSchema | StandardSchema
 
 /** What a request must look like, part by part, and how strictly. */
 export interface ValidateOptions {
-  /** Schema of the path parameters, as text: where Express has routed, those of the handler; in `routes`, those of the rule. */
+  /** Schema of the path parameters, as text: where Express has routed, those of the handler; in `routes`, those of the rule. Default: not judged. */
   params?: Schema
-  /** Schema of the query, as text. A name that comes twice is 400 `duplicate-parameter` unless the schema says array. */
+  /** Schema of the query, as text. A name that comes twice is 400 `duplicate-parameter` unless the schema says array. Default: not judged. */
   query?: Schema
-  /** Schema of header fields, by lower-case name. Fields it does not name are neither refused nor in the result. */
+  /** Schema of header fields, by lower-case name. Fields it does not name are neither refused nor in the result. Default: not judged. */
   headers?: Schema
-  /** Schema of cookies. Cookies it does not name are neither refused nor in the result. */
+  /** Schema of cookies. Cookies it does not name are neither refused nor in the result. Default: not judged. */
   cookies?: Schema
   /**
    * Schema of the JSON body. A body of another type is 415 `unsupported-media-type`; no body at all is 422
-   * `invalid-input`, unless a Standard Schema takes `undefined`. Values are never converted.
+   * `invalid-input`, unless a Standard Schema takes `undefined`. Values are never converted. Default: not judged.
    */
   body?: Schema
   /**
