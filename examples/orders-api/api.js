@@ -1,0 +1,94 @@
+// The secured API. This is the file to copy.
+import express from 'express'
+import { bearer, secureApi } from 'secure-api'
+import { orderStore } from './orders.js'
+import { byId, change, newOrder, page } from './schemas.js'
+
+const MINUTE = 60_000
+const DAY = 86_400_000
+
+/**
+ * @param {object} options
+ * @param {string} options.issuer whose tokens are accepted
+ * @param {string} options.audience who this API is in them
+ * @param {object} options.audit where events go
+ * @param {object} [options.log] where operators read; default: the console
+ * @param {boolean} [options.trace] keep what each stage decided on `req.security.trace`
+ */
+export function ordersApi({ issuer, audience, audit, log, trace = false }) {
+  const api = secureApi({
+    auth: [bearer({ issuer, audience, allowInsecureLoopback: issuer.startsWith('http://127.0.0.1') })],
+    rbac: {
+      roles: {
+        clerk: ['orders:read', 'orders:create', 'orders:change'],
+        manager: { inherits: ['clerk'], permissions: ['orders:cancel', 'customers:read'] },
+        admin: { inherits: ['manager'], permissions: ['reports:read'] },
+      },
+      permissions: ['cards:read'],
+    },
+    cors: { origins: ['https://shop.example.com'] },
+    rateLimit: { limit: 300, windowMs: MINUTE },
+    quota: { name: 'daily', limit: 10_000, windowMs: DAY },
+    mask: {
+      '**.customer.email': { as: 'email', unless: 'customers:read' },
+      '**.card': { as: 'last4', unless: 'cards:read' },
+    },
+    audit,
+    log,
+
+    // What is decided before a body is read: who may do what, and how often.
+    routes: {
+      'GET /health': { public: true },
+      'GET /orders': { rbac: 'orders:read' },
+      'POST /orders': { rbac: 'orders:create', rateLimit: { limit: 20, windowMs: MINUTE } },
+      'GET /orders/:id': { rbac: 'orders:read' },
+      'PATCH /orders/:id': { rbac: 'orders:change' },
+      'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
+      'GET /admin/report': { rbac: { role: 'admin' }, quota: { limit: 3, windowMs: MINUTE } },
+    },
+    strict: true,
+    trace,
+  })
+
+  const orders = orderStore()
+  const app = express()
+
+  app.get('/health', (_req, res) => res.json({ status: 'ok' }))
+
+  app.get('/orders', api.guard({ validate: { query: page } }), (req, res) => res.json(orders.list(req.query)))
+
+  app.post('/orders', api.guard({ validate: { body: newOrder } }), (req, res) => {
+    const order = orders.create(req.body, req.security.principal.subject)
+    res.status(201).location(`/orders/${order.id}`).json(order)
+  })
+
+  app.get('/orders/:id', api.guard({ validate: { params: byId } }), (req, res) =>
+    res.json(orderOf(req.params)),
+  )
+
+  app.patch('/orders/:id', api.guard({ validate: { params: byId, body: change } }), (req, res) =>
+    res.json(orders.change(orderOf(req.params), req.body)),
+  )
+
+  app.post('/orders/:id/cancel', api.guard({ validate: { params: byId } }), (req, res) =>
+    res.json(orders.cancel(orderOf(req.params))),
+  )
+
+  app.get('/admin/report', (_req, res) => res.json(orders.report()))
+
+  app.use((_req, _res, next) => next(notFound()))
+  app.use(api.errors())
+
+  function orderOf({ id }) {
+    const order = orders.find(id)
+    if (order === undefined) throw notFound()
+    return order
+  }
+
+  return { api, app, handler: api.protect(app) }
+}
+
+/** `expose` lets `api.errors()` tell the status; any other error is a bare 500. */
+function notFound() {
+  return Object.assign(new Error('no such thing'), { status: 404, expose: true })
+}

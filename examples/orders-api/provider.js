@@ -1,0 +1,104 @@
+// An identity provider inside this process, so that the example has real tokens. Yours is Auth0, Entra, Keycloak, ...
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+
+const { Provider } = await importQuietly()
+
+/** Who this API is, in tokens. */
+export const AUDIENCE = 'https://orders.example.com'
+
+/** Who may get a token, and what the provider says about them. */
+const CLIENTS = {
+  visitor: { roles: [] },
+  clerk: { roles: ['clerk'] },
+  manager: { roles: ['manager'] },
+  admin: { roles: ['admin'] },
+  billing: { roles: ['clerk'], permissions: ['cards:read'] },
+}
+
+const TOKEN_SECONDS = 3_600
+
+/** Starts the provider on a free port of this machine. */
+export async function startProvider() {
+  const secrets = Object.fromEntries(Object.keys(CLIENTS).map((name) => [name, secret()]))
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const signingKey = { ...privateKey.export({ format: 'jwk' }), kid: secret(), use: 'sig', alg: 'RS256' }
+
+  const server = createServer()
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const issuer = `http://127.0.0.1:${server.address().port}`
+
+  const provider = new Provider(issuer, {
+    jwks: { keys: [signingKey] },
+    clients: Object.entries(secrets).map(([client_id, client_secret]) => ({
+      client_id,
+      client_secret,
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    })),
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => AUDIENCE,
+        getResourceServerInfo: (_ctx, resource) => ({
+          scope: '',
+          audience: resource,
+          accessTokenFormat: 'jwt',
+          accessTokenTTL: TOKEN_SECONDS,
+        }),
+      },
+    },
+    extraTokenClaims: (_ctx, { clientId }) => CLIENTS[clientId],
+    ttl: { ClientCredentials: TOKEN_SECONDS },
+    cookies: { keys: [secret()] },
+  })
+  server.on('request', provider.callback())
+
+  /** Asks for a token as any client does: the client credentials grant of RFC 6749 section 4.4. */
+  async function token(client, resource = AUDIENCE) {
+    const reply = await fetch(`${issuer}/token`, {
+      method: 'POST',
+      headers: { Authorization: `Basic ${Buffer.from(`${client}:${secrets[client]}`).toString('base64')}` },
+      body: new URLSearchParams({ grant_type: 'client_credentials', resource }),
+    })
+    if (!reply.ok) throw new Error(`${client} got no token: ${reply.status} ${await reply.text()}`)
+    return (await reply.json()).access_token
+  }
+
+  function close() {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  }
+
+  return { issuer, token, close, privateKey, keyId: signingKey.kid }
+}
+
+/** One real token of each client, and one for another API. */
+export async function tokensOf(provider) {
+  const clients = Object.keys(CLIENTS)
+  const tokens = await Promise.all(clients.map((client) => provider.token(client)))
+  return {
+    ...Object.fromEntries(clients.map((client, i) => [client, tokens[i]])),
+    elsewhere: await provider.token('admin', 'https://elsewhere.example.com'),
+  }
+}
+
+function secret() {
+  return randomBytes(24).toString('base64url')
+}
+
+/** oidc-provider 9 works on Node 20, and says on import that it does not support it. Only that is kept quiet. */
+async function importQuietly() {
+  const { warn } = console
+  console.warn = (...message) => {
+    if (!String(message[0]).includes('Unsupported runtime')) warn(...message)
+  }
+  try {
+    return await import('oidc-provider')
+  } finally {
+    console.warn = warn
+  }
+}

@@ -1,0 +1,62 @@
+// npm start                     serves the API until Ctrl-C
+// npm start -- --tour           sends requests to it, shows what becomes of them, and exits
+// npm start -- --verify-audit   says whether the audit trail is what was written
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import { ordersApi } from './api.js'
+import { auditTrail } from './audit-trail.js'
+import { curl } from './curl.js'
+import { forgeries } from './forgeries.js'
+import { AUDIENCE, startProvider, tokensOf } from './provider.js'
+import { tourRequests } from './requests.js'
+import { tour } from './tour.js'
+
+const FOLDER = fileURLToPath(new URL('var', import.meta.url))
+
+if (process.argv.includes('--tour')) process.exitCode = (await tour()) ? 0 : 1
+else if (process.argv.includes('--verify-audit')) console.log(await auditTrail(FOLDER).verify())
+else await serve(Number(process.env.PORT ?? 3000))
+
+async function serve(port) {
+  const provider = await startProvider()
+  const { api, app, handler } = ordersApi({
+    issuer: provider.issuer,
+    audience: AUDIENCE,
+    audit: auditTrail(FOLDER).settings,
+  })
+  await api.ready()
+  const server = createServer(handler)
+  await once(server.listen(port, '127.0.0.1'), 'listening')
+  const origin = `http://127.0.0.1:${server.address().port}`
+
+  console.log(`Orders API on ${origin}, identity provider on ${provider.issuer}, audit trail in ${FOLDER}\n`)
+
+  const tokens = await tokensOf(provider)
+  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider))) {
+    if (!request.brief) continue
+    console.log(`# ${request.protection}: ${request.shows} -> ${request.status}`)
+    console.log(`${curl(origin, request)}\n`)
+  }
+  console.log(
+    '# audit: what was written is what is there (in another terminal)\nnpm start -- --verify-audit\n',
+  )
+
+  console.log('POST /orders meets, in this order:')
+  for (const { stage, door } of api.explain('POST /orders')) console.log(`  ${stage.padEnd(10)} ${door}`)
+
+  console.log('  and what the guard before its handler adds: validate')
+
+  console.log('\nTo know before production:')
+  for (const { code, cause, fix } of api.check(app)) console.log(`  ${code}: ${cause}; ${fix}`)
+
+  /** Requests under way are finished, then the audit trail is closed. */
+  async function shutDown() {
+    server.close()
+    server.closeIdleConnections()
+    await once(server, 'close')
+    await api.close()
+    await provider.close()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void shutDown())
+}

@@ -1,0 +1,249 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { request, type IncomingHttpHeaders } from 'node:http'
+import { join } from 'node:path'
+import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
+
+const children: ChildProcess[] = []
+
+jest.setTimeout(120_000)
+
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL')
+  removeCopies()
+})
+
+describe('orders-api', () => {
+  const PROTECTIONS = [
+    'audit',
+    'auth',
+    'body',
+    'cors',
+    'firewall',
+    'headers',
+    'mask',
+    'quota',
+    'rateLimit',
+    'rbac',
+    'requestId',
+    'validate',
+  ]
+
+  test('keeps every promise of its tour, at least one for each protection', async () => {
+    const { code, rows, output } = await tour(linkedCopy('orders-api'))
+    expect(rows.filter(({ kept }) => !kept)).toEqual([])
+    expect([...new Set(rows.map(({ protection }) => protection))].sort()).toEqual(PROTECTIONS)
+    expect(output).toContain(`\n${rows.length} of ${rows.length} as promised`)
+    expect({ code, output }).toMatchObject({ code: 0 })
+  })
+
+  test.each([
+    [
+      'headers',
+      'api.js',
+      'strict: true,',
+      'strict: true, headers: false,',
+      'security headers on every reply',
+    ],
+    [
+      'requestId',
+      'api.js',
+      'strict: true,',
+      'strict: true, requestId: false,',
+      'a trace that began elsewhere',
+    ],
+    [
+      'cors',
+      'api.js',
+      "['https://shop.example.com']",
+      "['https://else.example.com']",
+      'a preflight from the shop',
+    ],
+    ['firewall', 'api.js', 'strict: true,', 'strict: true, firewall: false,', 'a dot segment'],
+    [
+      'auth',
+      'api.js',
+      'bearer({ issuer, audience,',
+      'bearer({ issuer, audience, typ: false,',
+      'no access token but another kind',
+    ],
+    ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
+    ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],
+    ['validate', 'api.js', 'body: newOrder }', "body: newOrder, unknown: 'strip' }", 'a member nobody named'],
+    [
+      'mask',
+      'api.js',
+      "as: 'last4', unless: 'cards:read'",
+      "as: 'last4', unless: 'orders:read'",
+      'neither address nor card',
+    ],
+    ['quota', 'api.js', 'quota: { limit: 3,', 'quota: { limit: 3_000,', 'the report, over and over'],
+    ['rateLimit', 'api.js', 'rateLimit: { limit: 20,', 'rateLimit: { limit: 2_000,', 'orders, over and over'],
+    ['audit', 'audit-trail.js', 'head: this.head()', '', 'cut off the end'],
+  ])('fails its tour when %s is weakened', async (_protection, file, strong, weak, row) => {
+    const folder = linkedCopy('orders-api')
+    const source = readFileSync(join(folder, file), 'utf8')
+    expect(source.split(strong)).toHaveLength(2)
+    writeFileSync(join(folder, file), source.replace(strong, weak))
+
+    const { code, rows } = await tour(folder)
+    expect(code).toBe(1)
+    expect(rows.filter(({ kept }) => !kept).map(({ line }) => line)).toContainEqual(
+      expect.stringContaining(row),
+    )
+  })
+})
+
+test('orders-api works in an empty folder with the packed package', async () => {
+  const folder = emptyFolder()
+  const packed = npm(ROOT, 'pack', '--ignore-scripts', '--silent', '--pack-destination', folder).trim()
+  copyExample('orders-api', folder)
+  npm(folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', `./${packed}`)
+
+  const { code, rows, output } = await tour(folder)
+  expect(rows.filter(({ kept }) => !kept)).toEqual([])
+  expect({ code, output }).toMatchObject({ code: 0 })
+})
+
+test('orders-api serves, prints requests that come out as it says, and leaves a trail that proves itself', async () => {
+  const folder = linkedCopy('orders-api')
+  const { child, output } = await started(folder, { PORT: '0' }, 'To know before production')
+
+  const lines = output().split('\n')
+  const promised = lines.flatMap((line, i) => {
+    const status = /^# .* -> ([0-9]{3})$/.exec(line)?.[1]
+    return status === undefined ? [] : [{ curl: lines[i + 1]!, status: Number(status) }]
+  })
+  expect(promised.length).toBeGreaterThanOrEqual(10)
+  for (const { curl, status } of promised) {
+    const statuses = []
+    for (let i = Number(/seq ([0-9]+)/.exec(curl)?.[1] ?? 1); i > 0; i--)
+      statuses.push((await sendCurl(curl)).status)
+    expect({ curl, status: statuses.at(-1) }).toEqual({ curl, status })
+  }
+  expect(output()).toMatch(/POST \/orders meets, in this order:\n {2}requestId/)
+
+  child.kill('SIGTERM')
+  const [code] = (await once(child, 'exit')) as [number]
+  expect(code).toBe(0)
+  const verified = spawnSync(process.execPath, ['server.js', '--verify-audit'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  expect(verified.stdout).toContain('ok: true')
+})
+
+test('minimal is short', () => {
+  const source = readFileSync(join(ROOT, 'examples/minimal/server.js'), 'utf8')
+  expect(source.trim().split('\n').length).toBeLessThan(20)
+})
+
+test('the quick start of the README is under 15 lines', () => {
+  expect(program('README.md').trim().split('\n').length).toBeLessThan(15)
+})
+
+test.each(['examples/minimal/server.js', 'README.md', 'docs/getting-started.md'])(
+  'the API of %s runs, answers on its public path and asks everybody else who they are',
+  async (file) => {
+    const folder = linkedCopy('minimal')
+    writeFileSync(join(folder, 'server.js'), program(file))
+    const env = { ISSUER: 'https://id.example.com', AUDIENCE: 'https://api.example.com', PORT: '0' }
+    const { child, output } = await started(folder, env, 'listens')
+    const origin = /http:\S+/.exec(output())![0]
+
+    const health = await send('GET', `${origin}/health`, {})
+    expect(health).toMatchObject({ status: 200, headers: { 'x-content-type-options': 'nosniff' } })
+    const other = await send('GET', `${origin}/other`, {})
+    expect(other).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer realm="api"' } })
+    child.kill()
+    await once(child, 'exit')
+  },
+)
+
+/** A file as it is, or the first program of a document, on a free port of this machine. */
+function program(file: string): string {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  if (!file.endsWith('.md')) return text
+  const [, source] = /```js\n(.*?)```/s.exec(text)!
+  const listen = `.listen(0, '127.0.0.1', function () { console.log('listens on http://127.0.0.1:' + this.address().port) })`
+  expect(source!.split('.listen(3000)')).toHaveLength(2)
+  return source!.replace('.listen(3000)', listen)
+}
+
+interface Row {
+  readonly line: string
+  readonly kept: boolean
+  readonly protection: string
+}
+
+async function tour(cwd: string): Promise<{ code: number; rows: Row[]; output: string }> {
+  const child = spawn(process.execPath, ['server.js', '--tour'], { cwd })
+  children.push(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const [code] = (await once(child, 'close')) as [number]
+  const rows = output
+    .split('\n')
+    .filter((line) => /^(?:ok|NO) {2}/.test(line))
+    .map((line) => ({
+      line,
+      kept: line.startsWith('ok'),
+      protection: /^.{4}(\S+)/.exec(line)![1]!,
+    }))
+  return { code, rows, output }
+}
+
+/** Resolves when `sign` was printed. */
+async function started(cwd: string, env: Record<string, string>, sign: string) {
+  const child = spawn(process.execPath, ['server.js'], { cwd, env: { ...process.env, ...env } })
+  children.push(child)
+  let text = ''
+  await new Promise<void>((found, fail) => {
+    const read = (chunk: string) => {
+      text += chunk
+      if (text.includes(sign)) found()
+    }
+    child.stdout.setEncoding('utf8').on('data', read)
+    child.stderr.setEncoding('utf8').on('data', read)
+    child.once('close', () => fail(new Error(`ended before it printed "${sign}": ${text}`)))
+  })
+  return { child, output: () => text }
+}
+
+function npm(cwd: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync('npm', args, { cwd, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${stderr}`)
+  return stdout
+}
+
+/** Does what the shell and curl would do with a line that the example prints. */
+function sendCurl(line: string) {
+  const words = [...line.matchAll(/'((?:[^']|'\\'')*)'|(\S+)/g)].map((word) => word[1] ?? word[2]!)
+  const after = (flag: string) => words.filter((_, i) => words[i - 1] === flag)
+  const headers: Record<string, string[]> = {}
+  for (const field of after('-H')) {
+    const [name, value] = [field.slice(0, field.indexOf(': ')), field.slice(field.indexOf(': ') + 2)]
+    headers[name] = [...(headers[name] ?? []), value]
+  }
+  const [method = 'GET'] = after('-X')
+  return send(
+    method,
+    words.find((word) => word.startsWith('http://'))!,
+    headers,
+    after('-d')[0],
+  )
+}
+
+async function send(method: string, url: string, headers: Record<string, string[]>, body?: string) {
+  const [, host, port, path] = /^http:\/\/([^:/]+):([0-9]+)(\/.*)$/.exec(url)!
+  const sent = request({ method, host, port, path, headers })
+  sent.end(body)
+  const [received] = (await once(sent, 'response')) as [
+    NodeJS.ReadableStream & { statusCode: number; headers: IncomingHttpHeaders; resume(): void },
+  ]
+  received.resume()
+  await once(received, 'end')
+  return { status: received.statusCode, headers: received.headers }
+}
