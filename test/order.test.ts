@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process'
+import { order } from '../src/order.js'
+import { secureApi } from '../src/secure-api.js'
+import { linkedCopy, removeCopies } from './support/example-copy.js'
+
+afterAll(removeCopies)
+
+/** What a request meets, top to bottom. Moving a row here is a decision about security. */
+const TABLE = [
+  // arrive: cheap and anonymous
+  ['requestId', 'on'],
+  ['audit', 'on'],
+  ['headers', 'on'],
+  ['cors', 'on demand'],
+  ['firewall', 'on'],
+  ['rateLimit', 'on'],
+  // identity
+  ['auth', 'on demand'],
+  // access
+  ['rbac', 'on demand'],
+  // traffic, now that the caller is known
+  ['quota', 'on demand'],
+  // body
+  ['body', 'on'],
+  ['validate', 'on demand'],
+  // reply
+  ['mask', 'on demand'],
+]
+
+test('the table of protections, in order, with what is on by default', () => {
+  expect(Object.entries(order).map(([name, { standard }]) => [name, standard ? 'on' : 'on demand'])).toEqual(
+    TABLE,
+  )
+})
+
+test('what is on by default is what runs by default', () => {
+  const api = secureApi({ auth: false })
+  expect(api.explain().map(({ stage }) => stage)).toEqual(
+    TABLE.filter(([, standard]) => standard === 'on').map(([name]) => name),
+  )
+})
+
+describe('the example APIs explain themselves', () => {
+  const ARRIVE = ['requestId', 'audit', 'headers', 'cors', 'firewall', 'rateLimit']
+
+  test.each([
+    ['GET /health', [...ARRIVE, 'public', 'body', 'mask']],
+    ['GET /orders', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['POST /orders', [...ARRIVE, 'rateLimit route', 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['GET /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['PATCH /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['GET /admin/report', [...ARRIVE, 'auth', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
+    ['GET /unlisted', [...ARRIVE, 'auth', 'quota', 'body', 'mask']],
+  ])('orders-api: %s', (route, stages) => {
+    expect(explained[route]).toEqual(stages)
+  })
+
+  let explained: Record<string, string[]>
+
+  beforeAll(() => {
+    const routes = ['GET /health', 'GET /orders', 'POST /orders', 'GET /orders/:id', 'PATCH /orders/:id']
+    routes.push('POST /orders/:id/cancel', 'GET /admin/report', 'GET /unlisted')
+    explained = JSON.parse(
+      evaluated(`
+        import { ordersApi } from './api.js'
+        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'orders', audit: true })
+        const line = ({ stage, door }) => (door === 'general' || stage === 'public' ? stage : stage + ' ' + door)
+        const entries = ${JSON.stringify(routes)}.map((route) => [route, api.explain(route).map(line)])
+        console.log(JSON.stringify(Object.fromEntries(entries)))`),
+    ) as Record<string, string[]>
+  })
+})
+
+function evaluated(script: string): string {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: linkedCopy('orders-api'),
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(stderr)
+  return stdout
+}
