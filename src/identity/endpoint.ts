@@ -91,7 +91,7 @@ async function read(
 
 /** A query may carry a key of the operator's. */
 function nameOf(url: string): string {
-  return url.replace(/\?.*$/, '')
+  return url.replace(/\?.*/s, '')
 }
 
 async function textOf({ body }: Response, url: string): Promise<string> {
