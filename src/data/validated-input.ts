@@ -26,7 +26,7 @@ export function showInput(
   }
   if ('params' in results) {
     input.params = united(input.params, results.params)
-    showParams(ctx, sentParams, input.params as Params, paramsOf)
+    showParams(ctx, sentParams, asParams(input.params), paramsOf)
   }
   if ('body' in results) req.body = input.body = results.body
 }
@@ -34,4 +34,9 @@ export function showInput(
 function united(before: unknown, now: unknown): unknown {
   if (before === undefined || typeof now !== 'object' || now === null) return now
   return Object.assign(Object.create(null) as object, before, now)
+}
+
+/** A Standard Schema may make anything of the parameters; handlers expect an object there. */
+function asParams(result: unknown): Params {
+  return typeof result === 'object' && result !== null ? (result as Params) : {}
 }

@@ -3,6 +3,7 @@ import express5, { type Request, type Response } from 'express'
 import express4 from 'express4'
 import { createServer, type IncomingMessage } from 'node:http'
 import request from 'supertest'
+import { z } from 'zod'
 import { validate, validateWith } from '../../src/data/validate.js'
 import { compile } from '../../src/kernel/compile.js'
 import { contextOf } from '../../src/kernel/context.js'
@@ -82,6 +83,14 @@ describe.each([
       app.get('/users/:id', show)
       app.get('/:kind/:name', show)
       expect((await request(app).get('/users/7').expect(200)).body.params).toEqual({ id: 7 })
+    })
+
+    test('a schema that makes no object of them leaves the handler none', async () => {
+      const app = express()
+      const params = z.object({ id: z.string() }).transform(({ id }) => Number(id))
+      app.get('/users/:id', validate({ params }), show)
+      const reply = await request(app).get('/users/7').expect(200)
+      expect(reply.body).toMatchObject({ input: { params: 7 }, params: {} })
     })
 
     test('two of them add up', async () => {
