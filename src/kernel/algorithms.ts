@@ -86,7 +86,7 @@ const gcra: Take = (words, at, { limit, windowMs }, cost, now) => {
   const allowed = owed + cost * windowMs <= capacity
   if (allowed) owed += cost * windowMs
   const ahead = Math.ceil(owed / limit)
-  words[at] = now + ahead
+  words[at] = ahead > 0 ? now + ahead : 0
   words[at + 1] = ahead * limit - owed
 
   const left = Math.floor((capacity - owed) / windowMs)

@@ -31,6 +31,8 @@ export interface ScriptRunner {
   readonly cluster: boolean
 }
 
+const LOST = ['close', 'reconnecting', 'end']
+
 /** @throws ConfigError for what is neither an ioredis nor a node-redis client */
 export function scriptRunner(client: IoredisClient | NodeRedisClient): ScriptRunner {
   const methods = client as Partial<IoredisClient & NodeRedisClient> | null | undefined
@@ -46,8 +48,8 @@ function ioredis(client: IoredisClient): ScriptRunner {
   return {
     cluster: client.isCluster === true,
     run(script, keys, args) {
-      // 'wait' is a client that connects with its first command. Otherwise it would queue the command and send it late.
-      if (client.status !== 'ready' && client.status !== 'wait') return notConnected(client.status)
+      // A client that has lost its connection would queue the command, and send it when nobody waits any more.
+      if (LOST.includes(client.status)) return notConnected(client.status)
       return client
         .evalsha(script.sha1, keys.length, ...keys, ...args)
         .catch((error: unknown) =>

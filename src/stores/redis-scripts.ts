@@ -90,6 +90,8 @@ local function gcra(key, limit, window, cost)
   local ahead = math.ceil(owed / limit)
   if ahead > 0 then
     redis.call('SET', key, string.format('%.0f %.0f', now + ahead, ahead * limit - owed), 'PX', ahead)
+  elseif state then
+    redis.call('DEL', key)
   end
 
   local function wait(units) return math.ceil((owed - capacity + units * window) / limit) end
