@@ -12,8 +12,16 @@ const MEMBERS_MAX = 32
 const DEPTH_MAX = 4
 const CHARACTERS_MAX = 4096
 
-/** Bounds of members that need another one than 512 characters. */
-const MAX: Readonly<Record<string, number>> = { path: 1024, principal: 256, method: 32, clientIp: 64 }
+/** Members of our own, whose names need no cleaning, and the bounds of those that need another one than 512 characters. */
+const OWN: ReadonlyMap<string, number> = new Map([
+  ...'kind time severity outcome authMethod route status service stage code rule reason requestId traceId durationMs reported facts'
+    .split(' ')
+    .map((name) => [name, TEXT_MAX] as const),
+  ['path', 1024],
+  ['principal', 256],
+  ['method', 32],
+  ['clientIp', 64],
+])
 
 /** Facts whose text is never written, whatever it is: their name says that it opens something. */
 const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api[-_]?key|credential/i
@@ -31,7 +39,10 @@ export function tidy(event: AuditEvent): FlatEvent {
       break
     }
     const value = event[key]
-    if (value !== undefined) flat[nameOf(key)] = bounded(value, MAX[key] ?? TEXT_MAX)
+    if (value === undefined) continue
+    const max = OWN.get(key)
+    if (max === undefined) flat[nameOf(key)] = bounded(value, TEXT_MAX)
+    else flat[key] = bounded(value, max)
   }
   return flat
 }

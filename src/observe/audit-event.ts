@@ -1,4 +1,4 @@
-import { parseTraceparent } from './trace-context.js'
+import { traceIdOf } from './trace-context.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { AuditEvent } from '../kernel/ports.js'
 
@@ -50,7 +50,7 @@ export function eventOf(
     rule,
     reason,
     requestId: ctx.id === '' ? undefined : ctx.id,
-    traceId: parseTraceparent(ctx.traceparent)?.traceId,
+    traceId: ctx.traceparent === '' ? undefined : traceIdOf(ctx.traceparent),
     durationMs: Math.round((services.clock.monotonic() - ctx.startedAt) * 1000) / 1000,
     reported:
       atEnd && reported !== undefined

@@ -23,6 +23,11 @@ export function parseTraceparent(value: unknown): TraceParent | undefined {
   return { traceId, sampled: (parseInt(flags, 16) & 1) === 1 }
 }
 
+/** The trace id of a `traceparent` that was made here. */
+export function traceIdOf(traceparent: string): string {
+  return traceparent.slice(3, 35)
+}
+
 /** Random identifiers as lower-case hex, cut from a pool: one call into the random generator serves 170 requests. */
 export class RandomHex {
   private readonly pool = Buffer.alloc(4096)

@@ -1,0 +1,70 @@
+import { compiled } from './support/child.js'
+
+let sources: ReturnType<typeof compiled>
+beforeAll(() => {
+  sources = compiled()
+})
+afterEach(() => sources.stop())
+afterAll(() => sources.remove())
+
+const PRELUDE = `
+  const { audit } = require('./src/observe/audit.js')
+  const { SecurityContext } = require('./src/kernel/context.js')
+  const { createServices } = require('./src/kernel/services.js')
+  const services = createServices()
+  const record = (stage, n) => {
+    const ctx = new SecurityContext({ method: 'GET', url: '/', headers: {}, socket: {} }, {}, services)
+    stage.enter(ctx)
+    ctx.record('test', { n, text: 'a\\r\\nb' })
+  }
+`
+const numbers = (lines: readonly string[]): number[] =>
+  lines.map((line) => (JSON.parse(line) as { facts: { n: number } }).facts.n)
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1)
+
+describe('without a logger and a file, events go to stdout as JSON lines', () => {
+  test('from the first one on, in order, also if the process exits at once (ASVS 16.2.4)', async () => {
+    const child = sources.start(`${PRELUDE}
+      const { stage } = audit()
+      for (let n = 1; n <= 50; n++) record(stage, n)
+      stage.ready(services).then(() => {
+        for (let n = 51; n <= 500; n++) record(stage, n)
+        process.exit()
+      })`)
+    await child.ended
+    expect(numbers(child.printed)).toEqual(upTo(500))
+    const [first, last] = [child.printed[0]!, child.printed.at(-1)!].map((line) => JSON.parse(line) as object)
+    expect(Object.keys(last!).sort()).toEqual(Object.keys(first!).sort())
+    expect(last).toMatchObject({ level: 'warn', message: 'audit', kind: 'test', severity: 'medium' })
+  })
+
+  test('also where winston cannot be imported', async () => {
+    const child = sources.start(`
+      const Module = require('node:module')
+      const load = Module._load
+      Module._load = (name, ...rest) => {
+        if (name === 'winston') throw new Error('not here')
+        return load(name, ...rest)
+      }
+      ${PRELUDE}
+      const { stage } = audit()
+      stage.ready(services).then(() => {
+        for (let n = 1; n <= 100; n++) record(stage, n)
+      })`)
+    expect((await child.ended).code).toBe(0)
+    expect(numbers(child.printed)).toEqual(upTo(100))
+  })
+})
+
+test('winston is loaded by those only who let it write (import cost)', async () => {
+  const child = sources.start(`${PRELUDE}
+    const loaded = () => Object.keys(require.cache).some((file) => file.includes('/winston/'))
+    const log = () => undefined
+    audit({ logger: { info: log, warn: log, error: log } })
+    setImmediate(() => {
+      console.log('with a logger ' + loaded())
+      audit().stage.ready(services).then(() => console.log('without ' + loaded()))
+    })`)
+  await child.ended
+  expect(child.printed).toEqual(['with a logger false', 'without true'])
+})
