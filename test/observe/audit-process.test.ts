@@ -10,6 +10,9 @@ import { keyPair, scratch } from './support/trail.js'
 
 const files = scratch()
 const { key, publicKey } = keyPair()
+// Processes are started, on machines that may be busy.
+jest.setTimeout(60_000)
+
 let sources: ReturnType<typeof compiled>
 beforeAll(() => {
   sources = compiled()

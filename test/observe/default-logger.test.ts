@@ -1,5 +1,8 @@
 import { compiled } from './support/child.js'
 
+// Processes are started, on machines that may be busy.
+jest.setTimeout(60_000)
+
 let sources: ReturnType<typeof compiled>
 beforeAll(() => {
   sources = compiled()
