@@ -3,7 +3,7 @@ import ts from 'typescript'
 
 const parsed = new Map<string, ts.SourceFile | undefined>()
 
-/** What the compiler says about `use.ts` in a strict project. */
+/** What the compiler says about `use.ts`, and about the declarations of the package, in a strict project. */
 export function typeErrors(project: string, resolution: 'node16' | 'bundler'): string[] {
   const options: ts.CompilerOptions = {
     strict: true,
@@ -27,7 +27,16 @@ export function typeErrors(project: string, resolution: 'node16' | 'bundler'): s
     return parsed.get(key)
   }
   const program = ts.createProgram([join(project, 'use.ts')], options, host)
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map((diagnostic) => ts.formatDiagnostic(diagnostic, { ...host, getCurrentDirectory: () => project }))
+  // Whether others' declarations are sound is their affair, and most of the work.
+  const ours = program
+    .getSourceFiles()
+    .filter(({ fileName }) => fileName.startsWith(project) || fileName.includes('/node_modules/secure-api/'))
+  if (ours.length < 2) throw new Error('the package was not found')
+  return [
+    ...program.getOptionsDiagnostics(),
+    ...ours.flatMap((file) => [
+      ...program.getSyntacticDiagnostics(file),
+      ...program.getSemanticDiagnostics(file),
+    ]),
+  ].map((diagnostic) => ts.formatDiagnostic(diagnostic, { ...host, getCurrentDirectory: () => project }))
 }
