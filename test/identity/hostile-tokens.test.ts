@@ -241,6 +241,11 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   // time
   ['an end in the past', 'token-expired', issuer.mint({ iat: NOW - 3600, exp: NOW - 60 })],
   ['an iat in the future', 'token-not-yet-valid', issuer.mint({ iat: NOW + 61, exp: NOW + 361 })],
+  [
+    'an iat in the future, and an nbf in the past',
+    'token-not-yet-valid',
+    issuer.mint({ nbf: NOW - 60, iat: NOW + 61, exp: NOW + 361 }),
+  ],
   ['an nbf in the future', 'token-not-yet-valid', issuer.mint({ nbf: NOW + 61 })],
   ['a life of more than a day', 'token-lifetime', issuer.mint({ exp: NOW + 86_401 })],
   ['a life for ever', 'token-lifetime', issuer.mint({ exp: 9_999_999_999 })],

@@ -47,6 +47,7 @@ describe('a published key', () => {
     ['is for wrapping only', jwk(rsa.publicKey, { key_ops: ['wrapKey'] })],
     ['has operations that are no list', jwk(rsa.publicKey, { key_ops: 'verify' })],
     ['is RSA of 1024 bits', jwk(weakRsa.publicKey)],
+    ['is RSA of 8800 bits', jwk(rsa.publicKey, { n: Buffer.alloc(1_100, 0xcd).toString('base64url') })],
     ['is RSA with exponent 1', jwk(rsa.publicKey, { e: 'AQ' })],
     ['is RSA with an even exponent', jwk(rsa.publicKey, { e: 'Ag' })],
     ['is on another curve', jwk(koblitz.publicKey)],

@@ -90,6 +90,20 @@ describe('a withdrawn key', () => {
     expect(problem).toMatchObject({ code: 'invalid-token', rule: 'token-key' })
   })
 
+  test('makes the set be looked at again, once a second at most: the issuer may have slipped', async () => {
+    const { issuer, send, clock } = setUp()
+    const old = issuer.mint()
+    await send(old)
+    clock.advance(60_000)
+    issuer.rotate({ withdraw: true })
+    await send(issuer.mint())
+    for (let n = 0; n < 10; n++) await send(old)
+    expect(issuer.calls.keys).toBe(2)
+    clock.advance(1_000)
+    for (let n = 0; n < 10; n++) expect((await send(old)).status).toBe(401)
+    await until(async () => issuer.calls.keys === 3)
+  })
+
   test('is noticed within ten minutes although nothing else happens', async () => {
     const { issuer, send, clock } = setUp()
     const old = issuer.mint({ exp: Math.floor(clock.now() / 1000) + 3_600 })
