@@ -270,7 +270,7 @@ describe('what a handler gets', () => {
     expect(() => Object.assign(seen.principal as object, { id: 'x' })).toThrow(TypeError)
   })
 
-  test('has an id that no other issuer and subject join to (ASVS 6.8.1)', async () => {
+  test('has an id that no other issuer and subject join to (ASVS 6.8.1, 10.3.3)', async () => {
     const clock = fakeClock(NOW_MS)
     const services = createServices({ clock })
     const key = generateKeyPairSync('ed25519')
