@@ -48,8 +48,8 @@ export function receive(
       received += chunk.length
       if (received > maxBytes) return finish(bodyTooLarge('received-bytes'))
       if (decoder === undefined) return void body.add(chunk)
-      if (decoder.readableEnded) return finish(malformedBody('trailing-bytes', CLOSE))
-      if (!decoder.write(chunk)) req.pause()
+      // What waits in the decoder is part of what was received, and so within the limit.
+      decoder.write(chunk)
     }
     const end = () => {
       if (decoder === undefined) return finish(body.take())
@@ -66,7 +66,6 @@ export function receive(
       ?.on('data', (chunk: Buffer) => {
         if (!body.add(chunk)) finish(bodyTooLarge('inflated-bytes'))
       })
-      .on('drain', () => req.resume())
       .on('end', () => {
         if (req.readableEnded) complete(decoder)
       })

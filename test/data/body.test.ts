@@ -1,11 +1,13 @@
-import { once } from 'node:events'
+import { once as onceEmitted } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { body, type BodyOptions } from '../../src/data/body.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf } from '../../src/kernel/context.js'
-import { serve, type ServeOptions } from '../../src/testing/index.js'
+import { defineStage } from '../../src/kernel/define.js'
+import { once } from '../../src/lib/once.js'
+import { fakeClock, serve, type ServeOptions } from '../../src/testing/index.js'
 import { listen, sendRaw } from '../support/raw.js'
 
 /** Answers with what the handler finds on `req.body`. */
@@ -190,6 +192,7 @@ describe('compression', () => {
       for (const text of [
         whole.subarray(0, -4),
         Buffer.concat([whole, Buffer.from('{"b":2}')]),
+        Buffer.concat([whole, Buffer.alloc(90_000, '{"b":2}')]),
         Buffer.from('{"a":1}'),
       ]) {
         const reply = await post(
@@ -216,6 +219,27 @@ describe('compression', () => {
   })
 })
 
+/** A fake clock that knows how many of its timers were started, and how many still run. */
+function countingClock() {
+  const clock = fakeClock()
+  let started = 0
+  let running = 0
+  return {
+    ...clock,
+    started: () => started,
+    running: () => running,
+    after(ms: number, callback: () => void) {
+      started++
+      running++
+      const cancel = clock.after(ms, callback)
+      return once(() => {
+        running--
+        cancel()
+      })
+    },
+  }
+}
+
 /** Speaks HTTP by hand on one connection; `closed` resolves with all that came back. */
 async function wire(options: BodyOptions | undefined, more: ServeOptions = {}) {
   const served = serving(options, more)
@@ -224,7 +248,7 @@ async function wire(options: BodyOptions | undefined, more: ServeOptions = {}) {
   let received = ''
   socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk))
   socket.on('error', () => undefined)
-  const closed = once(socket, 'close').then(() => {
+  const closed = onceEmitted(socket, 'close').then(() => {
     served.server.close()
     return received
   })
@@ -275,8 +299,8 @@ describe('on the wire', () => {
   })
 
   test('a client that goes away leaves no timer and no listener behind, and reaches no handler', async () => {
-    const { head, chunk, closed, handled, clock, server, socket } = await wire(undefined)
-    const timers = jest.spyOn(clock, 'after')
+    const clock = countingClock()
+    const { head, chunk, closed, handled, server, socket } = await wire(undefined, { clock })
     const request = reading(server)
     head('Content-Type: application/json\r\nContent-Length: 100')
     chunk('[1')
@@ -287,10 +311,48 @@ describe('on the wire', () => {
     await closed
     await new Promise(setImmediate)
     expect(handled()).toBe(0)
-    expect(timers).toHaveBeenCalledTimes(1)
+    expect(clock.running()).toBe(0)
     expect(req.listenerCount('data') + req.listenerCount('end')).toBe(0)
-    clock.advance(60_000)
     expect(contextOf(req)?.problem).toBeUndefined()
+  })
+
+  test('a body that is complete, or refused, leaves no timer behind', async () => {
+    const clock = countingClock()
+    const { post } = serving({ maxBytes: 10 }, { clock })
+    await post('/').set('Content-Type', 'application/json').send('[1]').expect(200)
+    await post('/').set('Content-Type', 'application/json').send('[').expect(400)
+    await post('/').set('Content-Type', 'application/json').send('[1,2,3,4,5,6]').expect(413)
+    expect(clock.started()).toBe(2)
+    expect(clock.running()).toBe(0)
+  })
+
+  test('nothing more is read of a body that was refused', async () => {
+    const { head, chunk, closed, server } = await wire({ maxBytes: 10 })
+    const request = reading(server)
+    head('Content-Type: application/json\r\nTransfer-Encoding: chunked')
+    chunk('[1,2,3,4,5,6')
+    const req = await request
+    await closed
+    expect(req.isPaused()).toBe(true)
+  })
+
+  test('the rest of a body that somebody began to read is not taken for a body', async () => {
+    const taker = defineStage('taker', () => ({
+      enter: ({ req }) => new Promise<void>((resolve) => req.once('data', () => resolve())),
+    }))
+    const { server } = serve([taker(), body()], { handler: echo })
+    await listen(server)
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const answered = new Promise<string>((resolve) => socket.setEncoding('latin1').once('data', resolve))
+    const taken = reading(server)
+    socket.write(
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n',
+    )
+    await taken
+    socket.write('2\r\n[]\r\n0\r\n\r\n')
+    expect(await answered).toContain('"absent":true')
+    socket.destroy()
+    server.close()
   })
 
   test('a length that does not fit reaches no handler', async () => {
@@ -389,6 +451,7 @@ describe('another body', () => {
         handler: (req, res) => {
           req.on('data', (data: Buffer) => (seen += data.length))
           req.on('error', (error) => {
+            res.writeHead(200)
             res.end('late')
             late(error)
           })
@@ -422,6 +485,22 @@ describe('another body', () => {
     const reply = await closed
     expect(reply).toContain('200 OK')
     expect(reply).not.toMatch(/\r\n0\r\n\r\n$/)
+  })
+
+  test('over the ceiling ends the connection of a reply that is complete', async () => {
+    const { head, chunk, closed } = await wire(
+      { maxUnreadBytes: 10 },
+      {
+        handler: (req, res) => {
+          req.on('error', () => undefined)
+          req.on('data', () => res.end('done'))
+        },
+      },
+    )
+    head('Content-Type: text/plain\r\nTransfer-Encoding: chunked')
+    chunk('1')
+    chunk('1234567890')
+    expect(await closed).toContain('done')
   })
 
   test('over the ceiling is answered even where refusals are handed on', async () => {

@@ -20,6 +20,7 @@ const show = (req: Request, res: Response) =>
   void res.json({
     input: contextOf(req)?.input,
     params: req.params as unknown,
+    names: Object.keys(req.params),
     query: req.query as unknown,
     body: req.body as unknown,
   })
@@ -40,7 +41,7 @@ describe.each([
 
       const reply = await request(app).post('/users/7?page=2').send({ n: 1 }).expect(200)
       const input = { params: { id: 7 }, query: { page: 2 }, body: { n: 1 } }
-      expect(reply.body).toEqual({ input, ...input })
+      expect(reply.body).toEqual({ input, ...input, names: ['id'] })
       await request(app).post('/users/x').send({ n: 1 }).expect(422)
       await request(app).post('/users/7?page=2&page=3').send({ n: 1 }).expect(400)
     })
@@ -147,6 +148,24 @@ describe.each([
       app.get('/orders/:order/items/:id', show)
       const reply = await request(app).get('/orders/7/items/9').expect(200)
       expect(reply.body.params).toEqual({ order: '7' })
+    })
+
+    test('the parameters of the rule count, also where Express has some of its own by then', async () => {
+      const app = express()
+      app.use('/orders/:order', front({ order: '7', id: '9' }, ofRoute('order', 'id')), show)
+      const reply = await request(app).get('/orders/7/items/9').expect(200)
+      expect(reply.body.input.params).toEqual({ order: 7, id: 9 })
+    })
+
+    test('a parameter that was stripped does not come back', async () => {
+      const app = express()
+      app.use(
+        front({ kind: 'x', id: '7' }, validateWith({ unknown: 'strip' }, { params: integer('id') }, 'route')),
+      )
+      app.get('/:kind/:id', show)
+      app.use((_req: Request, res: Response) => void res.status(404).end())
+      const reply = await request(app).get('/x/7').expect(200)
+      expect(reply.body.names).toEqual(['id'])
     })
 
     test('a guard behind it judges the text that was sent, and the result stays in force', async () => {
