@@ -6,11 +6,8 @@ import { filesIn, parse, read } from './support/source-tree.js'
 const EXCEPTIONS: Record<string, Record<string, string>> = {
   'reads the clock': {
     'src/kernel/services.ts': 'is the system clock',
-    'src/testing/store-contract.ts': 'tells the runs apart that share a store',
   },
-  'keeps state that every user of the process shares': {
-    'src/testing/store-contract.ts': 'numbers the scenarios of a run that share a store',
-  },
+  'keeps state that every user of the process shares': {},
   'builds a regular expression at run time': {},
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import type { Algorithm, CounterStore, Hit, HitResult, Policy } from '../kernel/ports.js'
 
 /** A store under test, and a hand on its clock. */
@@ -42,8 +43,6 @@ const HOSTILE_KEYS = [
   'x'.repeat(10_000),
   'x'.repeat(10_001),
 ]
-
-let scenarios = 0
 
 /**
  * What every `CounterStore` must do, as tests. Run it against a store of your own: it needs nothing but `describe` and `it`.
@@ -218,7 +217,7 @@ type Shape = Pick<Policy, 'algorithm' | 'limit' | 'windowMs'>
 
 /** A policy that no other test uses, so that tests can share a backend. */
 function policyOf(shape: Shape): Policy {
-  return { scope: 'contract', name: `${process.pid}-${performance.timeOrigin}-${++scenarios}`, ...shape }
+  return { scope: 'contract', name: randomUUID(), ...shape }
 }
 
 function counter({ counters, now }: ContractStore, shape: Shape) {

@@ -167,17 +167,21 @@ describe('keys', () => {
   })
 })
 
-test('a client that is set to answer with strings is understood', async () => {
-  const strings = new Redis(url, { stringNumbers: true, lazyConnect: true })
+test.each([
+  ['answers with strings', { stringNumbers: true }],
+  ['sends what one turn brings in one pipeline', { enableAutoPipelining: true }],
+  ['puts a prefix of its own before every key', { keyPrefix: 'app:' }],
+])('a client that %s will do', async (_how, options) => {
+  const own = new Redis(url, { ...options, lazyConnect: true })
   try {
-    const counters = countersOf(strings)
+    const counters = countersOf(own)
     const hits = ALGORITHMS.map((algorithm) => ({ policy: policyOf({ algorithm }), key: 'k', cost: 5 }))
     for (const some of [[hits[0]!], hits.slice(1)]) {
       expect((await counters.hit(some, 0)).every(({ allowed, left }) => allowed && left === 0)).toBe(true)
       expect((await counters.hit(some, 0)).every(({ allowed, left }) => !allowed && left === 0)).toBe(true)
     }
   } finally {
-    await strings.quit()
+    await own.quit()
   }
 })
 

@@ -132,6 +132,16 @@ describe('what is wrong is wrong at start', () => {
       { limit: '100' },
       'rateLimit.limit must be an integer from 1 to 1000000000000000, got "100"',
     ],
+    [
+      'a limit beyond exact sums (ASVS 1.4.2)',
+      { limit: 1e15 + 1 },
+      'rateLimit.limit must be an integer from 1 to 1000000000000000, got 1000000000000001',
+    ],
+    [
+      'a window of more than a year (ASVS 1.4.2)',
+      { windowMs: 31_622_400_001 },
+      'rateLimit.windowMs must be an integer from 1 to 31622400000, got 31622400001',
+    ],
     ['a window of 0', { windowMs: 0 }, 'rateLimit.windowMs must be an integer from 1 to 31622400000, got 0'],
     [
       'a negative cost',
