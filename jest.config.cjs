@@ -3,6 +3,8 @@ const esmOnly = ['jose', 'oidc-provider', 'oauth4webapi', 'openid-client']
 
 module.exports = {
   testEnvironment: 'node',
+  // Nothing is timed; this only ends what hangs, on a machine that is busy with other things too.
+  testTimeout: 120_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
   transform: {

@@ -57,6 +57,7 @@ export const order = {
     merge: (general, narrowing) => mergeAuth(general, narrowing),
     guard: (narrowing) => authNarrowing(narrowing),
     loosens: ({ optional }) => optional === true,
+    tightening: (narrowing) => ({ ...narrowing, optional: false }),
     whenPublic: 'announce',
     inRoute: 'not-false',
   }),

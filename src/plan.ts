@@ -53,13 +53,19 @@ export class Planner {
     private readonly extra: readonly ExtraStage[] = [],
   ) {
     this.names = Object.keys(rows)
-    for (const { after } of extra) {
+    for (const { after, stage } of extra) {
+      if ((stage as Partial<StageMiddleware>).stage === undefined) {
+        throw new ConfigError(
+          'extra: stage is plain middleware; make a stage with defineStage, or mount it yourself',
+        )
+      }
       if (!this.names.includes(after)) {
         throw new ConfigError(
           `extra: there is no stage ${show(after)} to run after${didYouMean(after, this.names)}`,
         )
       }
     }
+    for (const name of this.names) refuseNull(name, settings[name])
     const place = this.place('general', '')
     for (const [name, row] of Object.entries(rows)) {
       const setting = settings[name] ?? row.standard
@@ -86,6 +92,7 @@ export class Planner {
 
     for (const [name, row] of Object.entries(this.rows)) {
       const own = setting[name]
+      refuseNull(`${option}.${name}`, own)
       if (own === undefined) {
         if (isPublic && row.whenPublic === 'absent') replacements.set(name, undefined)
         continue
@@ -102,7 +109,7 @@ export class Planner {
         if (this.settings[name] === false) {
           throw new ConfigError(`${option}.${name} has nothing to add to: ${name} is false`)
         }
-        const stage = row.general(row.merge(this.settings[name] ?? {}, own, place), place)?.stage
+        const stage = row.general(row.merge(this.settingOf(name), own, place), place)?.stage
         if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {
         additions.set(name, row.local(own, place).stage)
@@ -142,16 +149,20 @@ export class Planner {
   loosely(rules: readonly RouteRule[]): Seat[] {
     return this.lineUp((name) => {
       const row = this.rows[name]!
-      const tightening = rules.flatMap(({ merges }) => {
+      const tightening = rules.flatMap<{ setting: unknown; stage?: Stage }>(({ merges }) => {
         const merge = merges.get(name)
-        return merge === undefined || merge.loosens ? [] : [merge]
+        if (merge === undefined) return []
+        if (!merge.loosens) return [merge]
+        const kept = row.tightening?.(merge.setting) as unknown
+        return kept === undefined ? [] : [{ setting: kept }]
       })
       const base =
         tightening.length === 0
           ? this.generalSeat(name)
-          : tightening.length === 1
-            ? seat(tightening[0]!.stage, 'route')
-            : seat(this.mergeAll(row, name, tightening), 'route')
+          : seat(
+              (tightening.length === 1 && tightening[0]!.stage) || this.mergeAll(row, name, tightening),
+              'route',
+            )
       const added = rules.flatMap(({ additions, replacements }) => [
         additions.get(name),
         row.local ? replacements.get(name) : undefined,
@@ -186,6 +197,7 @@ export class Planner {
     const place = this.place('guard', name)
     const seats = rows.flatMap(([row, { guard, local }]) => {
       const own = setting[row]
+      refuseNull(`guard.${row}`, own)
       if (own === undefined) return []
       if (own === false || isReplacement(own)) {
         throw new ConfigError(
@@ -198,6 +210,12 @@ export class Planner {
     })
     const given = this.exactly().flatMap(({ stage }) => stage.gives ?? [])
     return assertFits(seats, given)
+  }
+
+  /** `true` and absent mean the defaults. */
+  private settingOf(name: string): unknown {
+    const setting = this.settings[name]
+    return setting === undefined || setting === true ? {} : setting
   }
 
   private place(door: Place['door'], name: string): Place {
@@ -218,7 +236,7 @@ export class Planner {
 
   private mergeAll(row: AnyRow, name: string, merges: readonly { setting: unknown }[]): Stage | undefined {
     const place = this.place('route', name)
-    const start: unknown = this.settings[name] ?? {}
+    const start: unknown = this.settingOf(name)
     const united = merges.reduce<unknown>(
       (general, { setting }) => row.merge!(general, setting, place) as unknown,
       start,
@@ -250,6 +268,11 @@ function isReplacement(setting: unknown): setting is { replace: unknown } {
     Object.keys(setting).length === 1 &&
     'replace' in setting
   )
+}
+
+/** Programs without types pass `null` for what they forgot to set. */
+function refuseNull(option: string, setting: unknown): void {
+  if (setting === null) throw new ConfigError(`${option} must not be null; write false, or leave it out`)
 }
 
 function refuseContradiction(option: string, setting: Settings): void {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { checkApp } from './check-app.js'
-import { integer, knownKeys } from './kernel/check.js'
+import { integer, knownKeys, show } from './kernel/check.js'
 import { prepare, run, type Pipeline } from './kernel/compile.js'
 import { ConfigError } from './kernel/config-error.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
@@ -108,6 +108,8 @@ interface Plan {
   readonly enforcement: (stage: Stage) => Enforcement
   readonly route: string | undefined
   readonly rule: RouteRule | undefined
+  /** The route's own mode, where it holds. */
+  readonly mode: Mode | undefined
 }
 
 const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'handlerTimeoutMs']
@@ -123,7 +125,7 @@ const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'handlerTimeo
 export function secureApi(options: SecureApiOptions): SecureApi {
   const rows = Object.keys(order)
   knownKeys('secureApi', options, [...rows, ...OWN_OPTIONS, ...SERVICE_OPTIONS])
-  if ((options as Partial<SecureApiOptions>).auth === undefined) {
+  if (((options as Partial<SecureApiOptions>).auth ?? undefined) === undefined) {
     throw new ConfigError(
       'secureApi needs auth. Write auth: [bearer({ issuer, audience })] to ask callers who they are, or auth: false if nobody is to be asked',
       'auth-missing',
@@ -139,7 +141,10 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     ...rest
   } = options
   const generalMode = modeOf('mode', mode, rows)
-  if (handlerTimeoutMs !== false) integer('handlerTimeoutMs', handlerTimeoutMs)
+  if (handlerTimeoutMs !== false) integer('handlerTimeoutMs', handlerTimeoutMs, { max: 2_147_483_647 })
+
+  if (typeof (strict as unknown) !== 'boolean')
+    throw new ConfigError(`strict must be true or false, got ${show(strict)}`)
 
   const services = createServices(pick(rest, SERVICE_OPTIONS))
   const planner = new Planner(order, pick(rest, rows), extra)
@@ -156,6 +161,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
       enforcement,
       route: rule?.pattern,
       rule,
+      mode: routeMode,
     }
   }
   const everywhere = planOf(planner.exactly())
@@ -197,7 +203,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     const method = req.method ?? 'GET'
     const routed = routedUrl(req)
     const entered = ctx.entries.find(
-      (entry) => entry.by === secured && entry.url === routed && entry.method === method,
+      (entry) => entry.by === secured && entry.passed && entry.url === routed && entry.method === method,
     )
     if (entered !== undefined) return next(undefined, entered.plan as Plan, ctx)
 
@@ -207,12 +213,18 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     } catch (cause) {
       return failExchange(ctx, cause)
     }
-    ctx.entries.push({ by: secured, url: routed, method, plan })
+    const entry = { by: secured, url: routed, method, plan, passed: false }
+    ctx.entries.push(entry)
+    // Decided about another URL is not decided about this one.
+    ctx.decided = false
     ctx.route = plan.route
     if (plan.rule !== undefined && plan.rule.additions.size > 0)
       ctx.set(routeParams, paramsOf(plan.rule, ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
-    run(plan.pipeline, ctx, (error) => next(error, plan, ctx))
+    run(plan.pipeline, ctx, (error) => {
+      entry.passed = error === undefined
+      next(error, plan, ctx)
+    })
   }
 
   const secured: Middleware = (req, res, next) =>
@@ -227,11 +239,11 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     const pipelines = new Map<Mode | undefined, Pipeline>()
 
     const guarded: Middleware = (req, res, next) =>
-      enter(req, res, (error, { rule, enforcement }, ctx) => {
+      enter(req, res, (error, { mode: routeMode, enforcement }, ctx) => {
         if (error !== undefined) return next(error)
-        let pipeline = pipelines.get(rule?.mode)
+        let pipeline = pipelines.get(routeMode)
         if (pipeline === undefined)
-          pipelines.set(rule?.mode, (pipeline = prepare(stages, { enforcement, trace })))
+          pipelines.set(routeMode, (pipeline = prepare(stages, { enforcement, trace })))
         run(pipeline, ctx, next)
       })
     return Object.assign(guarded, { [GUARD]: { settings, by: secured } })
@@ -318,6 +330,9 @@ function watchHandler(timeoutMs: number | false): Stage {
     name: 'handler',
     enter(ctx) {
       ctx.handling = true
+      ctx.headersBefore ??= ctx.res.getHeaderNames()
+      // Entered a second time: by another instance, or after a rewrite. One deadline is enough.
+      ctx.cancelDeadline?.()
       if (timeoutMs === false) return
       ctx.cancelDeadline = ctx.services.clock.after(timeoutMs, () => {
         if (ctx.res.headersSent || ctx.res.destroyed || ctx.res.writableEnded) return
@@ -355,7 +370,8 @@ function routedUrl(req: IncomingMessage & { baseUrl?: string }): string {
   const original = originalUrl(req)
   const url = req.url ?? '/'
   if (url === original) return original
-  if (req.baseUrl === undefined) return original.endsWith(url) ? original : url
+  // Without `baseUrl` (Connect), a mounted URL looks like a rewritten one, so it is treated as one.
+  if (req.baseUrl === undefined) return url
   const routed = req.baseUrl + url
   const mountRoot = url.startsWith('/?') || url === '/' ? req.baseUrl + url.slice(1) : routed
   return routed === original || mountRoot === original ? original : routed

@@ -57,6 +57,14 @@ describe('at start', () => {
       /two limits are named "b"/,
     ],
     ['trustProxy: true', { trustProxy: true }, /trustProxy: true would let every client choose/],
+    [
+      'a timeout that timers cannot hold',
+      { handlerTimeoutMs: 2 ** 31 },
+      /handlerTimeoutMs must be an integer/,
+    ],
+    ['auth: null', { auth: null }, /secureApi needs auth/],
+    ['null for a protection', { mask: null }, /mask must not be null/],
+    ['a responder that is none', { respond: null }, /respond must be a function/],
     ['a bad timeout', { handlerTimeoutMs: 0 }, /handlerTimeoutMs must be an integer/],
     [
       'narrowing an auth that is off',

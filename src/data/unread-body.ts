@@ -1,7 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
-import { refuseExchange } from '../kernel/refusal.js'
+import { refuseReply } from '../kernel/refusal.js'
 import { silenceHandler } from '../kernel/reply.js'
-import { respond } from '../kernel/respond.js'
 import { bodyTooLarge } from './body-faults.js'
 
 /**
@@ -28,7 +27,6 @@ function cut(ctx: SecurityContext): void {
   const problem = bodyTooLarge('unread-bytes')
   // Whoever reads the stream learns that its end will not come.
   res.once('close', () => req.destroy(new Error('The request body is larger than secure-api allows')))
-  // The handler has the word: a responder that hands refusals on has nobody to hand this one to.
-  refuseExchange(ctx, 'body', problem, () => respond(ctx, problem))
   silenceHandler(ctx)
+  refuseReply(ctx, problem, 'body')
 }

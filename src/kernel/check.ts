@@ -24,7 +24,9 @@ export function oneOf<T extends string>(option: string, value: unknown, allowed:
 /** @throws ConfigError if `options` is no plain object or has a key that is not in `known`; a near miss is named. */
 export function knownKeys(option: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new ConfigError(`${option} must be an object of options, got ${show(options)}`)
+    throw new ConfigError(
+      `${option} must be an object of options, got ${typeof options === 'string' ? 'a string' : show(options)}`,
+    )
   }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {

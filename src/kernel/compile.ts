@@ -52,6 +52,8 @@ export function compile(stages: readonly Stage[], options: CompileOptions = {}):
 
 /** Sends one exchange through a pipeline. `next` is called at most once, and only if no stage refuses. */
 export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void {
+  // The caller left while something in front of this was waiting: there is nobody to serve.
+  if (ctx.res.destroyed) return
   if (pipeline.trace) ctx.trace ??= []
   if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
@@ -136,7 +138,11 @@ function broken(cause: unknown): Problem {
 }
 
 function settleLater(ctx: SecurityContext, stages: readonly Stage[]): void {
-  ctx.res.once('close', () => {
+  let settled = false
+  const settle = (): void => {
+    if (settled) return
+    settled = true
+    socket.off('close', settle)
     for (let i = stages.length - 1; i >= 0; i--) {
       try {
         stages[i]!.settle!(ctx)
@@ -144,5 +150,12 @@ function settleLater(ctx: SecurityContext, stages: readonly Stage[]): void {
         ctx.services.log.error(`${stages[i]!.name}: settle failed`, { id: ctx.id, cause })
       }
     }
-  })
+  }
+  const { res } = ctx
+  const { socket } = ctx.req
+  res.once('close', settle)
+  if (res.socket !== null) return
+  // Pipelined behind another reply, it gets no `close` of its own if the connection ends before its turn.
+  socket.setMaxListeners(Math.max(socket.getMaxListeners(), socket.listenerCount('close') + 10))
+  socket.once('close', settle)
 }

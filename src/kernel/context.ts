@@ -98,7 +98,9 @@ export class SecurityContext {
   why: string | undefined = undefined
 
   /** By which instances of `secureApi` this request was let in, as what, and by which plan. */
-  readonly entries: { by: object; url: string; method: string; plan: unknown }[] = []
+  readonly entries: { by: object; url: string; method: string; plan: unknown; passed: boolean }[] = []
+  /** Names of the header fields that were there before the handler. */
+  headersBefore: string[] | undefined = undefined
   /** The request reached its handler. */
   handling = false
   /** Stops the handler's deadline. */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import { openContext, type SecurityContext } from './context.js'
 import { refuse, type Problem, type ProblemCode } from './problem.js'
-import { recordDecision } from './refusal.js'
+import { dropHandlerHeaders, recordDecision } from './refusal.js'
 import { RefusedError, respond } from './respond.js'
 import type { Services } from './services.js'
 import type { Next } from './stage.js'
@@ -26,6 +26,7 @@ export function failExchange(ctx: SecurityContext, error: unknown): void {
   ctx.problem = problem
   ctx.refusedBy = 'handler'
   recordDecision(ctx, 'handler', problem, 'refused')
+  dropHandlerHeaders(ctx)
   respond(ctx, problem)
 }
 

@@ -65,7 +65,7 @@ export function compileRoutes<R extends RoutePattern>(
   for (const rule of rules) plant(root, rule)
 
   return (method, path) => {
-    if (method === 'OPTIONS' || rules.length === 0) return NOTHING
+    if (rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
     const canonical = isCanonical(path)
     const found: R[] = []
@@ -77,7 +77,8 @@ export function compileRoutes<R extends RoutePattern>(
     if (best === undefined) return NOTHING
     fits.sort(bySpecificity)
     const winner = fits[0]!
-    return canonical && fitsLetterByLetter(winner, path)
+    // What `*` adds holds for OPTIONS too; what it takes away was hardly meant for it.
+    return canonical && method !== 'OPTIONS' && fitsLetterByLetter(winner, path)
       ? { exact: winner, fits: [winner] }
       : { exact: undefined, fits }
   }
@@ -97,7 +98,7 @@ const NOTHING: Fit<never> = { exact: undefined, fits: [] }
 
 /** Whether all routers agree on how to read this path. */
 export function isCanonical(path: string): boolean {
-  return path.startsWith('/') && !/[%;#\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
+  return path.startsWith('/') && !/[^!-~]|[%;#\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
 }
 
 /** Plain text before `:name` before `*`, from the left; then a named method before `*`. */
@@ -173,11 +174,13 @@ function split(path: string): string[] {
   return path === '/' ? [] : path.slice(1).split('/')
 }
 
-/** All the ways in which a router may take the path apart. Express cuts it at `#`, and then reads a backslash as a slash. */
+/** All the ways in which a router may take the path apart. Express cuts it at `#` and reads a backslash as a slash then, and drops white space at its ends. */
 function readings(target: string): string[][] {
   const path = target.startsWith('/') ? target : pathOfAbsoluteForm(target)
   const [beforeFragment = ''] = path.split('#', 1)
-  return [...new Set([path, beforeFragment, beforeFragment.replaceAll('\\', '/')])].map(foldedSegments)
+  return [...new Set([path, path.trim(), beforeFragment, beforeFragment.replaceAll('\\', '/')])].map(
+    foldedSegments,
+  )
 }
 
 function foldedSegments(path: string): string[] {

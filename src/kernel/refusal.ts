@@ -12,11 +12,18 @@ export function refuseExchange(ctx: SecurityContext, stage: string, problem: Pro
 }
 
 /** Puts a refusal in the place of what the handler wanted to send. Never handed on: the handler may still be writing. */
-export function refuseReply(ctx: SecurityContext, problem: Problem): void {
+export function refuseReply(ctx: SecurityContext, problem: Problem, stage = 'reply'): void {
   ctx.problem = problem
-  ctx.refusedBy = 'reply'
-  recordDecision(ctx, 'reply', problem, 'refused')
+  ctx.refusedBy = stage
+  recordDecision(ctx, stage, problem, 'refused')
+  dropHandlerHeaders(ctx)
   respond(ctx, problem)
+}
+
+/** A refusal takes nothing along that the handler had prepared: no cookie, no location. */
+export function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
+  if (headersBefore === undefined || res.headersSent) return
+  for (const name of res.getHeaderNames()) if (!headersBefore.includes(name)) res.removeHeader(name)
 }
 
 /** Puts a decision on record, and what broke into the log. */

@@ -44,9 +44,9 @@ export function onHead(ctx: SecurityContext, listener: (ctx: SecurityContext) =>
   replyOf(ctx).listeners.push(listener)
 }
 
-/** From now on, whatever the handler still says is dropped. */
+/** Takes the reply in hand, so that what the handler says after a refusal is dropped. */
 export function silenceHandler(ctx: SecurityContext): void {
-  wholeReplyOf(ctx).state = 'over'
+  wholeReplyOf(ctx)
 }
 
 /** The methods of a response as plain functions, which is how they are wrapped and called. */
@@ -97,7 +97,7 @@ function wrapHead(ctx: SecurityContext, reply: Reply): void {
   raw.writeHead = (...[statusCode, reason, headers]: Head) => {
     if (reply.state === 'over') return res
     if (res.headersSent) return writeHead.call(res, statusCode)
-    const fields = typeof reason === 'string' ? headers : reason
+    const fields = headers ?? (typeof reason === 'string' ? undefined : reason)
     res.statusCode = statusCode
     if (fields !== undefined) setHeaders(res, fields)
     if (stopped(ctx, reply, undefined, false)) return res
@@ -128,7 +128,19 @@ function wrapHead(ctx: SecurityContext, reply: Reply): void {
     reply.state = 'ours'
     head(statusCode)
     end.call(res, body)
-    reply.state = 'over'
+    close(res, reply)
+  }
+}
+
+/**
+ * A handler that goes on talking to a reply that is over must not be told so by an exception: in a callback of its own,
+ * that would end the process.
+ */
+function close(res: ServerResponse, reply: Reply): void {
+  reply.state = 'over'
+  const deaf = res as unknown as Record<string, () => unknown>
+  for (const name of ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'addTrailers']) {
+    deaf[name] = () => res
   }
 }
 
@@ -167,8 +179,10 @@ function deliver(ctx: SecurityContext, reply: Reply, args: unknown[], send: (bod
   const { res } = ctx
   if (reply.state === 'over') return
   const [first, second] = args
-  if (args.length > 1) res.statusCode = (typeof second === 'number' ? second : first) as number
-  const body = args.length > 1 && typeof second !== 'number' ? second : first
+  const statusFirst = typeof first === 'number' && second !== undefined && typeof second !== 'number'
+  if (statusFirst) res.statusCode = first
+  else if (typeof second === 'number') res.statusCode = second
+  const body = statusFirst ? second : first
 
   const finish = (shaped: unknown): void => {
     if (res.headersSent || res.destroyed) return
@@ -257,7 +271,7 @@ function unshapable(ctx: SecurityContext, chunk: unknown, final: boolean): Probl
   if (
     mediaType === '' ||
     SHAPABLE.has(mediaType) ||
-    mediaType.endsWith('+json') ||
+    /json/.test(mediaType) ||
     (SCRIPT.has(mediaType) && isJsonp(chunk))
   ) {
     return refuse('unshapable', {

@@ -61,6 +61,12 @@ export class RefusedError extends Error {
     this.status = problem.status
     this.headers = problem.headers ?? {}
   }
+
+  /** What clients may know, for those who put the error into a reply. */
+  toJSON(): object {
+    const { code, status, title, detail } = this.problem
+    return { code, status, title, ...(detail !== undefined && { detail }) }
+  }
 }
 
 /** Hands refusals to your own Express error handler, as `RefusedError`. For `secureApi({ respond: forward })`. */

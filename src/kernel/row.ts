@@ -34,6 +34,8 @@ export interface Row<General, Local = General> {
   readonly inRoute?: 'not-false'
   /** Whether a route's setting, by itself, takes protection away; then the route must be matched exactly. */
   readonly loosens?: (setting: Local) => boolean
+  /** What such a setting still adds where it must not take anything away. Default: nothing. */
+  readonly tightening?: (setting: Local) => Local | undefined
 }
 
 export type AnyRow = Row<any, any>

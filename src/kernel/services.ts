@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import { integer } from './check.js'
+import { integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
+import { ConfigError } from './config-error.js'
 import { guarded } from './guarded.js'
 import { MemoryCounters } from './memory.js'
 import type { Clock, CounterStore, Log, Store } from './ports.js'
@@ -75,6 +76,12 @@ export function createServices(options: ServiceOptions = {}): Services {
     respond: ownRespond = respond,
     problemBase = 'urn:secure-api:problem:',
   } = options
+  for (const [name, value] of Object.entries({ fetch: ownFetch, respond: ownRespond })) {
+    if (typeof value !== 'function') throw new ConfigError(`${name} must be a function, got ${show(value)}`)
+  }
+  if (store !== undefined && typeof (store as Partial<Store> | null)?.counters?.hit !== 'function') {
+    throw new ConfigError(`store must be made by redis(client), memory() or the like, got ${show(store)}`)
+  }
   return {
     clock,
     counters:

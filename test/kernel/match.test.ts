@@ -42,6 +42,7 @@ describe('a loose fit adds protection and never takes any away', () => {
     ['GET /a/b', '/a\\b#x'],
     ['GET /:x', '/a\\b'],
     ['GET /pub/:id', '/pub/a#b'],
+    ['GET /health', '/health\u00a0'],
   ])('%s fits %s, but not exactly', (pattern, path) => {
     expect(find([pattern], 'GET', path)).toEqual({ exact: undefined, fits: [pattern] })
   })
@@ -53,11 +54,14 @@ describe('a loose fit adds protection and never takes any away', () => {
   })
 })
 
+test('what * adds holds for OPTIONS, which it never fits exactly', () => {
+  expect(find(['* /health'], 'OPTIONS', '/health')).toEqual({ exact: undefined, fits: ['* /health'] })
+})
+
 describe('no fit', () => {
   test.each([
     ['GET /health', 'POST', '/health'],
     ['GET /health', 'OPTIONS', '/health'],
-    ['* /health', 'OPTIONS', '/health'],
     ['GET /health', 'GET', '/healthy'],
     ['GET /health', 'GET', '/health/x'],
     ['GET /users/:id', 'GET', '/users'],
