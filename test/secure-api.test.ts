@@ -289,7 +289,11 @@ describe.each(expressVersions)('on %s', (_name, express) => {
       const server = createServer(
         open(setup, (app) =>
           app.get('/slow', (_req, res) => {
-            answerLate = () => void res.status(200).json({ late: true })
+            answerLate = () => {
+              res.setHeader('X-Late', 'yes')
+              res.cookie('late', 'yes').status(200).send('late')
+              res.json({ late: true })
+            }
             setup.clock.advance(1_000)
           }),
         ),
@@ -297,6 +301,7 @@ describe.each(expressVersions)('on %s', (_name, express) => {
       const reply = await request(server).get('/slow').expect(504)
       expect(JSON.parse(reply.text)).toMatchObject({ code: 'handler-timeout' })
       expect(answerLate).not.toThrow()
+      expect(reply.headers['x-late']).toBeUndefined()
     })
 
     test('says on record what was answered without an access decision', async () => {
