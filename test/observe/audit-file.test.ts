@@ -146,6 +146,22 @@ describe('writing', () => {
     expect(file.health.dropped).toBe(0)
   })
 
+  test('does not let a long turn pile up bytes', () => {
+    const { write, path } = open({ maxPending: 100_000 })
+    const long = 'x'.repeat(500)
+    for (let i = 0; i < 1_000; i++) write(long)
+    expect(statSync(path).size).toBeGreaterThan(256 * 1024)
+  })
+
+  test('leaves no listener behind', async () => {
+    const before = process.listenerCount('exit')
+    const { file } = open()
+    expect(process.listenerCount('exit')).toBe(before + 1)
+    await file.close()
+    await file.close()
+    expect(process.listenerCount('exit')).toBe(before)
+  })
+
   test('gives a new file to its owner only (ASVS 16.4.2)', () => {
     const { path } = open()
     expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -282,6 +298,21 @@ describe('a restart', () => {
       severity: 'high',
       facts: { invalidLines: 1 },
     })
+    expect((await second.verify()).problems).toMatchObject([{ kind: 'inserted', line: 4 }])
+  })
+
+  test('goes on from the last line that is intact', async () => {
+    const first = open()
+    first.write('a', 'b')
+    await first.file.close()
+    writeFileSync(first.path, readFileSync(first.path, 'latin1').replace('"why":"close"', '"why":"clone"'))
+    const second = open()
+    second.write('c')
+    await second.file.close()
+
+    const lines = linesOf(second.path)
+    expect(lines[4]).toMatchObject({ seq: 4, why: 'start', previous: 'cut' })
+    expect(lines[5]).toMatchObject({ kind: 'audit-repaired', facts: { invalidLines: 1 } })
     expect((await second.verify()).problems).toMatchObject([{ kind: 'inserted', line: 4 }])
   })
 
@@ -561,6 +592,33 @@ describe('a sick disk', () => {
     await file.close()
     expect(kinds(path)).toEqual(['(start)', 'a', 'b', '(time)', '(close)'])
     expect(await verify()).toMatchObject({ ok: true })
+  })
+
+  test('takes what waits in pieces, as far as there is room', async () => {
+    const { state, system } = frail()
+    const { file, path, write, clock, verify } = open({ maxPending: 10_000 }, system)
+    await turn()
+    state.sick = 'ENOSPC'
+    for (let i = 0; i < 2_000; i++) write(`${i} ${'x'.repeat(200)}`)
+    await turn()
+    state.sick = undefined
+    state.room = 500_000
+    clock.advance(1_000)
+    expect(file.health).toMatchObject({ failing: true, dropped: 0 })
+    expect(file.health.written).toBeGreaterThan(500)
+    expect(file.health.written).toBeLessThan(2_000)
+    expect(linesOf(path).filter(({ kind }) => kind === 'test').length).toBe(file.health.written)
+
+    state.room = Infinity
+    clock.advance(1_000)
+    await file.close()
+    expect(file.health).toMatchObject({ failing: false, written: 2_000, dropped: 0 })
+    expect(
+      linesOf(path)
+        .filter(({ kind }) => kind === 'test')
+        .map(({ name }) => Number.parseInt(String(name))),
+    ).toEqual(Array.from({ length: 2_000 }, (_, i) => i))
+    expect(await verify()).toMatchObject({ ok: true, tail: 'proven' })
   })
 
   test('goes on after short writes', async () => {

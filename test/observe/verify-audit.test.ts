@@ -279,6 +279,36 @@ describe('a trail that somebody touched (ASVS 16.4.2)', () => {
     expect(result.signedTo).toBe(0)
   })
 
+  test('finds a signature that is not that of the key it names', async () => {
+    await tampered(
+      (lines) => {
+        const { content } = parseLine(lines[COUNT - 1]!.trimEnd())!
+        const forged = content.replace(
+          /"signature":"(.)/,
+          (_all, first: string) => `"signature":"${first === 'A' ? 'B' : 'A'}`,
+        )
+        lines[COUNT - 1] = `${lineOf(forged, hashOf(forged))}\n`
+      },
+      { publicKey },
+    ).then((result) => expect(brief(result)).toEqual([`bad-signature ${COUNT}`]))
+  })
+
+  test('finds that there is no checkpoint at all', async () => {
+    const link = { seq: 0, hash: '' }
+    const lines = relinked(link, trail(numbered(5), { every: 100, open: true }).lines.slice(1))
+    expect(await verify(lines)).toMatchObject({ ok: true, signedTo: 0 })
+    expect(brief(await verify(lines, { publicKey }))).toEqual(['bad-signature 1'])
+  })
+
+  test('names only one of two copies of a line as the one that was moved', async () => {
+    const result = await tampered((lines) => {
+      const [line] = lines.splice(10, 2)
+      lines.splice(20, 0, line!)
+      lines.splice(30, 0, line!)
+    })
+    expect(brief(result)).toEqual(['removed 11', 'swapped 21', 'inserted 31'])
+  })
+
   test('finds a rewritten part from the next checkpoint on', async () => {
     const at = 20
     const start = parseLine(whole.lines[at - 1]!.trimEnd())!
