@@ -41,7 +41,7 @@ export function eventOf(
     authMethod: principal?.method,
     method: req.method,
     route,
-    path: path === 'always' || (path === 'unmatched' && route === undefined) ? ctx.path : undefined,
+    path: path === 'always' || (path === 'unmatched' && route === undefined) ? pathOf(ctx) : undefined,
     status: status ?? (res.headersSent ? res.statusCode : undefined),
     clientIp: ctx.clientIp,
     service,
@@ -76,6 +76,14 @@ function severityOf(kind: string, { outcome, code, status }: Placed): Severity {
   if (outcome === 'reported' || (outcome === 'refused' && typeof status === 'number' && status < 500))
     return 'low'
   return 'medium'
+}
+
+/** In absolute form a target may carry a name and a password, and behind a fragment anything (RFC 9112 section 3.2). */
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i
+
+function pathOf({ path }: SecurityContext): string {
+  const [target = ''] = path.split('#', 1)
+  return target.startsWith('/') ? target : target.replace(ABSOLUTE, '[absolute]')
 }
 
 /** The rule of `routes` that fits, or the template that Express matched; never the path with its values. */

@@ -16,7 +16,7 @@ import { audit, type AuditOptions } from '../../src/observe/audit.js'
 import { requestId } from '../../src/observe/request-id.js'
 import { verifyAudit } from '../../src/observe/verify-audit.js'
 import { serve, type ServeOptions } from '../../src/testing/index.js'
-import { listen } from '../support/raw.js'
+import { listen, sendRaw } from '../support/raw.js'
 import { keyPair, scratch } from './support/trail.js'
 
 type Entry = Record<string, unknown> & { level: string; facts?: Record<string, unknown> }
@@ -306,6 +306,23 @@ describe('what never is on record', () => {
     await request(app).get('/wp-admin.php?x=CANARY').expect(404)
 
     expect(entries).toMatchObject([{ route: '/reset/:token' }, { path: '/wp-admin.php' }])
+    expect(JSON.stringify(entries)).not.toContain('CANARY')
+  })
+
+  test.each([
+    ['http://user:CANARY@host.example/orders?CANARY', '[absolute]/orders'],
+    ['/orders#CANARY', '/orders'],
+    ['/orders#?CANARY', '/orders'],
+    ['*', '*'],
+    ['//user:name@host/x', '//user:name@host/x'],
+  ])('credentials and fragments of a target such as %s', async (target, path) => {
+    const { entries, server } = audited()
+    await sendRaw(
+      server,
+      `${target === '*' ? 'OPTIONS' : 'GET'} ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    )
+    await turn()
+    expect(entries).toMatchObject([{ kind: 'request', path }])
     expect(JSON.stringify(entries)).not.toContain('CANARY')
   })
 
