@@ -19,16 +19,27 @@ export class PrivateRedis {
     this.url = `redis://127.0.0.1:${port}`
   }
 
+  /** Somebody else may take a port that was free a moment ago; then another one has to do. */
   static async start(...args: string[]): Promise<PrivateRedis> {
-    const server = new PrivateRedis(await freePort(), args)
-    await server.start()
-    return server
+    for (;;) {
+      const server = new PrivateRedis(await freePort(), args)
+      if (await server.tryStart()) return server
+      await server.stop()
+    }
   }
 
+  /** Starts it again, where it was before. */
   async start(): Promise<void> {
+    await until(() => this.tryStart())
+  }
+
+  private async tryStart(): Promise<boolean> {
     const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--dir', this.dir]
-    this.child = spawn('redis-server', [...fixed, ...this.args], { stdio: 'ignore' })
-    await until(() => this.accepts())
+    const child = spawn('redis-server', [...fixed, ...this.args], { stdio: 'ignore' })
+    await until(async () => child.exitCode !== null || (await this.answers()))
+    if (child.exitCode !== null) return false
+    this.child = child
+    return true
   }
 
   signal(name: NodeJS.Signals): void {
@@ -47,13 +58,15 @@ export class PrivateRedis {
     rmSync(this.dir, { recursive: true, force: true })
   }
 
-  private accepts(): Promise<boolean> {
+  private answers(): Promise<boolean> {
     return new Promise((resolve) => {
-      const socket = connect(this.port, '127.0.0.1', () => {
-        socket.end()
-        resolve(true)
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('PING\r\n'))
+      socket.once('data', (reply) => {
+        socket.destroy()
+        resolve(/^\+PONG|^-NOAUTH/.test(reply.toString()))
       })
       socket.once('error', () => resolve(false))
+      socket.once('close', () => resolve(false))
     })
   }
 }
