@@ -25,8 +25,6 @@ type Settings = Readonly<Record<string, unknown>>
 export interface RouteRule extends RoutePattern {
   readonly isPublic: boolean
   readonly mode: Mode | undefined
-  /** Takes some protection away, so it must fit a request letter by letter. */
-  readonly loosens: boolean
   /** Behind the general stage of the row. */
   readonly additions: ReadonlyMap<string, Stage>
   /** In place of the general stage: `undefined` leaves it out. */
@@ -122,12 +120,7 @@ export class Planner {
     }
 
     const mode = modeOf(`${option}.mode`, setting.mode, this.names)
-    const loosens =
-      isPublic ||
-      replacements.size > 0 ||
-      mode !== undefined ||
-      [...merges.values()].some((merge) => merge.loosens)
-    return { ...parsePattern(pattern), isPublic, mode, loosens, additions, replacements, merges, setting }
+    return { ...parsePattern(pattern), isPublic, mode, additions, replacements, merges, setting }
   }
 
   /** The stages of a request that fits `rule` letter by letter, or no rule at all. */

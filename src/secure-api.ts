@@ -3,7 +3,7 @@ import { checkApp } from './check-app.js'
 import { integer, knownKeys, show } from './kernel/check.js'
 import { prepare, run, type Pipeline } from './kernel/compile.js'
 import { ConfigError } from './kernel/config-error.js'
-import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
+import { openContext, originalUrl, pathOf, type SecurityContext } from './kernel/context.js'
 import { errorAnswerer, failExchange, type ErrorMiddleware } from './kernel/errors.js'
 import { closeAll, readyAll } from './kernel/lifecycle.js'
 import { compileRoutes, paramsOf } from './kernel/match.js'
@@ -375,11 +375,6 @@ function routedUrl(req: IncomingMessage & { baseUrl?: string }): string {
   const routed = req.baseUrl + url
   const mountRoot = url.startsWith('/?') || url === '/' ? req.baseUrl + url.slice(1) : routed
   return routed === original || mountRoot === original ? original : routed
-}
-
-function pathOf(url: string): string {
-  const end = url.indexOf('?')
-  return end === -1 ? url : url.slice(0, end)
 }
 
 function pick(options: object, keys: readonly string[]): Record<string, unknown> {

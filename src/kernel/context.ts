@@ -132,9 +132,7 @@ export class SecurityContext {
 
   /** The path that the client asked for, wherever this is mounted, without the query and undecoded. */
   get path(): string {
-    const url = originalUrl(this.req)
-    const end = url.indexOf('?')
-    return end === -1 ? url : url.slice(0, end)
+    return pathOf(originalUrl(this.req))
   }
 
   get<T>(key: Slot<T>): T | undefined {
@@ -155,6 +153,12 @@ export class SecurityContext {
   record(kind: string, facts: Readonly<Record<string, unknown>>): void {
     this.recorder?.record(this, kind, facts)
   }
+}
+
+/** What stands before the query. */
+export function pathOf(url: string): string {
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
 }
 
 /** The URL as the client sent it: routers that mount under a path shorten `req.url` and keep this. */

@@ -1,9 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { openContext, type SecurityContext } from './context.js'
 import { refuse, type Problem, type ProblemCode } from './problem.js'
-import { dropHandlerHeaders, recordDecision } from './refusal.js'
-import { RefusedError, respond } from './respond.js'
+import { refuseReply } from './refusal.js'
+import { RefusedError } from './respond.js'
 import type { Services } from './services.js'
 import type { Next } from './stage.js'
 
@@ -18,16 +17,11 @@ export function errorAnswerer(services: Services): ErrorMiddleware {
 
 /** Ends an exchange whose handler failed. A reply that has begun is cut off; one that is complete is left alone. */
 export function failExchange(ctx: SecurityContext, error: unknown): void {
-  const problem = problemOf(error)
   if (ctx.res.writableEnded) {
     ctx.services.log.error('handler: failed after it had answered', { id: ctx.id, cause: error })
     return
   }
-  ctx.problem = problem
-  ctx.refusedBy = 'handler'
-  recordDecision(ctx, 'handler', problem, 'refused')
-  dropHandlerHeaders(ctx)
-  respond(ctx, problem)
+  refuseReply(ctx, problemOf(error), 'handler')
 }
 
 const BY_STATUS: Readonly<Record<number, ProblemCode>> = {

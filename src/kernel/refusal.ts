@@ -21,7 +21,7 @@ export function refuseReply(ctx: SecurityContext, problem: Problem, stage = 'rep
 }
 
 /** A refusal takes nothing along that the handler had prepared: no cookie, no location. */
-export function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
+function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
   if (headersBefore === undefined || res.headersSent) return
   for (const name of res.getHeaderNames()) if (!headersBefore.includes(name)) res.removeHeader(name)
 }
