@@ -1,0 +1,83 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { undecided } from './handler-watch.js'
+import { run } from './kernel/compile.js'
+import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
+import { failExchange } from './kernel/errors.js'
+import { paramsOf } from './kernel/match.js'
+import { addVeto } from './kernel/reply.js'
+import { routeParams } from './kernel/route-params.js'
+import type { Services } from './kernel/services.js'
+import { isThenable } from './lib/when.js'
+import type { Plan, Plans } from './plans.js'
+
+/** Lets a request in, once for as long as it is the same request. `next` hears of it, and by which plan. */
+export type Enter = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: (error: unknown, plan: Plan, ctx: SecurityContext) => void,
+) => void
+
+/** A plain request handler: an Express application is one. */
+export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
+
+/** How requests get into one API. What others let in does not count. */
+export function entrance(plans: Plans, services: Services, { strict }: { strict: boolean }): Enter {
+  const enter: Enter = (req, res, next) => {
+    const ctx = openContext(req, res, services, true)
+    const method = req.method ?? 'GET'
+    const routed = routedUrl(req)
+    const entered = ctx.entries.find(
+      (entry) => entry.by === enter && entry.passed && entry.url === routed && entry.method === method,
+    )
+    if (entered !== undefined) return next(undefined, entered.plan as Plan, ctx)
+
+    let plan: Plan
+    try {
+      plan = plans.of(method, originalUrl(req), routed)
+    } catch (cause) {
+      return failExchange(ctx, cause)
+    }
+    const entry = { by: enter, url: routed, method, plan, passed: false }
+    ctx.entries.push(entry)
+    // Decided about another URL is not decided about this one.
+    ctx.decided = false
+    ctx.route = plan.route
+    if (plan.rule !== undefined && plan.rule.additions.size > 0)
+      ctx.set(routeParams, paramsOf(plan.rule, ctx.path))
+    if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
+    run(plan.pipeline, ctx, (error) => {
+      entry.passed = error === undefined
+      next(error, plan, ctx)
+    })
+  }
+  return enter
+}
+
+/** The application behind the entrance: it sees what has been let in, and what it throws is answered. */
+export function frontDoor(enter: Enter, app: Handler) {
+  return (req: IncomingMessage, res: ServerResponse): void =>
+    enter(req, res, (error, _plan, ctx) => {
+      if (error !== undefined) return failExchange(ctx, error)
+      try {
+        const answer = app(req, res)
+        if (isThenable(answer)) answer.then(undefined, (cause: unknown) => failExchange(ctx, cause))
+      } catch (cause) {
+        failExchange(ctx, cause)
+      }
+    })
+}
+
+/**
+ * The URL as the application routes it. Mounting under a path shortens `req.url`, which is no reason to read it
+ * differently; only a rewritten URL is.
+ */
+function routedUrl(req: IncomingMessage & { baseUrl?: string }): string {
+  const original = originalUrl(req)
+  const url = req.url ?? '/'
+  if (url === original) return original
+  // Without `baseUrl` (Connect), a mounted URL looks like a rewritten one, so it is treated as one.
+  if (req.baseUrl === undefined) return url
+  const routed = req.baseUrl + url
+  const mountRoot = url.startsWith('/?') || url === '/' ? req.baseUrl + url.slice(1) : routed
+  return routed === original || mountRoot === original ? original : routed
+}

@@ -1,0 +1,48 @@
+import type { SecurityContext } from './kernel/context.js'
+import { refuse, type Problem } from './kernel/problem.js'
+import { refuseReply } from './kernel/refusal.js'
+import { silenceHandler } from './kernel/reply.js'
+import type { Stage } from './kernel/stage.js'
+
+/** Stands between the pipeline and the handler: a handler has a deadline, and an answer without a decision is noticed. */
+export function watchHandler(timeoutMs: number | false): Stage {
+  const late = refuse('handler-timeout', {
+    rule: 'handler-timeout',
+    reason: 'the handler did not begin to answer in time',
+  })
+  return {
+    name: 'handler',
+    enter(ctx) {
+      ctx.handling = true
+      ctx.headersBefore ??= ctx.res.getHeaderNames()
+      // Entered a second time: by another instance, or after a rewrite. One deadline is enough.
+      ctx.cancelDeadline?.()
+      if (timeoutMs === false) return
+      ctx.cancelDeadline = ctx.services.clock.after(timeoutMs, () => {
+        if (ctx.res.headersSent || ctx.res.destroyed || ctx.res.writableEnded) return
+        silenceHandler(ctx)
+        refuseReply(ctx, late)
+      })
+    },
+    settle(ctx) {
+      ctx.cancelDeadline?.()
+      if (isUndecided(ctx) && ctx.problem === undefined && ctx.res.headersSent) {
+        ctx.record('undecided', { severity: 'high' })
+      }
+    },
+  }
+}
+
+/** Errors may be told to anybody; everything else needs a decision. A refusal that is only reported is one. */
+function isUndecided({ handling, decided, reported, res }: SecurityContext): boolean {
+  return handling && !decided && reported === undefined && res.statusCode < 400
+}
+
+/** Refuses an answer that nobody has decided about: 500 `undecided`. */
+export function undecided(ctx: SecurityContext): Problem | undefined {
+  if (!isUndecided(ctx)) return undefined
+  return refuse('undecided', {
+    rule: 'strict',
+    reason: 'answered without public, rbac or another access decision',
+  })
+}

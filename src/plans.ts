@@ -1,0 +1,95 @@
+import { prepare, type Pipeline } from './kernel/compile.js'
+import { pathOf } from './kernel/context.js'
+import { compileRoutes, type Fit } from './kernel/match.js'
+import { enforcementOf, type Enforcement, type Mode } from './kernel/mode.js'
+import type { Stage } from './kernel/stage.js'
+import type { Planner, RouteRule, Seat } from './plan.js'
+
+/** Stages made ready for one kind of request. */
+export interface Plan {
+  readonly seats: readonly Seat[]
+  readonly pipeline: Pipeline
+  readonly enforcement: (stage: Stage) => Enforcement
+  readonly route: string | undefined
+  readonly rule: RouteRule | undefined
+  /** The route's own mode, where it holds. */
+  readonly mode: Mode | undefined
+}
+
+export interface PlanOptions {
+  /** The general mode. */
+  readonly mode: Mode | undefined
+  readonly trace: boolean
+  /** Runs behind all others, in every plan. */
+  readonly last: Stage
+}
+
+/** Which rules can fit together depends on paths yet unseen; the bound keeps a flood of odd paths from filling memory. */
+const MAX_UNFORESEEN = 1_000
+
+/** All plans of one API, and which of them a request gets. */
+export class Plans {
+  /** For requests that no rule fits. */
+  readonly everywhere: Plan
+  readonly match: (method: string, path: string) => Fit<RouteRule>
+  private readonly exact: ReadonlyMap<RouteRule, Plan>
+  private readonly loose: Map<string, Plan>
+
+  /** @throws ConfigError for rules that cannot stand beside one another, and for stages whose needs are unmet */
+  constructor(
+    private readonly planner: Planner,
+    readonly rules: readonly RouteRule[],
+    private readonly options: PlanOptions,
+  ) {
+    this.match = compileRoutes(rules)
+    this.everywhere = this.make(planner.exactly())
+    this.exact = new Map(rules.map((rule) => [rule, this.make(planner.exactly(rule), rule, rule.mode)]))
+    this.loose = new Map(rules.map((rule) => [rule.pattern, this.make(planner.loosely([rule]), rule)]))
+  }
+
+  /** The plan of a request that came as `original`, and that the application now routes as `routed`. */
+  of(method: string, original: string, routed: string): Plan {
+    const { exact: winner, fits } = this.match(method, pathOf(original))
+    if (routed === original) return winner === undefined ? this.loosely(fits) : this.exact.get(winner)!
+    // Somebody rewrote the URL: whatever may be meant adds, and nothing takes away.
+    return this.loosely([...new Set([...fits, ...this.match(method, pathOf(routed)).fits])])
+  }
+
+  /** The plan of a rule as it is written in `routes`, or of a method and a path. */
+  named(route: string): Plan {
+    const named = this.rules.find(({ pattern }) => pattern === route)
+    if (named !== undefined) return this.exact.get(named)!
+    const [method = '', path = '/'] = route.split(' ')
+    return this.of(method, path, path)
+  }
+
+  /** Every stage of every plan, once. */
+  stages(): Stage[] {
+    const plans = [this.everywhere, ...this.exact.values(), ...this.loose.values()]
+    return [...new Set(plans.flatMap(({ seats }) => seats.map(({ stage }) => stage)))]
+  }
+
+  private loosely(fits: readonly RouteRule[]): Plan {
+    if (fits.length === 0) return this.everywhere
+    const key = fits.map(({ pattern }) => pattern).join('\n')
+    let plan = this.loose.get(key)
+    if (plan === undefined) {
+      plan = this.make(this.planner.loosely(fits), fits[0])
+      if (this.loose.size < this.rules.length + MAX_UNFORESEEN) this.loose.set(key, plan)
+    }
+    return plan
+  }
+
+  private make(seats: readonly Seat[], rule?: RouteRule, routeMode?: Mode): Plan {
+    const { mode, trace, last } = this.options
+    const enforcement = enforcementOf(mode, routeMode)
+    return {
+      seats,
+      pipeline: prepare([...seats.map(({ stage }) => stage), last], { enforcement, trace }),
+      enforcement,
+      route: rule?.pattern,
+      rule,
+      mode: routeMode,
+    }
+  }
+}
