@@ -4,7 +4,7 @@ import type { FileSystem } from './audit-files.js'
 /** What happened to the file since the last write: nothing, moved or removed, cut by somebody, or written by somebody. */
 export type Disturbance = 'none' | 'moved' | 'shrunk' | 'grown'
 
-/** A file that texts are appended to whole or not at all, and that notices what others do to it. */
+/** A file that takes whole lines only, and that notices what others do to it. */
 export class AppendFile {
   /** Permission bits of the open file. */
   permissions: number
@@ -49,8 +49,11 @@ export class AppendFile {
     return { disturbance: bytes === 0 ? 'none' : bytes > 0 ? 'grown' : 'shrunk', bytes: Math.abs(bytes) }
   }
 
-  /** Appends all of `text`, which is ASCII, or leaves the file as it was and throws. */
-  append(text: string): void {
+  /**
+   * Appends `text`, which is ASCII and ends with a line end. Says how much of it stays: all, or the whole lines among
+   * what was written before the failure.
+   */
+  append(text: string): { bytes: number; failure?: Error } {
     let done = 0
     try {
       while (done < text.length) {
@@ -59,11 +62,14 @@ export class AppendFile {
         done += bytes
       }
     } catch (cause) {
-      this.torn = done > 0
-      if (this.torn) this.cut()
-      throw cause
+      const whole = text.slice(0, done).lastIndexOf('\n') + 1
+      this.size += whole
+      this.torn = done > whole
+      if (this.torn) this.tryToCut()
+      return { bytes: whole, failure: cause as Error }
     }
     this.size += text.length
+    return { bytes: text.length }
   }
 
   close(): void {
@@ -74,7 +80,15 @@ export class AppendFile {
     }
   }
 
-  /** Shortening a file needs no space, so it works where a write just failed; if not, it is tried before the next write. */
+  /** Shortening a file needs no space, so it works where a write just failed; if not, it is done before the next write. */
+  private tryToCut(): void {
+    try {
+      this.cut()
+    } catch {
+      // Still torn.
+    }
+  }
+
   private cut(): void {
     this.files.ftruncateSync(this.fd, this.size)
     this.torn = false

@@ -133,19 +133,21 @@ export class AuditFile implements Sink {
   private writeBatch(reason: CheckpointReason | undefined, services: SinkServices): void {
     const { health, pending } = this
     let count = 0
-    let bytes = 0
-    while (count < pending.length && bytes < BATCH_BYTES) bytes += pending[count++]!.length
+    for (let bytes = 0; count < pending.length && bytes < BATCH_BYTES; count++)
+      bytes += pending[count]!.length
 
     const events = pending.slice(0, count)
     const isLast = count === pending.length
-    const lost = isLast && health.failing && health.lostInOutage > 0
-    if (lost) events.push(encodeMembers(health.gap()))
-    const head = this.trail.append(events, isLast ? reason : undefined, services)
+    const gap = isLast && health.unrecorded > 0
+    if (gap) events.push(encodeMembers(health.gap()))
+    const appended = this.trail.append(events, isLast ? reason : undefined, services)
 
-    pending.splice(0, count)
-    this.pendingBytes -= bytes
-    health.written += count
-    if (head !== undefined) this.announce(head, services)
+    const written = pending.splice(0, appended.events).length
+    for (let i = 0; i < written; i++) this.pendingBytes -= events[i]!.length
+    health.written += written
+    if (gap && appended.events > count) health.unrecorded = 0
+    if (appended.head !== undefined) this.announce(appended.head, services)
+    if (appended.failure !== undefined) throw appended.failure
   }
 
   private checkpointLater({ clock }: SinkServices): void {

@@ -39,6 +39,8 @@ export class Health {
   closed = false
   /** Events that the present outage has cost so far. */
   lostInOutage = 0
+  /** Those of them that no event on record tells of. */
+  unrecorded = 0
   services: SinkServices | undefined
   private lastFailure = 0
 
@@ -59,11 +61,13 @@ export class Health {
   lost(events: number): void {
     this.dropped += events
     this.lostInOutage += events
+    this.unrecorded += events
   }
 
   recovered(): void {
     const lost = this.lostInOutage
     this.lostInOutage = 0
+    this.unrecorded = 0
     if (!this.failing) return
     this.failing = false
     this.services?.log.warn(`audit: the ${this.name} takes events again`, { lost })
@@ -76,7 +80,7 @@ export class Health {
       kind: 'audit-gap',
       ...(now !== undefined && { time: new Date(now).toISOString() }),
       severity: 'high',
-      facts: { lost: this.lostInOutage },
+      facts: { lost: this.unrecorded },
     }
   }
 

@@ -1,7 +1,12 @@
 import { hostname } from 'node:os'
 import { AppendFile, type Disturbance } from './audit-append.js'
-import type { AuditHead, Link } from './audit-chain.js'
-import type { CheckpointFacts, CheckpointReason, Signer } from './audit-checkpoint.js'
+import { parseLine, type AuditHead, type Link } from './audit-chain.js'
+import {
+  parseCheckpoint,
+  type CheckpointFacts,
+  type CheckpointReason,
+  type Signer,
+} from './audit-checkpoint.js'
 import { Draft } from './audit-draft.js'
 import { encodeMembers, type FlatEvent } from './audit-encode.js'
 import { nodeFiles, type FileSystem } from './audit-files.js'
@@ -16,9 +21,19 @@ export interface AuditTrailSettings {
   readonly checkpointEvery: number
 }
 
+/** What came of an append. */
+export interface Appended {
+  /** So many of the events are on record. */
+  readonly events: number
+  /** What to keep elsewhere, if a checkpoint is among the lines. */
+  readonly head: AuditHead | undefined
+  /** Why not everything could be written. */
+  readonly failure?: Error
+}
+
 /**
  * A hash-chained file: held by one writer, gone on with where an earlier process left it, followed when it is rotated.
- * Lines are appended all or not at all, and only then does the chain move on.
+ * The chain moves on by the lines that are on record, which on a full disk may be fewer than were to be appended.
  */
 export class AuditTrail {
   /** Lines behind the last checkpoint. */
@@ -67,24 +82,21 @@ export class AuditTrail {
   }
 
   /**
-   * Appends events, and a checkpoint if one is due or `reason` asks for one. Returns the head to keep elsewhere if there
-   * was a checkpoint; throws if nothing could be written.
+   * Appends events, and a checkpoint if one is due or `reason` asks for one. Throws if the file is not fit to be written to.
    */
-  append(
-    events: readonly string[],
-    reason: CheckpointReason | undefined,
-    services: SinkServices,
-  ): AuditHead | undefined {
+  append(events: readonly string[], reason: CheckpointReason | undefined, services: SinkServices): Appended {
     this.lookAround(services)
     const draft = this.draft(events, reason, new Date(services.clock.now()).toISOString())
-    this.file.append((this.startNewLine ? '\n' : '') + draft.text)
+    const text = (this.startNewLine ? '\n' : '') + draft.text
+    const { bytes, failure } = this.file.append(text)
+    if (bytes > 0) this.startNewLine = false
+    if (failure !== undefined) return { ...this.keep(text.slice(0, bytes)), failure }
 
     this.link = draft.link
     this.loose = draft.loose
     this.opening = undefined
-    this.startNewLine = false
     this.notes = []
-    return draft.head
+    return { events: events.length, head: draft.head }
   }
 
   /** Lets others have the file. */
@@ -94,6 +106,27 @@ export class AuditTrail {
 
   close(): void {
     this.file.close()
+  }
+
+  /** Moves on behind the last line of a text that was written in part. */
+  private keep(text: string): Appended {
+    let events = 0
+    let head: AuditHead | undefined
+    for (const written of text.split('\n')) {
+      const line = parseLine(written)
+      if (line === undefined) continue
+      this.link = line
+      const checkpoint = parseCheckpoint(line)
+      if (checkpoint !== undefined) {
+        this.opening = undefined
+        this.loose = 0
+        head = { chain: checkpoint.chain, count: line.seq, hash: line.hash, time: checkpoint.time }
+        continue
+      }
+      this.loose++
+      if (this.notes.shift() === undefined) events++
+    }
+    return { events, head }
   }
 
   private draft(events: readonly string[], reason: CheckpointReason | undefined, time: string): Draft {

@@ -139,6 +139,21 @@ test('whatever happens, each event is written once and in order, or counted; and
         expect(tail).toBe('proven')
       },
     ),
-    { numRuns: 200 },
+    {
+      numRuns: 200,
+      examples: [
+        // A disk that stops behind a whole line and cannot be shortened either, and the end right after.
+        [
+          [
+            { do: 'jam' },
+            { do: 'write', count: 1, now: false },
+            { do: 'full', room: 488 },
+            { do: 'restart' },
+            { do: 'turn' },
+          ],
+          1,
+        ],
+      ],
+    },
   )
 })
