@@ -7,7 +7,8 @@ import { when } from '../lib/when.js'
 import { bodyTooLarge, malformedBody, unsupportedBody } from './body-faults.js'
 import type { BodyLimits } from './body-limits.js'
 import { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
-import { scanJson, type JsonCost } from './json-budget.js'
+import type { JsonCost } from './json-budget.js'
+import { parseJson } from './parse-json.js'
 import { decoders, receive } from './receive.js'
 import { countUnread } from './unread-body.js'
 import { measureValue } from './value-budget.js'
@@ -58,15 +59,11 @@ function readJson(ctx: SecurityContext, req: Parsed, type: MediaType, declared: 
     const text = decode(bytes, charset)
     if (text === undefined) return malformedBody('invalid-encoding')
     if (text.charCodeAt(0) === 0xfeff) return malformedBody('byte-order-mark')
-    const cost = scanJson(text, limits)
-    if (typeof cost === 'string') return malformedBody(cost)
-    if (cost.depth === 0 && !limits.scalars) return malformedBody('top-level-scalar')
-    try {
-      req.body = JSON.parse(text)
-    } catch {
-      return malformedBody('syntax')
-    }
-    return settle(ctx, 'json', bytes.length, cost)
+    const json = parseJson(text, limits)
+    if (typeof json === 'string') return malformedBody(json)
+    if (json.cost.depth === 0 && !limits.scalars) return malformedBody('top-level-scalar')
+    req.body = json.value
+    return settle(ctx, 'json', bytes.length, json.cost)
   })
 }
 

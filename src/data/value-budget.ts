@@ -1,44 +1,67 @@
 import type { JsonCost, JsonFault, JsonLimits } from './json-budget.js'
 
-/** One value whose content is still to be looked at. */
-interface Pending {
-  readonly value: object
-  readonly depth: number
-  readonly ofConstructor: boolean
-}
-
 /**
- * Measures a value that another parser built, without recursion. Names that came twice are gone by then, and so are
- * the bytes: both cannot be judged any more.
+ * Measures a value and judges its names, strings and numbers, level by level and so without recursion. Of a value that
+ * another parser built, the bytes and the names that came twice are gone by then and cannot be judged any more.
  */
-export function measureValue(root: unknown, limits: JsonLimits): JsonCost | JsonFault {
-  const pending: Pending[] = []
-  let deepest = 0
+export function measureValue(
+  root: unknown,
+  { maxDepth, maxKeys, maxArrayItems }: JsonLimits,
+): JsonCost | JsonFault {
+  let depth = 0
   let keys = 0
   let items = 0
+  let below: object[] = []
 
-  const visit = (value: unknown, depth: number, ofConstructor: boolean) => {
-    if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value))
-      pending.push({ value, depth, ofConstructor })
+  const judge = (value: unknown): JsonFault | undefined => {
+    switch (typeof value) {
+      case 'object':
+        if (value !== null && !ArrayBuffer.isView(value)) below.push(value)
+        return undefined
+      case 'string':
+        // RFC 8259 section 8.2: what receivers make of half a surrogate pair is unpredictable.
+        return value.isWellFormed() ? undefined : 'lone-surrogate'
+      case 'number':
+        return value === Infinity || value === -Infinity ? 'number-out-of-range' : undefined
+    }
+    return undefined
   }
 
-  visit(root, 1, false)
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { value, depth, ofConstructor } = next
-    if (depth > limits.maxDepth) return 'too-deep'
-    deepest = Math.max(deepest, depth)
-
-    if (Array.isArray(value)) {
-      if ((items += value.length) > limits.maxArrayItems) return 'too-many-items'
-      for (const item of value) visit(item, depth + 1, false)
-      continue
-    }
-    for (const [key, member] of Object.entries(value)) {
-      if (++keys > limits.maxKeys) return 'too-many-keys'
-      if (key === '__proto__') return 'proto-key'
-      if (key === 'prototype' && ofConstructor) return 'constructor-prototype'
-      visit(member, depth + 1, key === 'constructor')
+  const fault = judge(root)
+  if (fault !== undefined) return fault
+  while (below.length > 0) {
+    if (++depth > maxDepth) return 'too-deep'
+    const level = below
+    below = []
+    for (const value of level) {
+      if (Array.isArray(value)) {
+        if ((items += value.length) > maxArrayItems) return 'too-many-items'
+        for (const item of value) {
+          const fault = judge(item)
+          if (fault !== undefined) return fault
+        }
+        continue
+      }
+      const names = Object.keys(value)
+      if ((keys += names.length) > maxKeys) return 'too-many-keys'
+      for (const name of names) {
+        const member = (value as Record<string, unknown>)[name]
+        const fault = judgeName(name, member) ?? judge(member)
+        if (fault !== undefined) return fault
+      }
     }
   }
-  return { depth: deepest, keys, items }
+  return { depth, keys, items }
+}
+
+function judgeName(name: string, member: unknown): JsonFault | undefined {
+  if (name === '__proto__') return 'proto-key'
+  if (
+    name === 'constructor' &&
+    typeof member === 'object' &&
+    member !== null &&
+    Object.hasOwn(member, 'prototype')
+  )
+    return 'constructor-prototype'
+  return name.isWellFormed() ? undefined : 'lone-surrogate'
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { scanJson } from '../../src/data/json-budget.js'
+import { measureText } from '../../src/data/json-budget.js'
 import { measureValue } from '../../src/data/value-budget.js'
 
 const limits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
@@ -9,7 +9,7 @@ test('finds the same cost in a value as the scanner finds in its text', () => {
     fc.property(fc.jsonValue({ stringUnit: 'grapheme', maxDepth: 6 }), (value) => {
       const text = JSON.stringify(value)
       fc.pre(!text.includes('proto'))
-      expect(measureValue(JSON.parse(text), limits)).toEqual(scanJson(text, limits))
+      expect(measureValue(JSON.parse(text), limits)).toEqual(measureText(text, limits))
     }),
   )
 })
@@ -17,6 +17,10 @@ test('finds the same cost in a value as the scanner finds in its text', () => {
 test.each([
   ['{"a":{"__proto__":1}}', 'proto-key'],
   ['{"constructor":{"prototype":1}}', 'constructor-prototype'],
+  ['[{"\\udc00":1}]', 'lone-surrogate'],
+  ['{"a":["\\ud800"]}', 'lone-surrogate'],
+  ['"\\ud800"', 'lone-surrogate'],
+  ['[1,-1e400]', 'number-out-of-range'],
 ])('refuses %s', (text, fault) => {
   expect(measureValue(JSON.parse(text), limits)).toBe(fault)
 })

@@ -1,8 +1,12 @@
 import fc from 'fast-check'
-import { scanJson, type JsonLimits } from '../../src/data/json-budget.js'
+import type { JsonLimits } from '../../src/data/json-budget.js'
+import { parseJson } from '../../src/data/parse-json.js'
 
 const limits: JsonLimits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
-const scan = (text: string, tighter: Partial<JsonLimits> = {}) => scanJson(text, { ...limits, ...tighter })
+const scan = (text: string, tighter: Partial<JsonLimits> = {}) => {
+  const parsed = parseJson(text, { ...limits, ...tighter })
+  return typeof parsed === 'string' ? parsed : parsed.cost
+}
 
 /** The same figures, taken from the parsed value by plain recursion. */
 function costOf(value: unknown): { depth: number; keys: number; items: number } {
@@ -72,6 +76,17 @@ const escaped = (text: string) =>
     { length: text.length },
     (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`,
   ).join('')
+
+test.each([
+  '{"a":{"b":1,"c":[2,{"d":3}]},"a":4}',
+  '{"a":1,"b":{"c":2},"a":{"d":3}}',
+  '[{"a":1},{"a":2,"a":[]}]',
+  '{"1":1,"\\u0031":2}',
+  '{"":1,"":2}',
+  '{"toString":1,"toString":2}',
+])('refuses %s, whatever the name that is lost had in it', (text) => {
+  expect(scan(text)).toBe('duplicate-key')
+})
 
 test.each([
   ['{"a":1,"b":{"a":2}}', 'in an object within'],
