@@ -3,6 +3,7 @@ import { ConfigError } from './kernel/config-error.js'
 import { parsePattern, type RoutePattern } from './kernel/match.js'
 import { modeOf, type Mode } from './kernel/mode.js'
 import { assertNeedsMet } from './kernel/needs.js'
+import { refuse } from './kernel/problem.js'
 import type { AnyRow, Place } from './kernel/row.js'
 import type { Fact, Stage, StageMiddleware } from './kernel/stage.js'
 
@@ -43,6 +44,8 @@ export class Planner {
   private readonly general = new Map<string, Stage>()
   private readonly names: readonly string[]
   private readonly shared = new Map<string, unknown>()
+  /** Names of limits, and where each is set: a shared store tells limits apart by their names alone. */
+  private readonly limits = new Map<string, string>()
 
   /** @throws ConfigError for unknown rows and wrong settings */
   constructor(
@@ -72,8 +75,9 @@ export class Planner {
         throw new ConfigError(`${name}: true says nothing; give it its options, or leave it out`)
       }
       const built = row.general(setting === true ? {} : setting, place)
-      if (built !== undefined) this.general.set(name, built.stage)
+      if (built !== undefined) this.general.set(name, this.claimed(name, built.stage))
     }
+    extra.forEach(({ stage }, i) => this.claimed(`extra[${i}]`, stage.stage))
   }
 
   /** @throws ConfigError for a pattern, key or value that breaks a rule */
@@ -102,7 +106,8 @@ export class Planner {
         replacements.set(name, undefined)
       } else if (isReplacement(own)) {
         const build = row.local ?? row.general
-        replacements.set(name, build(own.replace, place)?.stage)
+        const stage = build(own.replace, place)?.stage
+        replacements.set(name, stage && this.claimed(`${option}.${name}`, stage))
       } else if (row.merge) {
         if (this.settings[name] === false) {
           throw new ConfigError(`${option}.${name} has nothing to add to: ${name} is false`)
@@ -110,7 +115,7 @@ export class Planner {
         const stage = row.general(row.merge(this.settingOf(name), own, place), place)?.stage
         if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {
-        additions.set(name, row.local(own, place).stage)
+        additions.set(name, this.claimed(`${option}.${name}`, row.local(own, place).stage))
       } else {
         throw new ConfigError(
           `${option}.${name} would replace the general setting; write { replace: ... } if that is meant`,
@@ -202,7 +207,24 @@ export class Planner {
       return [{ stage: build(own, place).stage, door: 'guard' as const }]
     })
     const given = this.exactly().flatMap(({ stage }) => stage.gives ?? [])
-    return assertFits(seats, given)
+    assertFits(seats, given)
+    for (const { stage } of seats) this.claimed(`${name}.${stage.name}`, stage)
+    return seats
+  }
+
+  /** Any two rules may have to hold for one odd path, so no two limits may have one name. */
+  private claimed(option: string, stage: Stage): Stage {
+    for (const { name } of stage.policies ?? []) {
+      const other = this.limits.get(name)
+      if (other !== undefined) {
+        throw new ConfigError(
+          `${other} and ${option}: two limits are named "${name}"; give one of them another name, or leave it out`,
+          'equal-limits',
+        )
+      }
+      this.limits.set(name, option)
+    }
+    return stage
   }
 
   /** `true` and absent mean the defaults. */
@@ -230,11 +252,16 @@ export class Planner {
   private mergeAll(row: AnyRow, name: string, merges: readonly { setting: unknown }[]): Stage | undefined {
     const place = this.place('route', name)
     const start: unknown = this.settingOf(name)
-    const united = merges.reduce<unknown>(
-      (general, { setting }) => row.merge!(general, setting, place) as unknown,
-      start,
-    )
-    return row.general(united, place)?.stage
+    try {
+      const united = merges.reduce<unknown>(
+        (general, { setting }) => row.merge!(general, setting, place) as unknown,
+        start,
+      )
+      return row.general(united, place)?.stage
+    } catch (error) {
+      if (error instanceof ConfigError) return contradiction(name, this.general.get(name)?.gives)
+      throw error
+    }
   }
 }
 
@@ -248,6 +275,20 @@ const PUBLIC: Seat = {
       ctx.note('public', 'the route is public: credentials are not read')
     },
   },
+}
+
+/** Each rule is sound by itself, but no request can be what all of them ask. */
+function contradiction(name: string, gives: readonly Fact[] = []): Stage {
+  return {
+    name,
+    gives,
+    reportable: 'never',
+    enter: () =>
+      refuse('ambiguous-path', {
+        rule: 'contradiction',
+        detail: 'The path fits rules that exclude one another.',
+      }),
+  }
 }
 
 function seat(stage: Stage | undefined, door: Seat['door']): Seat | undefined {

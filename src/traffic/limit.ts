@@ -7,7 +7,7 @@ import type { Algorithm, Policy } from '../kernel/ports.js'
 export interface Limit {
   /**
    * Names the limit in the `RateLimit` header fields and in audit events, and keeps its counts apart from others'.
-   * Printable ASCII without `"` and `\`, unique within a pipeline. Default `'default'`; for `quota` `'quota'`.
+   * Printable ASCII without `"` and `\`, unique within an API or pipeline. Default `'default'`; for `quota` `'quota'`.
    */
   name?: string
   /** Units (requests, unless `cost` says otherwise) that one caller may take per window, at most 10^15. Default 100. More: 429. */

@@ -1,0 +1,90 @@
+import { createServer } from 'node:http'
+import request from 'supertest'
+import { bearer } from '../src/identity/bearer.js'
+import { testApi } from './support/api.js'
+
+const served = (routes: object, options: object = {}) => {
+  const { api, as } = testApi({ routes, ...options } as never)
+  let handled = 0
+  const server = createServer(api.protect((_req, res) => void res.end(String(++handled))))
+  const get = (path: string) => request(server).get(path).set('Authorization', as())
+  return { api, get, handled: () => handled }
+}
+
+describe('names of limits', () => {
+  test.each<[string, object]>([
+    [
+      'two routes that fit one odd path',
+      {
+        routes: {
+          'GET /a/:id': { rateLimit: { name: 'burst' } },
+          'GET /a/*': { rateLimit: { name: 'burst' } },
+        },
+      },
+    ],
+    ['a route and the general settings', { routes: { 'GET /a': { rateLimit: { name: 'default' } } } }],
+    [
+      'two stages of one route',
+      { routes: { 'GET /a': { rateLimit: { name: 'burst' }, quota: { name: 'burst' } } } },
+    ],
+    [
+      'a replacement and another route',
+      {
+        routes: {
+          'GET /a': { rateLimit: { replace: { name: 'burst' } } },
+          'GET /b': { rateLimit: { name: 'burst' } },
+        },
+      },
+    ],
+  ])('are those of one limit each: %s', (_where, options) => {
+    expect(() => testApi(options)).toThrow(
+      /^.+ and .+: two limits are named "(?:burst|default)"; give one of them/,
+    )
+  })
+
+  test('also of guards, which the message calls by their number', () => {
+    const { api } = testApi({ rateLimit: { name: 'general' } })
+    api.guard({ rateLimit: { name: 'login' } })
+    expect(() => api.guard({ rateLimit: { name: 'login' } })).toThrow(
+      'guard 1.rateLimit and guard 2.rateLimit: two limits are named "login"',
+    )
+    expect(() => api.guard({ quota: { name: 'general' } })).toThrow('rateLimit and guard 2.quota')
+    // A guard that was refused has claimed nothing.
+    expect(() => api.guard({ rateLimit: { name: 'export' }, quota: { name: 'export' } })).toThrow(
+      'two limits',
+    )
+    expect(() => api.guard({ rateLimit: { name: 'export' } })).not.toThrow()
+  })
+})
+
+describe('a path that may be meant for two rules', () => {
+  test('gets what both ask', async () => {
+    const { get } = served({
+      'GET /a/:id': { rateLimit: { limit: 2 } },
+      'GET /a/*': { rateLimit: { limit: 1 } },
+    })
+    await get('/a/1').expect(200)
+    await get('/a/1/').expect(200)
+    await get('/a/1/').expect(429)
+  })
+
+  test.each<[string, object, object]>([
+    ['methods', { auth: { methods: ['bearer'] } }, { auth: { methods: ['other'] } }],
+    ['charsets', { body: { charsets: ['utf-8'] } }, { body: { charsets: ['utf-16le'] } }],
+  ])('is refused where what they ask cannot be united: %s', async (_what, one, other) => {
+    const { as, issuer, clock } = testApi()
+    const method = (methodName: string) => {
+      const middleware = bearer({ issuer: issuer.issuer, audience: issuer.audience })
+      return Object.assign(middleware, { stage: Object.assign(middleware.stage, { methodName }) })
+    }
+    const { get, handled } = served(
+      { 'GET /a/:id': one, 'GET /a/*': other },
+      { auth: [method('bearer'), method('other')], body: { charsets: ['utf-8', 'utf-16le'] }, clock },
+    )
+    await get('/a/1').set('Authorization', as()).expect(200)
+    const refused = await get('/A/1').set('Authorization', as()).expect(400)
+    expect(JSON.parse(refused.text)).toMatchObject({ code: 'ambiguous-path' })
+    expect(refused.headers['x-content-type-options']).toBe('nosniff')
+    expect(handled()).toBe(1)
+  })
+})
