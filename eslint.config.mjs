@@ -50,7 +50,7 @@ export default tseslint.config(
     files: ['**/*.{js,mjs,cjs}'],
     languageOptions: {
       globals: Object.fromEntries(
-        'process console fetch URL URLSearchParams Buffer setTimeout clearTimeout setImmediate performance require module __dirname AbortSignal'
+        'process console fetch URL URLSearchParams Buffer setTimeout clearTimeout setImmediate performance structuredClone require module __dirname AbortSignal'
           .split(' ')
           .map((name) => [name, 'readonly']),
       ),

@@ -1,89 +1,104 @@
-// `npm run bench`: CPU per request of a secured Express API, beside the same API without protection.
-// Contestants take turns of a second each, so that a busy machine slows all of them alike; only ratios are worth quoting.
-import { fork } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { Agent, request } from 'node:http'
-import { tmpdir } from 'node:os'
+// `npm run bench`: CPU per request of one API under every kind of protection, all contestants in one run.
+// They take turns of about a second, so that a busy machine slows all of them alike, and ratios are taken inside one turn.
+import { execSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { CONTESTANTS, report } from './report.mjs'
+import { SCENARIOS } from './world.mjs'
 
-const NAMES = ['bare Express', 'secureApi, app.use', 'secureApi, front door']
-const REQUESTS = ['authenticated', 'no token']
-const TURNS = Number(process.env.BENCH_TURNS ?? 12)
-const TURN_MS = 1_000
-const CONNECTIONS = 32
+const { values: options } = parseArgs({
+  options: {
+    turns: { type: 'string', default: '12' },
+    ms: { type: 'string', default: '1000' },
+    only: { type: 'string', default: Object.keys(SCENARIOS).join() },
+    contestants: { type: 'string', default: Object.keys(CONTESTANTS).join() },
+    write: { type: 'boolean', default: false },
+  },
+})
+const turns = Number(options.turns)
+const names = options.contestants.split(',')
+const scenarios = options.only.split(',')
 
+// The rivals are no dependencies of the package: they are installed beside it, the first time.
+if (!existsSync(new URL('node_modules', import.meta.url)))
+  execSync('npm ci --no-audit --no-fund', { cwd: new URL('.', import.meta.url), stdio: 'inherit' })
+
+const canPin = process.platform === 'linux' && availableParallelism() > 1
 const dir = mkdtempSync(join(tmpdir(), 'secure-api-bench-'))
-const contestants = await Promise.all(NAMES.map(start))
-const costs = REQUESTS.map(() => NAMES.map(() => []))
-
-for (let turn = -1; turn < TURNS; turn++) {
-  for (const [r, kind] of REQUESTS.entries()) {
-    for (const [c, contestant] of contestants.entries()) {
-      const cost = await measure(contestant, kind)
-      if (turn >= 0) costs[r][c].push(cost)
-    }
+const children = []
+try {
+  const load = await start(1, 'load.mjs')
+  const { jwksUri } = load.hello
+  const contestants = []
+  for (const name of names) {
+    const { module, variant = '' } = CONTESTANTS[name]
+    const world = { jwksUri, log: join(dir, `${name}.log`) }
+    contestants.push({ name, ...(await start(0, 'server.mjs', module, variant, JSON.stringify(world))) })
   }
+  report(await measureAll(load, contestants), { turns, write: options.write })
+} finally {
+  for (const child of children) child.kill()
+  rmSync(dir, { recursive: true })
 }
 
-for (const [r, kind] of REQUESTS.entries()) {
-  console.log(`\nGET, ${kind}: CPU per request as a multiple of bare Express (median; p25-p75; n = ${TURNS})`)
-  for (const [c, name] of NAMES.entries()) {
-    const ratios = costs[r][c].map((cost, turn) => cost / costs[r][0][turn]).sort((a, b) => a - b)
-    const at = (share) => ratios[Math.floor(share * (ratios.length - 1))].toFixed(2)
-    console.log(`  ${name.padEnd(24)} ${at(0.5)}  (${at(0.25)}-${at(0.75)})`)
-  }
-}
-for (const { child } of contestants) child.kill()
-rmSync(dir, { recursive: true })
-
-async function start(name, i) {
-  const child = fork(new URL('server.mjs', import.meta.url), [name], {
-    env: { ...process.env, NODE_ENV: 'production', BENCH_AUDIT: join(dir, `audit-${i}.log`) },
-  })
-  const { port, token } = await answerOf(child)
-  return { child, port, token, agent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }) }
-}
-
-async function measure(contestant, kind) {
-  const before = await cpuOf(contestant.child)
-  const until = performance.now() + TURN_MS
-  let done = 0
-  await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      while (performance.now() < until) {
-        await send(contestant, kind)
-        done++
+async function measureAll(load, contestants) {
+  const results = {}
+  for (const scenario of scenarios) {
+    const samples = (results[scenario] = {})
+    for (const { name } of contestants) samples[name] = []
+    // The first turns are not counted: code gets hot, tokens become known, and a limit is used up.
+    for (let turn = -2; turn < turns; turn++) {
+      for (const contestant of contestants) {
+        const sample = await measure(load, contestant, scenario, turn === -2)
+        if (turn >= 0) samples[contestant.name].push(sample)
       }
-    }),
-  )
-  const after = await cpuOf(contestant.child)
-  return (after.user + after.system - before.user - before.system) / done
+      process.stderr.write('.')
+    }
+    process.stderr.write(` ${SCENARIOS[scenario].title}\n`)
+  }
+  return results
 }
 
-function send({ port, token, agent }, kind) {
-  const headers = kind === 'authenticated' ? { authorization: `Bearer ${token}` } : {}
-  return new Promise((resolve, reject) => {
-    request({ port, host: '127.0.0.1', path: '/orders/o-1', agent, headers }, (res) => {
-      if (kind === 'authenticated' && res.statusCode !== 200) reject(new Error(`answered ${res.statusCode}`))
-      res.resume().once('end', resolve)
-    })
-      .once('error', reject)
-      .end()
+async function measure(load, { name, ask, hello }, scenario, isFirst) {
+  const request = { port: hello.port, scenario, ms: Number(options.ms), isBare: name === 'bare' }
+  if (isFirst && scenario === 'limited' && name !== 'bare')
+    await load.ask({ ...request, ms: 60_000, until: 429 })
+
+  const before = await ask('usage')
+  const { done, error } = await load.ask(request)
+  if (error !== undefined) throw new Error(`${name}, ${SCENARIOS[scenario].title}: ${error}`)
+  // Logs that are written in the background belong to the turn that caused them.
+  await wait(50)
+  const { cpu, rss } = await ask('usage')
+  return { micros: (cpu.user + cpu.system - before.cpu.user - before.cpu.system) / done, rss, done }
+}
+
+/** A script in a process of its own, on a core of its own where that is possible. */
+async function start(core, script, ...args) {
+  const command = [process.execPath, fileURLToPath(new URL(script, import.meta.url)), ...args]
+  if (canPin) command.unshift('taskset', '-c', String(core))
+  const child = spawn(command[0], command.slice(1), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, NODE_ENV: 'production' },
   })
-}
+  children.push(child)
 
-async function cpuOf(child) {
-  child.send('cpu')
-  return answerOf(child)
-}
-
-function answerOf(child) {
-  return new Promise((resolve, reject) => {
-    const ended = (code) => reject(new Error(`a server ended with ${code}`))
-    child.once('exit', ended)
-    child.once('message', (answer) => {
-      child.off('exit', ended)
-      resolve(answer)
+  const answer = () =>
+    new Promise((resolve, reject) => {
+      const ended = (code) => reject(new Error(`${script} ended with ${code}`))
+      child.once('exit', ended)
+      child.once('message', (message) => {
+        child.off('exit', ended)
+        resolve(message)
+      })
     })
-  })
+  const ask = (question) => {
+    child.send(question)
+    return answer()
+  }
+  return { ask, hello: await answer() }
 }
