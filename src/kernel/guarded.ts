@@ -4,11 +4,11 @@ import type { Clock, CounterStore, Hit, HitResult, Log } from './ports.js'
 export interface GuardOptions {
   readonly clock: Clock
   readonly log: Log
-  /** How long one answer may take, in milliseconds. Default 50. */
+  /** How long one answer may take, in milliseconds. Default 40. */
   readonly timeoutMs?: number
   /** Failures in a row after which the store is left alone. Default 3. */
   readonly failures?: number
-  /** How long it is left alone before one call tries it again, in milliseconds. Default 1,000. */
+  /** How long it is left alone before it is tried again, in milliseconds. Default 500. */
   readonly coolDownMs?: number
 }
 
@@ -40,7 +40,8 @@ export function isStoreUnavailable(error: unknown): error is StoreUnavailable {
 
 /**
  * Puts a deadline and a circuit breaker around counters that live elsewhere, once, at start. What hangs never hangs a
- * request; what is down is asked by one request per cool-down. Every failure comes out as a rejected `StoreUnavailable`.
+ * request; what is down is tried once per cool-down, and no request waits for that. Every failure comes out as a rejected
+ * `StoreUnavailable`.
  */
 export function guarded(store: CounterStore, options: GuardOptions): CounterStore {
   return new GuardedCounters(store, options)
@@ -63,20 +64,25 @@ class GuardedCounters implements CounterStore {
     private readonly store: CounterStore,
     private readonly options: GuardOptions,
   ) {
-    const { timeoutMs = 50, failures = 3, coolDownMs = 1_000 } = options
+    const { timeoutMs = 40, failures = 3, coolDownMs = 500 } = options
     this.timeoutMs = timeoutMs
     this.failures = failures
     this.coolDownMs = coolDownMs
   }
 
-  hit(hits: readonly Hit[], now: number): readonly HitResult[] | Promise<readonly HitResult[]> {
-    const probe = this.refusal !== undefined
-    if (probe) {
-      if (this.probing || this.options.clock.monotonic() < this.probeAt) return Promise.reject(this.refusal)
+  hit(hits: readonly Hit[], now: number): Answer {
+    const { refusal } = this
+    if (refusal === undefined) return this.ask(hits, now, false)
+    if (!this.probing && this.options.clock.monotonic() >= this.probeAt) {
       this.probing = true
+      // Its outcome is for those who come later: this request is decided without the store, at once.
+      Promise.resolve(this.ask(hits, now, true)).catch(() => undefined)
     }
+    return Promise.reject(refusal)
+  }
 
-    let answer: readonly HitResult[] | Promise<readonly HitResult[]>
+  private ask(hits: readonly Hit[], now: number, probe: boolean): Answer {
+    let answer: Answer
     try {
       answer = this.store.hit(hits, now)
     } catch (cause) {
@@ -151,6 +157,8 @@ class GuardedCounters implements CounterStore {
     return error
   }
 }
+
+type Answer = readonly HitResult[] | Promise<readonly HitResult[]>
 
 /** A store that resolves to something else must not let everybody in. */
 function answers(results: unknown, hits: readonly Hit[]): results is readonly HitResult[] {

@@ -36,8 +36,8 @@ export interface ServiceOptions {
   /** Shared stores, such as `redis(client)`. Default: the memory of this process. */
   store?: Store
   /**
-   * How long a shared store may take to answer, in milliseconds. Default 50. After three failures in a row it is left alone
-   * for a second. What happens meanwhile is the business of whoever asks; for limits it is `whenStoreFails`.
+   * How long a shared store may take to answer, in milliseconds. Default 40. After three failures in a row it is left alone
+   * and tried every half second. What happens meanwhile is the business of whoever asks; for limits it is `whenStoreFails`.
    */
   storeTimeoutMs?: number
   /** The clock. Default: the system's. */
@@ -69,7 +69,7 @@ export function createServices(options: ServiceOptions = {}): Services {
   const {
     trustProxy = 0,
     store,
-    storeTimeoutMs = 50,
+    storeTimeoutMs = 40,
     clock = systemClock,
     log = consoleLog,
     fetch: ownFetch = globalFetch,

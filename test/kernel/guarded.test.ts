@@ -84,16 +84,16 @@ describe.each([
     expect(logged).toEqual(['counters: the store does not answer and is left alone'])
   })
 
-  test('is asked again by exactly one hit after the cool-down, and again after the next', async () => {
+  test('is asked again by exactly one hit after the cool-down, and again after the next; nobody waits for it', async () => {
     const { failure, asked, clock, hit } = setUp(bad)
     for (let i = 0; i < 3; i++) await failure()
     for (const probes of [1, 2]) {
       clock.advance(1_000)
-      const crowd = Promise.allSettled(Array.from({ length: 50 }, hit))
-      await new Promise(setImmediate)
+      const crowd = await Promise.allSettled(Array.from({ length: 50 }, hit))
+      expect(crowd.every(({ status }) => status === 'rejected')).toBe(true)
       expect(asked()).toBe(3 + probes)
       clock.advance(50)
-      expect((await crowd).every(({ status }) => status === 'rejected')).toBe(true)
+      await new Promise(setImmediate)
     }
   })
 
@@ -103,7 +103,7 @@ describe.each([
     becomes(works)
     await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
     clock.advance(1_000)
-    expect(await hit()).toBe(fine)
+    await expect(hit()).rejects.toMatchObject({ message: 'The store is left alone' })
     expect(await Promise.all([hit(), hit(), hit()])).toEqual([fine, fine, fine])
     expect(asked()).toBe(7)
     expect(logged.at(-1)).toBe('counters: the store answers again')
@@ -122,15 +122,30 @@ test('failures must be in a row to open the circuit', async () => {
   expect(asked()).toBe(15)
 })
 
-test('while a probe is out, others fail at once', async () => {
-  const { failure, hit, clock, becomes } = setUp(rejects)
+test('a probe that hangs is given up at the deadline, and the next one comes a cool-down later', async () => {
+  const { failure, hit, asked, clock, becomes } = setUp(rejects)
   for (let i = 0; i < 3; i++) await failure()
-  clock.advance(1_000)
   becomes(hangs)
-  const probe = hit().catch((error: unknown) => error)
-  await expect(hit()).rejects.toMatchObject({ message: 'The store is left alone' })
+  const left = () => expect(hit()).rejects.toMatchObject({ message: 'The store is left alone' })
+  clock.advance(1_000)
+  await left()
   clock.advance(50)
-  expect(await probe).toMatchObject({ message: 'The store took longer than 50 ms' })
+  await new Promise(setImmediate)
+  clock.advance(999)
+  await left()
+  expect(asked()).toBe(4)
+  clock.advance(1)
+  await left()
+  expect(asked()).toBe(5)
+})
+
+test('a store that answers at once is trusted again by the hit after the probe', async () => {
+  const { failure, hit, clock, becomes } = setUp(throws)
+  for (let i = 0; i < 3; i++) await failure()
+  becomes(() => fine)
+  clock.advance(1_000)
+  await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
+  expect(await hit()).toBe(fine)
 })
 
 test('an answer to an earlier call does not close the circuit', async () => {
@@ -178,6 +193,7 @@ test('the deadline and the cool-down do not care about the wall clock', async ()
   await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
   clock.jump(-7_200_000)
   clock.advance(1_000)
+  await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
   expect(await hit()).toBe(fine)
 })
 
@@ -191,7 +207,8 @@ test('numbers outages: failures close to one another are one, also while nobody 
   expect((await failure()).outage).toBe(1)
   becomes(works)
   clock.advance(1_000)
-  await hit()
+  await expect(hit()).rejects.toMatchObject({ outage: 1 })
+  expect(await hit()).toBe(fine)
   clock.advance(5_000)
   becomes(rejects)
   expect((await failure()).outage).toBe(2)
