@@ -1,5 +1,5 @@
 import { refuse, type Problem } from '../kernel/problem.js'
-import type { JsonFault } from './json-budget.js'
+import type { JsonFault } from '../lib/measure-text.js'
 
 /** What is wrong with a body, apart from its size and type. The key is the rule on record; `detail` is for the client. */
 const malformed = {

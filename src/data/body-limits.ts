@@ -1,6 +1,6 @@
 import { integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
-import type { JsonLimits } from './json-budget.js'
+import type { JsonLimits } from '../lib/measure-text.js'
 
 /** What `body` reads, and how much of it. */
 export interface BodyOptions {

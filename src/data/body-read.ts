@@ -1,6 +1,6 @@
 import { slot } from '../kernel/context.js'
 import type { Finding } from '../kernel/stage.js'
-import type { JsonCost } from './json-budget.js'
+import type { JsonCost } from '../lib/measure-text.js'
 
 /** What became of a request's body. */
 export interface BodyRead {

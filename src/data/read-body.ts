@@ -7,11 +7,11 @@ import { when } from '../lib/when.js'
 import { bodyTooLarge, malformedBody, unsupportedBody } from './body-faults.js'
 import type { BodyLimits } from './body-limits.js'
 import { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
-import type { JsonCost } from './json-budget.js'
-import { parseJson } from './parse-json.js'
+import type { JsonCost } from '../lib/measure-text.js'
+import { parseJson } from '../lib/parse-json.js'
 import { decoders, receive } from './receive.js'
 import { countUnread } from './unread-body.js'
-import { measureValue } from './value-budget.js'
+import { measureValue } from '../lib/measure-value.js'
 
 /** What body parsers leave on a request: `_body` is the mark that body-parser 1.x looks for. */
 type Parsed = IncomingMessage & { body?: unknown; _body?: boolean }

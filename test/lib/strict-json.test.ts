@@ -62,6 +62,9 @@ test.each([
   '{"a":1}//',
   '{"a":"\n"}',
   '\ufeff{}',
+  '{"a":1e400}',
+  '{"a":[-1e999]}',
+  '{"constructor":{"prototype":{}}}',
 ])('%s is refused', (text) => expect(parse(text)).toBeUndefined())
 
 test.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import type { JsonLimits } from '../../src/data/json-budget.js'
-import { parseJson } from '../../src/data/parse-json.js'
+import type { JsonLimits } from '../../src/lib/measure-text.js'
+import { parseJson } from '../../src/lib/parse-json.js'
 
 const limits: JsonLimits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
 const scan = (text: string, tighter: Partial<JsonLimits> = {}) => {

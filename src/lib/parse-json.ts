@@ -1,5 +1,5 @@
-import { measureText, type JsonCost, type JsonFault, type JsonLimits } from './json-budget.js'
-import { measureValue } from './value-budget.js'
+import { measureText, type JsonCost, type JsonFault, type JsonLimits } from './measure-text.js'
+import { measureValue } from './measure-value.js'
 
 /** What a text stands for, and what it spends of the limits. */
 export interface ParsedJson {

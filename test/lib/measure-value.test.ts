@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { measureText } from '../../src/data/json-budget.js'
-import { measureValue } from '../../src/data/value-budget.js'
+import { measureText } from '../../src/lib/measure-text.js'
+import { measureValue } from '../../src/lib/measure-value.js'
 
 const limits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
 

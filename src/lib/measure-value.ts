@@ -1,4 +1,4 @@
-import type { JsonCost, JsonFault, JsonLimits } from './json-budget.js'
+import type { JsonCost, JsonFault, JsonLimits } from './measure-text.js'
 
 /**
  * Measures a value and judges its names, strings and numbers, level by level and so without recursion. Of a value that
