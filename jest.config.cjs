@@ -11,6 +11,7 @@ module.exports = {
     '^.+\\.(ts|m?js)$': ['@swc/jest', { jsc: { target: 'es2022' }, module: { type: 'commonjs' } }],
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
+  setupFiles: ['<rootDir>/test/support/seed.ts'],
   globalSetup: '<rootDir>/test/support/redis-server.cjs',
   globalTeardown: '<rootDir>/test/support/redis-server-stop.cjs',
 }
