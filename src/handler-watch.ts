@@ -1,7 +1,6 @@
 import type { SecurityContext } from './kernel/context.js'
 import { refuse, type Problem } from './kernel/problem.js'
-import { refuseReply } from './kernel/refusal.js'
-import { silenceHandler } from './kernel/reply.js'
+import { refuseReply } from './kernel/reply.js'
 import type { Stage } from './kernel/stage.js'
 
 /** Stands between the pipeline and the handler: a handler has a deadline, and an answer without a decision is noticed. */
@@ -20,7 +19,6 @@ export function watchHandler(timeoutMs: number | false): Stage {
       if (timeoutMs === false) return
       ctx.cancelDeadline = ctx.services.clock.after(timeoutMs, () => {
         if (ctx.res.headersSent || ctx.res.destroyed || ctx.res.writableEnded) return
-        silenceHandler(ctx)
         refuseReply(ctx, late)
       })
     },

@@ -1,6 +1,5 @@
 import type { SecurityContext } from '../kernel/context.js'
-import { refuseReply } from '../kernel/refusal.js'
-import { silenceHandler } from '../kernel/reply.js'
+import { refuseReply } from '../kernel/reply.js'
 import { bodyTooLarge } from './body-faults.js'
 
 /**
@@ -27,6 +26,5 @@ function cut(ctx: SecurityContext): void {
   const problem = bodyTooLarge('unread-bytes')
   // Whoever reads the stream learns that its end will not come.
   res.once('close', () => req.destroy(new Error('The request body is larger than secure-api allows')))
-  silenceHandler(ctx)
   refuseReply(ctx, problem, 'body')
 }

@@ -5,6 +5,7 @@ import { isProblem, refuse, type Problem } from './problem.js'
 import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
 import { createServices, type Services } from './services.js'
+import { settleLater } from './settle.js'
 import { traceStage } from './trace.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
 
@@ -52,12 +53,17 @@ export function compile(stages: readonly Stage[], options: CompileOptions = {}):
 
 /** Sends one exchange through a pipeline. `next` is called at most once, and only if no stage refuses. */
 export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void {
-  // The caller left while something in front of this was waiting: there is nobody to serve.
-  if (ctx.res.destroyed) return
+  // The caller left while something in front of this was waiting.
+  if (isGone(ctx)) return
   if (pipeline.trace) ctx.trace ??= []
   if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
   walk(pipeline, 0, ctx, next)
+}
+
+/** There is nobody to serve. A reply that is pipelined behind another one does not hear of it. */
+function isGone({ req, res }: SecurityContext): boolean {
+  return res.destroyed || req.socket.destroyed
 }
 
 /** A loop, not an onion: no closures, and no promise until a stage truly waits. */
@@ -85,6 +91,8 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
     if (verdict !== undefined) return conclude(pipeline, stage, i, verdict, started, ctx, next)
     traceStage(ctx, stage.name, 'passed', started)
   }
+  // What is set from here on is the handler's, and is dropped if its reply has to be refused.
+  if (pipeline.shaping.length > 0) ctx.headersBefore ??= ctx.res.getHeaderNames()
   next()
 }
 
@@ -98,7 +106,7 @@ function resume(
   ctx: SecurityContext,
   next: Next,
 ): void {
-  if (ctx.res.destroyed || ctx.res.writableEnded) return
+  if (isGone(ctx) || ctx.res.writableEnded) return
   try {
     conclude(pipeline, stage, at, verdict, started, ctx, next)
   } catch (error) {
@@ -135,27 +143,4 @@ function conclude(
 
 function broken(cause: unknown): Problem {
   return refuse('broken', { cause })
-}
-
-function settleLater(ctx: SecurityContext, stages: readonly Stage[]): void {
-  let settled = false
-  const settle = (): void => {
-    if (settled) return
-    settled = true
-    socket.off('close', settle)
-    for (let i = stages.length - 1; i >= 0; i--) {
-      try {
-        stages[i]!.settle!(ctx)
-      } catch (cause) {
-        ctx.services.log.error(`${stages[i]!.name}: settle failed`, { id: ctx.id, cause })
-      }
-    }
-  }
-  const { res } = ctx
-  const { socket } = ctx.req
-  res.once('close', settle)
-  if (res.socket !== null) return
-  // Pipelined behind another reply, it gets no `close` of its own if the connection ends before its turn.
-  socket.setMaxListeners(Math.max(socket.getMaxListeners(), socket.listenerCount('close') + 10))
-  socket.once('close', settle)
 }

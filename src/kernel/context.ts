@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Problem } from './problem.js'
-import type { Reply } from './reply.js'
+import type { ReplyGate } from './reply-gate.js'
 import type { Client, Services } from './services.js'
+import type { Stage } from './stage.js'
 
 /** Who is calling, whichever way they proved it. */
 export interface Principal {
@@ -105,8 +106,10 @@ export class SecurityContext {
   handling = false
   /** Stops the handler's deadline. */
   cancelDeadline: (() => void) | undefined = undefined
+  /** Stages that wait for the end of the exchange. */
+  settling: readonly Stage[] | undefined = undefined
   /** What stands between the handler and the wire; the kernel's own. */
-  reply: Reply | undefined = undefined
+  reply: ReplyGate | undefined = undefined
 
   private client: Client | undefined = undefined
   private slots: Map<symbol, unknown> | undefined = undefined

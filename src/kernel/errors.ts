@@ -1,8 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { openContext, type SecurityContext } from './context.js'
-import { refuse, type Problem, type ProblemCode } from './problem.js'
-import { refuseReply } from './refusal.js'
-import { RefusedError } from './respond.js'
+import { isProblem, refuse, type Problem, type ProblemCode } from './problem.js'
+import { refuseReply } from './reply.js'
 import type { Services } from './services.js'
 import type { Next } from './stage.js'
 
@@ -17,7 +16,7 @@ export function errorAnswerer(services: Services): ErrorMiddleware {
 
 /** Ends an exchange whose handler failed. A reply that has begun is cut off; one that is complete is left alone. */
 export function failExchange(ctx: SecurityContext, error: unknown): void {
-  if (ctx.res.writableEnded) {
+  if (ctx.res.writableEnded || ctx.reply?.isOver === true) {
     ctx.services.log.error('handler: failed after it had answered', { id: ctx.id, cause: error })
     return
   }
@@ -32,10 +31,11 @@ const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
 
 /** Errors made by `http-errors` say whether clients may know their status; their text stays inside all the same. */
 function problemOf(error: unknown): Problem {
-  if (error instanceof RefusedError) return error.problem
-  const { status, expose, type } = (typeof error === 'object' && error !== null ? error : {}) as Partial<
-    Record<'status' | 'expose' | 'type', unknown>
-  >
+  const { problem, status, expose, type } = (
+    typeof error === 'object' && error !== null ? error : {}
+  ) as Partial<Record<'problem' | 'status' | 'expose' | 'type', unknown>>
+  // Asked this way, a `RefusedError` of another copy of the package is one too.
+  if (isProblem(problem)) return problem
   if (expose !== true || typeof status !== 'number' || status < 400 || status > 499)
     return refuse('broken', { cause: error })
 

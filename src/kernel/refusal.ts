@@ -1,6 +1,5 @@
 import type { SecurityContext } from './context.js'
 import type { Problem } from './problem.js'
-import { respond } from './respond.js'
 import type { Next } from './stage.js'
 
 /** Ends an exchange with a refusal: on record first, then to the client. */
@@ -9,21 +8,6 @@ export function refuseExchange(ctx: SecurityContext, stage: string, problem: Pro
   ctx.refusedBy = stage
   recordDecision(ctx, stage, problem, 'refused')
   ctx.services.respond(ctx, problem, next)
-}
-
-/** Puts a refusal in the place of what the handler wanted to send. Never handed on: the handler may still be writing. */
-export function refuseReply(ctx: SecurityContext, problem: Problem, stage = 'reply'): void {
-  ctx.problem = problem
-  ctx.refusedBy = stage
-  recordDecision(ctx, stage, problem, 'refused')
-  dropHandlerHeaders(ctx)
-  respond(ctx, problem)
-}
-
-/** A refusal takes nothing along that the handler had prepared: no cookie, no location. */
-function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
-  if (headersBefore === undefined || res.headersSent) return
-  for (const name of res.getHeaderNames()) if (!headersBefore.includes(name)) res.removeHeader(name)
 }
 
 /** Puts a decision on record, and what broke into the log. */
@@ -35,4 +19,10 @@ export function recordDecision(
 ): void {
   if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
   if (ctx.recorder !== undefined) ctx.record('decision', { outcome, stage, code, status, rule, reason })
+}
+
+/** A refusal takes nothing along that the handler had prepared: no cookie, no location. */
+export function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
+  if (headersBefore === undefined || res.headersSent) return
+  for (const name of res.getHeaderNames()) if (!headersBefore.includes(name)) res.removeHeader(name)
 }

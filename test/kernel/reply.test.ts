@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import request from 'supertest'
-import { contextOf } from '../../src/kernel/context.js'
 import { defineStage } from '../../src/kernel/define.js'
 import { onHead } from '../../src/kernel/reply.js'
 import { serve } from '../../src/testing/index.js'
@@ -291,20 +290,21 @@ test('a handler that answers twice is answered once', async () => {
 })
 
 test('a body that cannot be written as JSON throws where Express would throw, and lets nothing raw pass afterwards', async () => {
-  const { get } = serve(hide(), {
+  const keep = defineStage('keep', () => ({ shape: (_ctx, reply) => reply }))
+  const thrown: unknown[] = []
+  const { get } = serve(keep(), {
     handler: (_req, res) => {
-      const value = { toJSON: () => 1n }
       try {
-        contextOf(_req)!.reply!.shapers.length = 0
-        ;(res as JsonResponse).json(value)
-      } catch {
-        contextOf(_req)!.reply!.shapers.push(hide().stage)
+        ;(res as JsonResponse).json({ toJSON: () => 1n })
+      } catch (error) {
+        thrown.push(error)
         res.setHeader('Content-Type', 'application/json')
         res.end(json)
       }
     },
   })
   const reply = await get('/').expect(500)
+  expect(thrown).toEqual([expect.any(TypeError)])
   expect(reply.text).not.toContain(SECRET)
 })
 

@@ -1,0 +1,107 @@
+import type { ServerResponse } from 'node:http'
+import type { HeaderFields } from './header-fields.js'
+import type { ReplyGate } from './reply-gate.js'
+
+/** The methods by which handlers answer, as plain functions, which is how they are replaced and called. */
+export interface Methods {
+  writeHead: (statusCode: number, reason?: string | HeaderFields, fields?: HeaderFields) => unknown
+  write: (chunk?: unknown, encoding?: unknown, callback?: unknown) => unknown
+  end: (chunk?: unknown, encoding?: unknown, callback?: unknown) => unknown
+  flushHeaders: () => unknown
+  json?: (body?: unknown, ...more: unknown[]) => unknown
+  jsonp?: (body?: unknown, ...more: unknown[]) => unknown
+}
+
+export function methodsOf(res: ServerResponse): Methods {
+  const { writeHead, write, end, flushHeaders } = res as unknown as Methods
+  return { writeHead, write, end, flushHeaders }
+}
+
+const GATE = Symbol('secure-api.gate')
+
+type Intercepted = ServerResponse & { readonly [GATE]: ReplyGate }
+
+/**
+ * Puts `gate` between whoever answers and the response's own methods. What takes their place is shared by all responses
+ * and finds its gate on the one it is called on.
+ */
+export function interceptHead(res: ServerResponse, gate: ReplyGate): void {
+  Object.assign(res, { [GATE]: gate, writeHead })
+}
+
+/** The same for whatever puts bytes on the wire. */
+export function interceptBody(res: ServerResponse): void {
+  Object.assign(res, { write, end, flushHeaders })
+}
+
+/** The same for JSON. Where no framework offers `json`, this does. */
+export function interceptJson(res: ServerResponse): void {
+  Object.assign(res, { json, jsonp })
+}
+
+/** Whether nobody has wrapped `writeHead` since it was intercepted. */
+export function isOurs(res: ServerResponse): boolean {
+  return (res as unknown as Methods).writeHead === writeHead
+}
+
+/**
+ * A handler that goes on talking to a reply that is over must not be told so by an exception, which would end the process
+ * if thrown in a callback; nor may what it says turn up between this reply and the next one on the same connection.
+ */
+export function deafen(res: ServerResponse): void {
+  Object.assign(res, DEAF)
+}
+
+function writeHead(
+  this: Intercepted,
+  statusCode: number,
+  reason?: string | HeaderFields,
+  fields?: HeaderFields,
+): unknown {
+  this[GATE].writeHead(statusCode, reason, fields)
+  return this
+}
+
+function write(this: Intercepted, chunk?: unknown, encoding?: unknown, callback?: unknown): unknown {
+  return this[GATE].write(chunk, encoding, callback)
+}
+
+function end(this: Intercepted, chunk?: unknown, encoding?: unknown, callback?: unknown): unknown {
+  return this[GATE].end(chunk, encoding, callback)
+}
+
+function flushHeaders(this: Intercepted): void {
+  this[GATE].flushHeaders()
+}
+
+function json(this: Intercepted, body?: unknown, more?: unknown): unknown {
+  this[GATE].json('json', body, more)
+  return this
+}
+
+function jsonp(this: Intercepted, body?: unknown, more?: unknown): unknown {
+  this[GATE].json('jsonp', body, more)
+  return this
+}
+
+function unheard(this: ServerResponse, ...args: unknown[]): unknown {
+  calledBack(args)
+  return this
+}
+
+const DEAF = {
+  setHeader: unheard,
+  setHeaders: unheard,
+  appendHeader: unheard,
+  removeHeader: unheard,
+  addTrailers: unheard,
+  writeContinue: unheard,
+  writeEarlyHints: unheard,
+  writeProcessing: unheard,
+}
+
+/** A write that was dropped still tells its writer that it is done, so that pipes end instead of hanging. */
+export function calledBack(args: readonly unknown[]): void {
+  const callback = args.find((arg) => typeof arg === 'function') as (() => void) | undefined
+  if (callback !== undefined) process.nextTick(callback)
+}

@@ -1,0 +1,235 @@
+import { isThenable } from '../lib/when.js'
+import type { SecurityContext } from './context.js'
+import { setHeaderFields, type HeaderFields } from './header-fields.js'
+import {
+  calledBack,
+  deafen,
+  interceptBody,
+  interceptHead,
+  interceptJson,
+  isOurs,
+  methodsOf,
+  type Methods,
+} from './intercept.js'
+import { refuse, type Problem } from './problem.js'
+import { dropHandlerHeaders, recordDecision } from './refusal.js'
+import { ReplyVerdict, type Veto } from './reply-verdict.js'
+import { respond } from './respond.js'
+import { bodyOf, sendJson } from './send-json.js'
+import { shape } from './shape.js'
+import type { Stage } from './stage.js'
+import { isEmpty } from './unshapable.js'
+
+/** Hears of a head that is about to be written. */
+export type HeadListener = (ctx: SecurityContext) => void
+
+/**
+ * What stands between a handler and the wire. A reply is judged when its first byte is to be written and its head is
+ * complete: until then nothing has left, and a refusal can take its place.
+ */
+export class ReplyGate {
+  /**
+   * `open`: the handler has the word. `ours`: a refusal is being written. `over`: it was written, and what the handler
+   * still says is dropped.
+   */
+  private state: 'open' | 'ours' | 'over' = 'open'
+  private shapers: readonly Stage[] = NONE
+  private listeners: readonly HeadListener[] = NONE
+  /** Only where somebody wants to judge the reply. */
+  private verdict: ReplyVerdict | undefined = undefined
+
+  /** The response's methods as they were found: what lies between this and the wire. */
+  private readonly below: Methods
+  private readonly lowestEnd: Methods['end']
+  private holdsBody = false
+  /** The head has come by: whoever wrapped `writeHead` since has had their say. */
+  private announced = false
+  private announcing = false
+
+  constructor(private readonly ctx: SecurityContext) {
+    const { res } = ctx
+    this.below = methodsOf(res)
+    this.lowestEnd = this.below.end
+    interceptHead(res, this)
+  }
+
+  addShapers(stages: readonly Stage[]): void {
+    this.judging().raw = true
+    if (this.shapers.length === 0) this.holdJson()
+    this.shapers = joined(this.shapers, stages)
+  }
+
+  addVeto(veto: Veto): void {
+    this.judging().addVeto(veto)
+  }
+
+  onHead(listener: HeadListener): void {
+    this.listeners = joined(this.listeners, [listener])
+  }
+
+  /** Puts a refusal in the place of what the handler wanted to send, and drops what it still says. */
+  refuse(problem: Problem, stage = 'reply'): void {
+    const { ctx } = this
+    if (this.isOver) return
+    ctx.problem = problem
+    ctx.refusedBy = stage
+    recordDecision(ctx, stage, problem, 'refused')
+    dropHandlerHeaders(ctx)
+    respond(ctx, problem)
+    this.state = 'over'
+    this.holdBody()
+    deafen(ctx.res)
+  }
+
+  /** Writes a refusal, past whatever was wrapped around the response later, such as compression inside the application. */
+  answer(statusCode: number, body: string | undefined): void {
+    this.state = 'ours'
+    this.writeHead(statusCode)
+    this.lowestEnd.call(this.ctx.res, body)
+    this.state = 'over'
+  }
+
+  /** Whether a refusal has taken the place of the reply. */
+  get isOver(): boolean {
+    return this.state === 'over'
+  }
+
+  writeHead(statusCode: number, reason?: string | HeaderFields, fields?: HeaderFields): void {
+    if (this.isOver) return
+    const { res } = this.ctx
+    if (!res.headersSent) {
+      res.statusCode = statusCode
+      if (typeof reason === 'string') res.statusMessage = reason
+      const given = fields ?? (typeof reason === 'string' ? undefined : reason)
+      if (given) setHeaderFields(res, given)
+      this.announced = true
+      if (this.announcing || this.mustSeeBody()) return
+      for (const listener of this.listeners) listener(this.ctx)
+      this.listeners = NONE
+    }
+    this.below.writeHead.call(res, statusCode)
+
+    const problem = this.verdict?.reconsider()
+    // The head was written but has not left; now it never will.
+    if (problem !== undefined && this.state === 'open') this.refuse(problem)
+  }
+
+  write(chunk: unknown, encoding: unknown, callback: unknown): unknown {
+    const nothing = isEmpty(chunk) && this.verdict?.given === false
+    if (!nothing && this.admits(chunk)) return this.below.write.call(this.ctx.res, chunk, encoding, callback)
+    calledBack([encoding, callback])
+    return true
+  }
+
+  end(chunk: unknown, encoding: unknown, callback: unknown): unknown {
+    const { res } = this.ctx
+    const body = typeof chunk === 'function' || isEmpty(chunk) ? null : chunk
+    if (this.admits(body)) return this.below.end.call(res, chunk, encoding, callback)
+    calledBack([chunk, encoding, callback])
+    return res
+  }
+
+  flushHeaders(): void {
+    if (this.admits(undefined)) this.below.flushHeaders.call(this.ctx.res)
+  }
+
+  /** Shapes a body, then hands it on to the method of that name. */
+  json(name: 'json' | 'jsonp', first: unknown, second: unknown): void {
+    if (this.isOver) return
+    const { ctx } = this
+    let shaped: unknown
+    try {
+      shaped = shape(ctx, this.shapers, bodyOf(ctx.res, first, second))
+    } catch (cause) {
+      return this.shapingFailed(cause)
+    }
+    if (!isThenable(shaped)) return this.deliver(name, shaped)
+    shaped
+      .then((body) => this.deliver(name, body))
+      .then(undefined, (cause: unknown) => this.shapingFailed(cause))
+  }
+
+  private deliver(name: 'json' | 'jsonp', body: unknown): void {
+    const { res } = this.ctx
+    if (res.headersSent || res.destroyed || this.isOver) return
+    // Looked up late: behind the front door, Express gives the response its prototype after this was installed.
+    const send = this.below[name] ?? (Object.getPrototypeOf(res) as Methods)[name] ?? sendJson
+    const verdict = this.judging()
+    verdict.raw = false
+    try {
+      send.call(res, body)
+    } catch (error) {
+      verdict.raw = true
+      throw error
+    }
+  }
+
+  private shapingFailed(cause: unknown): void {
+    this.refuse(refuse('unshapable', { rule: 'shaper-failed', cause }))
+  }
+
+  private judging(): ReplyVerdict {
+    this.holdBody()
+    return (this.verdict ??= new ReplyVerdict(this.ctx))
+  }
+
+  private holdBody(): void {
+    if (this.holdsBody) return
+    this.holdsBody = true
+    const { write, end, flushHeaders } = methodsOf(this.ctx.res)
+    Object.assign(this.below, { write, end, flushHeaders })
+    interceptBody(this.ctx.res)
+  }
+
+  private holdJson(): void {
+    const { res } = this.ctx
+    for (const name of ['json', 'jsonp'] as const)
+      if (Object.hasOwn(res, name)) this.below[name] = (res as unknown as Methods)[name]!
+    interceptJson(res)
+  }
+
+  /** A reply without a body has nothing to hide, so an objection can wait: Node writes the head with the first byte, or at the end. */
+  private mustSeeBody(): boolean {
+    const { state, verdict } = this
+    return (
+      state === 'open' &&
+      verdict !== undefined &&
+      !verdict.given &&
+      verdict.objection(undefined) !== undefined
+    )
+  }
+
+  /** Asked before anything is written; `body` as in `unshapable`. */
+  private admits(body: unknown): boolean {
+    const { state, verdict } = this
+    if (state === 'over') return false
+    if (verdict === undefined || verdict.given) return true
+    this.completeHead()
+
+    const problem = verdict.objection(body)
+    if (problem === undefined) verdict.give(body)
+    else this.refuse(problem)
+    return problem === undefined
+  }
+
+  /** Whoever wrapped `writeHead` later, as `on-headers` does, completes the head while it is written: that has to come first. */
+  private completeHead(): void {
+    const { res } = this.ctx
+    if (res.headersSent || isOurs(res)) return
+    if (!this.announced) {
+      this.announcing = true
+      try {
+        res.writeHead(res.statusCode)
+      } finally {
+        this.announcing = false
+      }
+    }
+    interceptHead(res, this)
+  }
+}
+
+const NONE: readonly never[] = []
+
+function joined<T>(some: readonly T[], more: readonly T[]): readonly T[] {
+  return some.length === 0 ? more : [...some, ...more]
+}
