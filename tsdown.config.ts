@@ -24,6 +24,8 @@ const shared = {
   platform: 'node',
   target: 'node20',
   failOnWarn: true,
+  // What is loaded late, and at once, is looked for beside the file that asks, in both kinds of module.
+  shims: true,
   // How long a plugin took is no flaw of the build.
   checks: { pluginTimings: false },
 } as const

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request, type IncomingHttpHeaders } from 'node:http'
@@ -6,11 +6,14 @@ import { join } from 'node:path'
 import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
 
 const children: ChildProcess[] = []
+/** Children that lead a process group of their own. */
+const groups: ChildProcess[] = []
 
 jest.setTimeout(120_000)
 
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
+  for (const leader of groups) endGroup(leader)
   removeCopies()
 })
 
@@ -134,6 +137,24 @@ test('orders-api serves, prints requests that come out as it says, and leaves a 
   expect(verified.stdout).toContain('ok: true')
 })
 
+test('npm start ends in peace when npm is told to end, and leaves nothing behind', async () => {
+  const child = spawn('npm', ['start', '--silent'], {
+    cwd: ROOT,
+    env: { ...process.env, PORT: '0' },
+    detached: true,
+  })
+  groups.push(child)
+  const output = await printed(child, 'To know before production')
+  const origin = /Orders API on (http:\S+),/.exec(output())![1]!
+  expect((await send('GET', `${origin}/health`, {})).status).toBe(200)
+
+  child.kill('SIGTERM')
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  expect([code, signal]).toEqual([0, null])
+  await expect(send('GET', `${origin}/health`, {})).rejects.toThrow('ECONNREFUSED')
+  expect(endGroup(child)).toBe('nobody is left')
+})
+
 test('minimal is short', () => {
   const source = readFileSync(join(ROOT, 'examples/minimal/server.js'), 'utf8')
   expect(source.trim().split('\n').length).toBeLessThan(20)
@@ -199,6 +220,11 @@ async function tour(cwd: string): Promise<{ code: number; rows: Row[]; output: s
 async function started(cwd: string, env: Record<string, string>, sign: string) {
   const child = spawn(process.execPath, ['server.js'], { cwd, env: { ...process.env, ...env } })
   children.push(child)
+  return { child, output: await printed(child, sign) }
+}
+
+/** Resolves when a child has printed `sign`, with a view of all that it prints. */
+async function printed(child: ChildProcessWithoutNullStreams, sign: string): Promise<() => string> {
   let text = ''
   await new Promise<void>((found, fail) => {
     const read = (chunk: string) => {
@@ -209,13 +235,22 @@ async function started(cwd: string, env: Record<string, string>, sign: string) {
     child.stderr.setEncoding('utf8').on('data', read)
     child.once('close', () => fail(new Error(`ended before it printed "${sign}": ${text}`)))
   })
-  return { child, output: () => text }
+  return () => text
 }
 
 function npm(cwd: string, ...args: string[]): string {
   const { status, stdout, stderr } = spawnSync('npm', args, { cwd, encoding: 'utf8' })
   if (status !== 0) throw new Error(`npm ${args.join(' ')}: ${stderr}`)
   return stdout
+}
+
+function endGroup({ pid }: ChildProcess): string {
+  try {
+    process.kill(-pid!, 'SIGKILL')
+    return 'somebody was left'
+  } catch {
+    return 'nobody is left'
+  }
 }
 
 /** Does what the shell and curl would do with a line that the example prints. */

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import request from 'supertest'
+import type request from 'supertest'
 import { compile, type CompileOptions } from '../kernel/compile.js'
 import { createServices, type ServiceOptions } from '../kernel/services.js'
 import type { Middleware, Next, StageMiddleware } from '../kernel/stage.js'
 import { fakeClock, type FakeClock } from './fake-clock.js'
+import { supertest } from './supertest.js'
 
 export interface ServeOptions extends ServiceOptions, Omit<CompileOptions, 'services'> {
   /** What stands behind the stage. Default: answers 200 with `{"ok":true}`. */
@@ -26,7 +27,7 @@ type Json = ServerResponse & { json?: (body: unknown) => void }
 
 /**
  * Serves one stage, a list of stages, or any middleware on plain `node:http`, for tests with supertest. Stages get a fake clock and
- * the services given; middleware that was compiled before keeps its own.
+ * the services given; middleware that was compiled before keeps its own. Throws if supertest is not installed.
  *
  * @example
  * const { get, clock } = serve(rateLimit({ limit: 1, windowMs: 1_000 }))
@@ -39,6 +40,7 @@ export function serve(
   subject: StageMiddleware | readonly StageMiddleware[] | Middleware,
   options: ServeOptions = {},
 ): Served {
+  const request = supertest()
   const { handler = answerOk, clock = fakeClock(), enforcement, trace, ...outside } = options
   const log = outside.log ?? { info: ignore, warn: ignore, error: ignore }
   const services = createServices({ ...outside, clock, log })

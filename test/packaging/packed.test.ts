@@ -53,6 +53,8 @@ test.each(['import', 'require'])(
       nobody: [401, 'unauthenticated', 'nosniff'],
       somebody: [200, 'user-1', 'nosniff'],
       redis: 'function',
+      minted: 3,
+      serve: 'serve() sends requests with supertest. Run: npm install --save-dev supertest',
     })
     const events = stdout
       .trim()

@@ -22,6 +22,13 @@ async function main(load) {
     )
   }
   answers.redis = typeof redis
+  const { localIssuer, serve } = await load('secure-api/testing')
+  answers.minted = localIssuer().mint().split('.').length
+  try {
+    serve(() => undefined)
+  } catch (error) {
+    answers.serve = error.message
+  }
   console.error(JSON.stringify(answers))
 }
 
