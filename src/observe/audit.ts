@@ -10,7 +10,7 @@ import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
 import { auditSettings, type AuditOptions, type AuditSettings } from './audit-options.js'
 import type { AuditStats, Sink } from './audit-sink.js'
-import { stdoutLogger } from './default-logger.js'
+import { StdoutLogger } from './default-logger.js'
 
 export type { AuditFileOptions, AuditOptions } from './audit-options.js'
 
@@ -33,7 +33,7 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
   const settings = auditSettings(options)
   const { durability, onFailure, service, path } = settings
   const file = settings.file && openFile(settings)
-  const fallback = settings.logger === undefined && file === undefined ? stdoutLogger() : undefined
+  const fallback = settings.logger === undefined && file === undefined ? new StdoutLogger() : undefined
   const logger = settings.logger ?? fallback
   const sinks: Sink[] = [
     ...(file ? [file] : []),

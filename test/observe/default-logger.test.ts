@@ -1,3 +1,4 @@
+import type { AuditStats } from '../../src/observe/audit-sink.js'
 import { compiled } from './support/child.js'
 
 // Processes are started, on machines that may be busy.
@@ -39,6 +40,77 @@ describe('without a logger and a file, events go to stdout as JSON lines', () =>
     const [first, last] = [child.printed[0]!, child.printed.at(-1)!].map((line) => JSON.parse(line) as object)
     expect(Object.keys(last!).sort()).toEqual(Object.keys(first!).sort())
     expect(last).toMatchObject({ level: 'warn', message: 'audit', kind: 'test', severity: 'medium' })
+  })
+
+  test.each([1, 2, 3])(
+    'whole, also to a reader that was asleep when the process exited (run %i)',
+    async () => {
+      const child = sources.start(`${PRELUDE}
+      const { stage } = audit({ maxPending: 5_000 })
+      stage.ready(services).then(() => {
+        for (let n = 1; n <= 5_000; n++) record(stage, n)
+        process.stderr.write('exits')
+        process.exit()
+      })`)
+      child.process.stdout!.pause()
+      child.process.stderr!.once('data', () => child.process.stdout!.resume())
+      expect((await child.ended).code).toBe(0)
+      expect(numbers(child.printed)).toEqual(upTo(5_000))
+    },
+  )
+
+  test('so many may wait for a reader that is asleep, and the rest is counted and put on record', async () => {
+    const child = sources.start(`${PRELUDE}
+      const { stage } = audit({ maxPending: 100 })
+      stage.ready(services).then(() => {
+        for (let n = 1; n <= 20_000; n++) record(stage, n)
+        process.stderr.write('stats ' + JSON.stringify(stage.stats()))
+        const more = setInterval(() => {
+          record(stage, 0)
+          if (!stage.stats().failing) clearInterval(more)
+        }, 50)
+      })`)
+    child.process.stdout!.pause()
+    child.process.stderr!.once('data', () => child.process.stdout!.resume())
+    const { code, stderr } = await child.ended
+    expect(code).toBe(0)
+    const { written, dropped, failing } = JSON.parse(/stats (.*?\})/.exec(stderr)![1]!) as AuditStats
+    expect(failing).toBe(true)
+    expect(written + dropped).toBe(20_000)
+    const lines = child.printed.map(
+      (line) => JSON.parse(line) as { kind: string; facts: { n: number; lost: number } },
+    )
+    expect(lines.filter(({ facts }) => facts.n > 0).map(({ facts }) => facts.n)).toEqual(upTo(written))
+    expect(lines.find(({ kind }) => kind === 'audit-gap')!.facts.lost).toBeGreaterThanOrEqual(dropped)
+  })
+
+  test('whose reader goes away: said once, counted, and the process lives on', async () => {
+    const child = sources.start(`${PRELUDE}
+      const { stage } = audit()
+      process.on('uncaughtException', (error) => {
+        process.stderr.write('UNCAUGHT ' + error.message)
+        process.exit(9)
+      })
+      stage.ready(services).then(() => {
+        process.stdout.write('ready\\n')
+        let n = 0
+        const more = setInterval(() => {
+          record(stage, ++n)
+          if (!stage.stats().failing) return
+          for (let i = 0; i < 1_000; i++) record(stage, ++n)
+          process.stderr.write('stats ' + JSON.stringify({ ...stage.stats(), n }))
+          clearInterval(more)
+        }, 2)
+      })`)
+    await child.until('ready')
+    child.process.stdout!.destroy()
+    const { code, stderr } = await child.ended
+    expect(code).toBe(0)
+    expect(stderr).not.toContain('UNCAUGHT')
+    expect(stderr.match(/takes no events/g)).toHaveLength(1)
+    const { dropped, n } = JSON.parse(/stats (.*?\})/.exec(stderr)![1]!) as AuditStats & { n: number }
+    expect(dropped).toBeGreaterThanOrEqual(1_001)
+    expect(dropped).toBeLessThanOrEqual(n)
   })
 
   test('also where winston cannot be imported', async () => {
