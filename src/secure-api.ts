@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { checkApp } from './check-app.js'
+import { GUARD } from './check/guard-mark.js'
 import { entrance, frontDoor, type Handler } from './entrance.js'
 import { watchHandler } from './handler-watch.js'
 import { integer, knownKeys, show } from './kernel/check.js'
@@ -39,8 +40,8 @@ export interface SecureApiOptions extends Protections, ServiceOptions {
   /** Stages of your own: `[{ after: 'auth', stage: myStage() }]`. Default: none. */
   extra?: readonly ExtraStage[]
   /**
-   * `true`: `check(app)` throws for a route without an access decision, and a GET or HEAD that is answered without one
-   * becomes 500 `undecided`. Default `false`: such answers are put on record.
+   * `true`: `check(app)` throws for what may be answered without an access decision, and a GET or HEAD that is answered
+   * without one becomes 500 `undecided`. Default `false`: such answers are put on record.
    */
   strict?: boolean
   /** Enforce, or only report: for everything or by stage. Default `'enforce'`. Reported refusals are put on record. */
@@ -160,6 +161,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
   const allStages = (): Stage[] => [...plans.stages(), ...guards]
 
   return Object.assign(secured, {
+    [GUARD]: { settings: {}, by: secured },
     guard,
     protect: (app: Handler) => {
       behindFrontDoor.add(app)
@@ -169,7 +171,6 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     check: (app: unknown) =>
       checkApp(app, {
         api: secured,
-        guardMark: GUARD,
         settings: { ...options },
         rules,
         match: plans.match,
@@ -191,9 +192,6 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     close: () => closeAll(allStages(), services),
   })
 }
-
-/** Marks a guard for `check()`; shared between copies of the package. */
-export const GUARD = Symbol.for('secure-api.guard')
 
 function pick(options: object, keys: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(

@@ -1,7 +1,9 @@
 import connect from 'connect'
+import express5 from 'express'
+import request from 'supertest'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { testApi } from './support/api.js'
-import { expressVersions } from './support/express.js'
+import { expressVersions, type Express } from './support/express.js'
 
 const roles = { clerk: ['orders:read', 'orders:create'] }
 const answer = (_req: unknown, res: { json: (body: object) => unknown }): void => void res.json({})
@@ -77,7 +79,7 @@ describe.each(expressVersions)('on %s', (name, express) => {
     const router = express.Router()
     router.get('/b', answer)
     app.use(/^\/a(?:x|y)/, router)
-    expect(found(api, app)).toContain('mount-unknown')
+    expect(found(api, app)).toContain('mount-unknown GET /(unknown)/b')
     expect(found(api, app)).not.toContain('rule-without-route GET /a/b')
 
     const nested = express()
@@ -85,7 +87,7 @@ describe.each(expressVersions)('on %s', (name, express) => {
     const outer = express()
     outer.use(api as never)
     outer.use('/a', nested)
-    expect(found(api, outer)).toContain('mount-unknown')
+    expect(found(api, outer)).toContain('mount-unknown * /a/*')
   })
 
   test('names routes mounted before the API, parsers before it, and an API that is not mounted at all', () => {
@@ -96,9 +98,9 @@ describe.each(expressVersions)('on %s', (name, express) => {
     app.get('/guarded', api.guard({ rbac: 'authenticated' }) as never, answer)
     app.use(api as never)
     expect(found(api, app)).toEqual(
-      expect.arrayContaining(['route-before-api GET /early', 'body-parsed-before']),
+      expect.arrayContaining(['route-unprotected GET /early', 'body-parsed-before']),
     )
-    expect(found(api, app)).not.toContain('route-before-api GET /guarded')
+    expect(found(api, app)).not.toContain('route-unprotected GET /guarded')
     expect(found(api, app)).not.toContain('api-not-mounted')
 
     const bare = express()
@@ -147,9 +149,533 @@ describe.each(expressVersions)('on %s', (name, express) => {
     expect(() => api.check(app)).toThrow('GET /b is answered without an access decision')
   })
 
+  describe('where the API stands', () => {
+    /** Routes that the check calls unprotected. */
+    const unprotected = (api: ReturnType<typeof testApi>['api'], app: unknown): unknown[] =>
+      api.check(app).flatMap(({ code, route }) => (code === 'route-unprotected' ? [route] : []))
+
+    test('an API under a path covers what is below that path, and nothing else', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.use('/api', api as never)
+      app.get('/api/orders', answer)
+      app.get('/API/:id', answer)
+      app.get('/admin', answer)
+      app.get('/apiary', answer)
+      app.get('/:any/orders', answer)
+      expect(unprotected(api, app)).toEqual(['GET /admin', 'GET /apiary', 'GET /:any/orders'])
+      await request(app).get('/admin').expect(200)
+      await request(app).get('/api/orders').expect(401)
+    })
+
+    test('an API in a router covers what comes after it there', () => {
+      const { api } = testApi()
+      const app = express()
+      const v1 = express.Router()
+      v1.get('/early', answer)
+      v1.use(api as never)
+      v1.get('/late', answer)
+      app.use('/v1', v1)
+      app.get('/v1/beside', answer)
+      app.get('/v2', answer)
+      // Something before it may leave the router and get to what is beside it.
+      expect(unprotected(api, app)).toEqual(['GET /v1/early', 'GET /v1/beside', 'GET /v2'])
+    })
+
+    test('an API that is the first of its router covers what comes after that router too', async () => {
+      const { api } = testApi()
+      const app = express()
+      const security = express.Router()
+      security.use(api as never)
+      app.use('/v1', security)
+      app.get('/v1/a', answer)
+      app.get('/v2/a', answer)
+      expect(unprotected(api, app)).toEqual(['GET /v2/a'])
+      await request(app).get('/v1/a').expect(401)
+    })
+
+    test('several mounts, a list of paths, and a router in two places are each judged by themselves', () => {
+      const { api } = testApi()
+      const app = express()
+      const shared = express.Router()
+      shared.get('/x', answer)
+      app.use(['/a', '/b'], api as never)
+      app.use('/d', api as never)
+      app.use('/a', shared)
+      app.use(['/b', '/c'], shared)
+      app.get(['/d', '/e'], answer)
+      expect(unprotected(api, app)).toEqual(['GET /c/x', 'GET /e'])
+    })
+
+    test('a path that is joined elsewhere than the mount is no prefix of it: Express 4 swallows a slash there', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.use('/a/b', api as never)
+      const inner = express.Router()
+      inner.get('/b/c', answer)
+      app.use('/a', inner)
+      expect(unprotected(api, app)).toEqual(['GET /a/b/c'])
+      await request(app)
+        .get('/a//b/c')
+        .expect(name === 'Express 4' ? 200 : 404)
+
+      const aligned = express()
+      const outer = express.Router()
+      const below = express.Router()
+      below.use('/b', api as never)
+      below.get('/b/c', answer)
+      outer.use('/a', below)
+      aligned.use(outer)
+      expect(unprotected(api, aligned)).toEqual([])
+    })
+
+    test('an API that heeds the case covers no route that does not', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.enable('case sensitive routing')
+      app.use('/api', api as never)
+      const anyCase = express.Router()
+      anyCase.get('/api/a', answer)
+      app.use(anyCase)
+      app.get('/api/b', answer)
+      expect(unprotected(api, app)).toEqual(['GET /api/a'])
+      await request(app).get('/API/a').expect(200)
+    })
+
+    test('an API that a hook may leave out covers nothing', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.param('tenant', (_req, _res, next) => next('route'))
+      app.use('/:tenant', api as never)
+      app.get('/:tenant/a', answer)
+      app.get('/x/:id', answer)
+      expect(unprotected(api, app)).toEqual(['GET /:tenant/a', 'GET /x/:id'])
+      await request(app).get('/x/1').expect(200)
+    })
+
+    test('a mount that cannot be read covers nothing, but what is in it covers what is in it', () => {
+      const { api } = testApi()
+      const app = express()
+      app.use(/^\/ap/, api as never)
+      app.get('/api', answer)
+      const inner = express.Router()
+      inner.use(api as never)
+      inner.get('/a', answer)
+      app.use(/^\/in/, inner)
+      expect(unprotected(api, app)).toEqual(['GET /api'])
+    })
+
+    test('a guard lets in like the API itself, mounted or inline', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const app = express()
+      app.get('/a', api.guard({ rbac: 'orders:read' }) as never, answer)
+      app.use('/b', api.guard({ rbac: 'orders:read' }) as never)
+      app.get('/b', answer)
+      app.get('/c', api as never, answer)
+      app.get('/d', answer)
+      expect(unprotected(api, app)).toEqual(['GET /d'])
+      const lines = found(api, app)
+      expect(lines).not.toContain('route-without-rule GET /b')
+      expect(lines).toContain('route-without-rule GET /c')
+    })
+
+    test('what another API lets in is for that one to judge', () => {
+      const [one, two] = [testApi(), testApi()]
+      const app = express()
+      app.use('/one', one.api as never)
+      app.use('/two', two.api as never)
+      app.get('/one/a', answer)
+      app.get('/two/a', answer)
+      app.get('/three/a', answer)
+      expect(unprotected(one.api, app)).toEqual(['GET /three/a'])
+      expect(unprotected(two.api, app)).toEqual(['GET /three/a'])
+    })
+
+    test('behind the front door everything is covered', () => {
+      const { api } = testApi()
+      const app = express()
+      app.get('/a', answer)
+      app.use('/b', api as never)
+      api.protect(app as never)
+      expect(unprotected(api, app)).toEqual([])
+    })
+  })
+
+  describe('what cannot be read', () => {
+    test('a path that is a regular expression is named, unless all it may answer is decided', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const app = express()
+      app.use(api as never)
+      app.post(/^\/secret/, answer)
+      app.post(/^\/guarded/, api.guard({ rbac: 'orders:create' }) as never, answer)
+      expect(found(api, app).filter((line) => line.startsWith('route-unreadable'))).toEqual([
+        'route-unreadable POST /^\\/secret/',
+      ])
+      const decided = testApi({ rbac: { roles, default: 'authenticated' } })
+      app.use(decided.api as never)
+      decided.api.protect(app as never)
+      expect(found(decided.api, app).filter((line) => line.startsWith('route-unreadable'))).toEqual([])
+    })
+
+    test('a regular expression in front of the API is unprotected, whatever it fits', () => {
+      const { api } = testApi()
+      const app = express()
+      app.get(/^\/secret/, answer)
+      app.use(api as never)
+      expect(found(api, app)).toContain('route-unprotected GET /^\\/secret/')
+    })
+
+    test('a handler that app.use mounts is judged like a route, if it can do nothing but answer', () => {
+      const { api } = testApi({ routes: { '* /decided/*': { public: true } } })
+      const app = express()
+      app.use('/early', answer)
+      app.use(api as never)
+      app.use('/secret', answer)
+      app.use('/decided', answer)
+      const lines = found(api, app).filter((line) => line.includes('/*'))
+      expect(lines.sort()).toEqual([
+        'route-undecided * /secret/*',
+        'route-unprotected * /early/*',
+        'route-without-rule * /secret/*',
+      ])
+    })
+
+    test('a handler that may also pass on is named where it has a path, and is middleware where it has none', () => {
+      const { api } = testApi({ routes: { '* /decided/*': { public: true } } })
+      const app = express()
+      app.use((_req, _res, next) => next())
+      app.use('/early', (_req, _res, next) => next())
+      app.use(api as never)
+      app.use((_req, _res, next) => next())
+      app.use('/secret', (_req, _res, next) => next())
+      app.use('/decided', (_req, _res, next) => next())
+      app.use('/parsed', express.json(), express.urlencoded({ extended: false }))
+      app.use('/files', express.static('.'))
+      app.use(express.static('.'))
+      app.use('/errors', ((_error: unknown, _req: unknown, _res: unknown, next: () => void) =>
+        next()) as never)
+      app.use((_req, res) => void res.status(404).end())
+      expect(found(api, app).filter((line) => / [*A-Z]+ \//.test(line))).toEqual([
+        'mount-unknown * /early/*',
+        'mount-unknown * /secret/*',
+        'mount-unknown * /files/*',
+        'mount-unknown * /*',
+      ])
+    })
+
+    test('another application does not show its routes, unless a rule decides for all of them', () => {
+      const { api } = testApi({ rbac: { roles }, routes: { '* /a/*': { rbac: 'orders:read' } } })
+      const app = express()
+      const sub = express()
+      sub.get('/x', answer)
+      app.use(api as never)
+      app.use('/a', sub)
+      app.use('/b', sub)
+      expect(found(api, app).filter((line) => line.startsWith('mount'))).toEqual(['mount-unknown * /b/*'])
+    })
+
+    test('a router in itself has no end', () => {
+      const { api } = testApi()
+      const app = express()
+      const router = express.Router()
+      router.get('/a', answer)
+      router.use('/again', router)
+      app.use(api as never)
+      app.use('/r', router)
+      expect(found(api, app)).toEqual(
+        expect.arrayContaining(['route-undecided GET /r/a', 'mount-unknown * /r/again/*']),
+      )
+    })
+
+    test('Connect inside Express is a handler like others', () => {
+      const { api } = testApi()
+      const app = express()
+      app.use(api as never)
+      app.use('/old', connect() as never)
+      expect(found(api, app)).toContain('mount-unknown * /old/*')
+    })
+  })
+
+  describe('what a route answers', () => {
+    test('app.all is asked about for every method that a rule names, and for all others', () => {
+      const { api } = testApi({
+        rbac: { roles },
+        routes: {
+          'GET /x': { public: true },
+          'PUT /x': { rateLimit: {} },
+          '* /y': { rbac: 'orders:read' },
+          'DELETE /y': { rateLimit: {} },
+        },
+      })
+      const app = express()
+      app.use(api as never)
+      app.route('/x').all(answer)
+      app.all('/y', answer)
+      expect(found(api, app).filter((line) => / [*A-Z]+ \//.test(line))).toEqual([
+        'route-without-rule * /x',
+        'route-undecided * /x',
+        'route-undecided PUT /x',
+        'route-undecided DELETE /y',
+      ])
+    })
+
+    test('the handlers of one method are no guards of another', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const app = express()
+      app.use(api as never)
+      app
+        .route('/x')
+        .get(api.guard({ rbac: 'orders:read' }) as never, answer)
+        .delete(answer)
+      app
+        .route('/y')
+        .all(api.guard({ rbac: 'orders:read' }) as never)
+        .get(answer)
+        .put(answer)
+      expect(found(api, app).filter((line) => line.startsWith('route-undecided'))).toEqual([
+        'route-undecided DELETE /x',
+      ])
+    })
+
+    test('HEAD takes the rule of GET', () => {
+      const { api } = testApi({ routes: { 'GET /x': { public: true } } })
+      const app = express()
+      app.use(api as never)
+      app.head('/x', answer)
+      app.options('/y', answer)
+      const findings = api.check(app).filter(({ code }) => code.startsWith('ro') || code.startsWith('ru'))
+      expect(findings.map(({ code, route }) => `${code} ${route}`)).toEqual([
+        'route-without-rule OPTIONS /y',
+        'route-undecided OPTIONS /y',
+      ])
+      expect(findings[0]!.fix).toContain("'* /y'")
+    })
+
+    test('an optional part stands for its presence and for its absence', async () => {
+      const { api, as } = testApi({
+        rbac: { roles },
+        routes: { 'DELETE /orders/:id': { rbac: 'orders:create' } },
+      })
+      const app = express()
+      app.use(api as never)
+      app.delete(name === 'Express 4' ? '/orders/:id?' : '/orders{/:id}', answer)
+      expect(found(api, app).filter((line) => / [*A-Z]+ \//.test(line))).toEqual([
+        'route-without-rule DELETE /orders',
+        'route-undecided DELETE /orders',
+      ])
+      await request(app).delete('/orders').set('Authorization', as()).expect(200)
+    })
+
+    test('a rest stands for every depth', () => {
+      const { api } = testApi({
+        rbac: { roles },
+        routes: {
+          'GET /files/:id': { rbac: 'orders:read' },
+          'GET /docs/*': { public: true },
+          'GET /docs/drafts/:id': { rateLimit: {} },
+        },
+      })
+      const app = express()
+      app.use(api as never)
+      const rest = name === 'Express 4' ? '*' : '*rest'
+      app.get(`/files/${rest}`, answer)
+      app.get(`/docs/${rest}`, answer)
+      expect(found(api, app).filter((line) => / [*A-Z]+ \//.test(line))).toEqual([
+        'route-without-rule GET /files/*',
+        'route-undecided GET /files/*',
+        'route-undecided GET /docs/drafts/:id',
+      ])
+    })
+
+    test('a public rule decides only for what it fits letter by letter', () => {
+      const { api } = testApi({
+        routes: { 'GET /Orders': { public: true }, 'GET /orders/x': { public: true } },
+      })
+      const app = express()
+      app.use(api as never)
+      app.get('/orders', answer)
+      app.get('/orders/x', answer)
+      expect(found(api, app).filter((line) => line.startsWith('route-undecided'))).toEqual([
+        'route-undecided GET /orders',
+      ])
+    })
+  })
+
+  describe('guards', () => {
+    test('behind their handler guard nothing', async () => {
+      const { api, as } = testApi({ rbac: { roles } })
+      const guard = api.guard({ rbac: 'orders:read' }) as never
+      const app = express()
+      app.use(api as never)
+      app.delete('/last', (_req, res, _next) => void res.json({}), guard)
+      app.delete('/between', answer, guard, answer)
+      app.delete('/perhaps', (_req, _res, next) => next(), guard, answer)
+      app.delete('/parsed', express.json(), guard, answer)
+      app.delete('/first', guard, (_req, _res, next) => next(), answer)
+      const findings = api.check(app).filter(({ code }) => /^guard-b|^route-u/.test(code))
+      expect(findings.map(({ code, severity, route }) => `${code} ${severity} ${route}`)).toEqual([
+        'guard-behind-handler high DELETE /last',
+        'guard-behind-handler high DELETE /between',
+        'route-undecided medium DELETE /last',
+        'route-undecided medium DELETE /between',
+        'guard-behind-handler low DELETE /perhaps',
+      ])
+      await request(app).delete('/last').set('Authorization', as()).expect(200)
+      await request(app).delete('/first').set('Authorization', as()).expect(403)
+    })
+
+    test('that are the only way in must come first', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const guard = api.guard({ rbac: 'orders:read' }) as never
+      const app = express()
+      app.get('/a', (_req, _res, next) => next(), guard, answer)
+      app.get('/b', guard, answer)
+      expect(api.check(app).filter(({ severity }) => severity === 'high')).toEqual([
+        expect.objectContaining({ code: 'guard-behind-handler', route: 'GET /a' }),
+      ])
+    })
+
+    test('that stand twice before a handler are named', () => {
+      const { api } = testApi()
+      const guard = api.guard({ rateLimit: { limit: 10, windowMs: 1_000 } }) as never
+      const app = express()
+      app.use(api as never, api as never)
+      app.use('/a', guard)
+      app.get('/a', guard, answer)
+      app.get('/b', guard, answer)
+      expect(found(api, app).filter((line) => line.startsWith('guard'))).toEqual(['guard-repeated GET /a'])
+    })
+
+    test('that are mounted decide after the body too', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const app = express()
+      app.use(api as never)
+      const orders = express.Router()
+      orders.use(api.guard({ rbac: 'orders:create' }) as never)
+      orders.post('/', answer)
+      orders.get('/', answer)
+      app.use('/orders', orders)
+      expect(found(api, app).filter((line) => line.startsWith('guard'))).toEqual([
+        'guard-after-body POST /orders',
+      ])
+    })
+  })
+
+  describe('middleware of others', () => {
+    test('a parser is named wherever it comes before the API for some requests', () => {
+      const named = (mount: (app: Express, api: never) => void): unknown[] => {
+        const { api } = testApi()
+        const app = express()
+        mount(app, api as never)
+        return api.check(app).flatMap(({ code, cause }) => (code === 'body-parsed-before' ? [cause] : []))
+      }
+      const nested = (app: Express, api: never, ...order: ('api' | 'json')[]): void => {
+        const router = express.Router()
+        for (const each of order) router.use(each === 'api' ? api : express.json())
+        app.use('/v1', router)
+      }
+      expect(named((app, api) => nested(app, api, 'json', 'api'))).toEqual([
+        'jsonParser at /v1/* reads bodies before the caller is known',
+      ])
+      expect(named((app, api) => nested(app, api, 'api', 'json'))).toEqual([])
+      expect(
+        named((app, api) => app.use('/a', express.urlencoded({ extended: true })).use(api)),
+      ).toHaveLength(1)
+      expect(named((app, api) => app.use('/a', express.json()).use('/b', api))).toEqual([])
+      expect(named((app, api) => app.use('/b', api).use(express.json()))).toEqual([])
+    })
+
+    test('a method that is overridden behind the API is named', () => {
+      // Named as method-override names it.
+      function methodOverride(_req: unknown, _res: unknown, next: () => void): void {
+        next()
+      }
+      const { api } = testApi()
+      const [before, behind] = [express(), express()]
+      before.use(methodOverride as never, api as never)
+      behind.use(api as never, methodOverride as never)
+      const code = 'method-overridden'
+      expect(found(api, before)).not.toContain(code)
+      expect(found(api, behind)).toContain(code)
+      api.protect(before as never)
+      expect(found(api, before)).toContain(code)
+    })
+
+    test('an error handler that may lead past the API to a route is named', async () => {
+      const { api } = testApi()
+      const swallow = ((_error: unknown, _req: unknown, _res: unknown, next: () => void) => next()) as never
+      const app = express()
+      app.use('/x', (_req, _res, next) => next(new Error('before the API')))
+      app.use(api as never)
+      app.use('/x', swallow)
+      app.get('/x', answer)
+      expect(found(api, app)).toContain('error-handler-early')
+      await request(app).get('/x').expect(200)
+
+      const usual = express()
+      usual.use(api as never)
+      const orders = express.Router()
+      orders.get('/a', answer)
+      orders.use(swallow)
+      orders.get('/b', answer)
+      usual.use('/orders', orders, swallow)
+      usual.get('/shops', answer)
+      usual.use(swallow)
+      expect(found(api, usual)).not.toContain('error-handler-early')
+    })
+  })
+
+  test.each<[string, (app: Express, api: never) => unknown]>([
+    ['route-unprotected', (app, api) => app.use('/api', api).get('/admin', answer)],
+    ['route-unreadable', (app, api) => app.use(api).post(/^\/secret/, answer)],
+    ['route-undecided', (app, api) => app.use(api).use('/secret', answer)],
+    ['mount-unknown', (app, api) => app.use(api).use('/secret', (_req, _res, next) => next())],
+    ['mount-unknown', (app, api) => app.use(api).use('/secret', express().get('/', answer))],
+    ['api-not-mounted', (app) => app.get('/health', answer)],
+  ])('strict: throws %s', (code, mount) => {
+    const { api } = testApi({ strict: true, routes: { 'GET /health': { public: true } } })
+    const app = express()
+    mount(app, api as never)
+    expect(() => api.check(app)).toThrow(expect.objectContaining({ code }))
+  })
+
+  test('strict: an application that is none stops it too', () => {
+    const { api } = testApi({ strict: true })
+    expect(() => api.check(api.protect(express() as never))).toThrow(
+      expect.objectContaining({ code: 'routes-unknown' }),
+    )
+  })
+
   test('an application without routes is fine', () => {
     const { api } = testApi()
     expect(() => api.check(express())).not.toThrow()
+  })
+})
+
+describe('reported identity and access', () => {
+  const high = (options: Parameters<typeof testApi>[0]): string[] =>
+    testApi(options)
+      .api.check(express5())
+      .filter(({ severity }) => severity === 'high')
+      .map(({ code, route }) => (route === undefined ? code : `${code} ${route}`))
+      .filter((line) => line.includes('reported'))
+
+  const rbac = { roles, default: 'authenticated' }
+  test.each<[string, Parameters<typeof testApi>[0], string[]]>([
+    ['everywhere', { mode: 'report', rbac }, ['auth-reported', 'rbac-reported']],
+    ['by name', { mode: { auth: 'report' }, rbac }, ['auth-reported']],
+    ['on a route', { routes: { 'GET /x': { mode: 'report' } } }, ['auth-reported GET /x']],
+    ['by name on a route', { routes: { 'GET /x': { mode: { auth: 'report' } } } }, ['auth-reported GET /x']],
+    [
+      'rbac on a route',
+      { rbac, routes: { 'GET /x': { rbac: 'orders:read', mode: { rbac: 'report' } } } },
+      ['rbac-reported GET /x'],
+    ],
+    ['once', { mode: 'report', routes: { 'GET /x': { mode: 'report' } } }, ['auth-reported']],
+    ['not where nobody is asked', { routes: { 'GET /x': { public: true, mode: 'report' } } }, []],
+    ['not where it is enforced', { rbac, routes: { 'GET /x': { mode: { rateLimit: 'report' } } } }, []],
+  ])('is severe: %s', (_where, options, expected) => {
+    expect(high(options)).toEqual(expected)
   })
 })
 
@@ -166,7 +692,6 @@ test('risky settings are named, the most severe first, with cause and fix', () =
   expect(codes).toEqual(
     expect.arrayContaining([
       'auth-off',
-      'auth-reported',
       'report-mode',
       'firewall-off',
       'headers-off',

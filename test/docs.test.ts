@@ -33,6 +33,14 @@ describe('problems.md', () => {
   })
 })
 
+test('check.md has every finding of the check, with its severity', () => {
+  const page = read('docs/check.md')
+  const documented = [...page.matchAll(/^\| `([a-z-]+)` +\| (high|medium|low)/gm)].map(([, code]) => code!)
+  const source = ['src/check-app.ts', ...filesIn('src/check', '.ts')].map(read).join('\n')
+  const written = [...source.matchAll(/\bcode: '([a-z-]+)'/g)].map(([, code]) => code!)
+  expect([...documented].sort()).toEqual([...new Set([...written, 'auth-reported', 'rbac-reported'])].sort())
+})
+
 describe('every row of the order', () => {
   test.each(Object.keys(order))('%s has a page', (row) => {
     expect(existsSync(join(ROOT, `docs/stages/${row}.md`))).toBe(true)

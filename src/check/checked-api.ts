@@ -1,0 +1,15 @@
+import type { Stage } from '../kernel/stage.js'
+import type { RouteRule } from '../plan.js'
+import type { Match } from './decisions.js'
+
+/** What the check needs to know about the API it checks for. */
+export interface CheckedApi {
+  readonly api: object
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly rules: readonly RouteRule[]
+  readonly match: Match
+  readonly strict: boolean
+  readonly stages: readonly Stage[]
+  /** The application stands behind the front door. */
+  readonly isProtected: boolean
+}

@@ -1,0 +1,86 @@
+import type { Layer, Step } from './app-walk.js'
+
+/**
+ * Whether every request that meets `later` has met `earlier` before: it stands before it in a router that both share,
+ * nothing on the way to it can leave its routers early, and it is mounted under a path that fits whatever fits the other.
+ */
+export function isInFront(earlier: Layer, later: Layer): boolean {
+  const shared = sharedSteps(earlier, later)
+  const mine = earlier.steps.slice(shared)
+  const theirs = later.steps.slice(shared)
+  if (mine.length === 0 || mine[0]!.position >= (theirs[0]?.position ?? 0)) return false
+  // Something before it may call next('router').
+  if (mine.slice(1).some(({ position }) => position > 0)) return false
+  if (mine.some(({ path }) => path?.exact !== true)) return false
+  // A hook may call next('route').
+  if (mine.some(({ path, hasParamHooks }) => hasParamHooks && path!.segments.some(isName))) return false
+  return isPrefix(flat(mine), flat(theirs))
+}
+
+/** Whether `earlier` comes first for some request that meets both. */
+export function mayBeInFront(earlier: Layer, later: Layer): boolean {
+  const shared = sharedSteps(earlier, later)
+  const [mine, theirs] = [earlier.steps[shared], later.steps[shared]]
+  return (
+    mine !== undefined &&
+    theirs !== undefined &&
+    mine.position < theirs.position &&
+    overlap(earlier.segments, later.segments)
+  )
+}
+
+/** Whether some path fits both. */
+export function overlap(a: readonly string[], b: readonly string[]): boolean {
+  const length = Math.max(fixed(a).length, fixed(b).length)
+  for (let i = 0; i < length; i++) {
+    const [one, other] = [a[i], b[i]]
+    if (one === '*' || other === '*') return true
+    if (one === undefined || other === undefined) return false
+    if (!isName(one) && !isName(other) && one.toLowerCase() !== other.toLowerCase()) return false
+  }
+  return true
+}
+
+export const isName = (segment: string): boolean => segment.startsWith(':')
+
+export const fixed = (segments: readonly string[]): readonly string[] =>
+  segments.at(-1) === '*' ? segments.slice(0, -1) : segments
+
+/** How far down both are in the same routers. */
+export function sharedSteps(a: Layer, b: Layer): number {
+  let shared = 0
+  while (a.steps[shared] !== undefined && a.steps[shared] === b.steps[shared]) shared++
+  return shared
+}
+
+interface FlatPath {
+  readonly segments: readonly { readonly text: string; readonly caseSensitive: boolean }[]
+  /** After how many segments a mount ends. */
+  readonly joints: ReadonlySet<number>
+}
+
+function flat(steps: readonly Step[]): FlatPath {
+  const segments: { text: string; caseSensitive: boolean }[] = []
+  const joints = new Set<number>()
+  for (const { path, caseSensitive } of steps) {
+    for (const text of path?.segments ?? ['*']) {
+      if (text === '*') return { segments, joints }
+      segments.push({ text, caseSensitive })
+    }
+    joints.add(segments.length)
+  }
+  return { segments, joints }
+}
+
+function isPrefix(prefix: FlatPath, whole: FlatPath): boolean {
+  const length = prefix.segments.length
+  // Express 4 swallows a second slash where a mount ends, so /a//b gets past '/a/b' to '/b' mounted under '/a'.
+  for (const joint of whole.joints) if (joint > 0 && joint < length && !prefix.joints.has(joint)) return false
+  return prefix.segments.every(({ text, caseSensitive }, i) => {
+    const other = whole.segments[i]
+    if (other === undefined) return false
+    if (isName(text)) return true
+    if (caseSensitive) return other.caseSensitive && other.text === text
+    return other.text.toLowerCase() === text.toLowerCase()
+  })
+}
