@@ -1,4 +1,12 @@
-import { createHmac, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import {
+  createHmac,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  sign,
+  type KeyObject,
+} from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { bearer } from '../../src/identity/bearer.js'
 import { faults, type Fault } from '../../src/identity/faults.js'
@@ -65,6 +73,66 @@ const b64 = (text: string | Buffer) => Buffer.from(text).toString('base64url')
 /** With two bytes too few for whole groups of base64. */
 const odd = `${json(claims)}${' '.repeat((4 - (json(claims).length % 3)) % 3)}`
 const without = (name: string) => json({ ...claims, [name]: undefined })
+
+/** Base64 as it was before base64url. */
+const standard = (text: string) => text.replaceAll('-', '+').replaceAll('_', '/')
+const deflated = (text: string) => b64(deflateRawSync(Buffer.from(text, 'base64url')))
+const jwe = (head: object) =>
+  [json(head), 'key', 'iv', 'ciphertext', 'tag'].map((part) => b64(part)).join('.')
+const unsigned = (alg: string) => `${b64(json({ ...header, alg }))}.${b64(json(claims))}.`
+
+/** Every way to write a word in capitals and small letters. */
+function spellings(word: string): string[] {
+  return Array.from({ length: 2 ** word.length }, (_, bits) =>
+    [...word].map((letter, i) => ((bits >> i) & 1 ? letter.toUpperCase() : letter)).join(''),
+  )
+}
+
+/** A valid token of exactly so many characters. */
+function ofLength(length: number): string {
+  const padded = (head: number, body: number) =>
+    issuer.mint({ jti: 'j', pad: 'x'.repeat(body) }, { header: { pad: 'x'.repeat(head) } })
+  const room = Math.floor(((length - padded(0, 0).length) * 3) / 4)
+  // Base64 has no length of 4n + 1, so one part alone cannot be padded to every length.
+  const token = [0, 1, 2].flatMap((head) => [0, 1, 2, 3].map((less) => padded(head, room - less)))
+  return token.find((one) => one.length === length)!
+}
+
+/** A token whose signature is made of what is signed. */
+function resigned(make: (input: Buffer) => Buffer): string {
+  const [head, payload] = issuer.mint().split('.')
+  return `${head!}.${payload!}.${b64(make(Buffer.from(`${head!}.${payload!}`)))}`
+}
+
+const p1363 = (input: Buffer, hash = 'sha256') =>
+  sign(hash, input, { key: issuer.key, dsaEncoding: 'ieee-p1363' })
+const shared = hmac({ alg: 'HS256', typ: 'at+jwt' }, { ...claims, iss: 'https://hmac.test' }, secret)
+
+/** What can be had of a public key, and so could be taken for a secret. */
+const publicForms: [string, string | Buffer][] = [
+  ['in PEM without its last line break', String(pem(rsa.key)).trim()],
+  ['in PEM of PKCS #1', createPublicKey(rsa.key).export({ type: 'pkcs1', format: 'pem' }) as string],
+  ['in DER', createPublicKey(rsa.key).export({ type: 'spki', format: 'der' })],
+  ['as a JWK', json(createPublicKey(rsa.key).export({ format: 'jwk' }))],
+  ['its modulus alone', String(createPublicKey(rsa.key).export({ format: 'jwk' }).n)],
+]
+
+/** The order of P-256 (FIPS 186-5, SP 800-186 section 3.2.1.3). */
+const ORDER = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex')
+const scalar = (value: number) => Buffer.alloc(32).fill(value, 31)
+
+/** Signatures that careless verifiers take for those of any message (CVE-2022-21449). */
+const psychic: [string, Buffer][] = [
+  ['0 and 1', Buffer.concat([scalar(0), scalar(1)])],
+  ['1 and 0', Buffer.concat([scalar(1), scalar(0)])],
+  ['1 and 1', Buffer.concat([scalar(1), scalar(1)])],
+  ['the order and the order', Buffer.concat([ORDER, ORDER])],
+  ['the order and 1', Buffer.concat([ORDER, scalar(1)])],
+  ['1 and the order', Buffer.concat([scalar(1), ORDER])],
+  ['nothing but ones', Buffer.alloc(64, 0xff)],
+  ['zeros in DER', Buffer.from('3006020100020100', 'hex')],
+  ['nothing in DER', Buffer.from('3000', 'hex')],
+]
 
 const hostile: [what: string, rule: Fault, token: string][] = [
   // form
@@ -135,6 +203,74 @@ const hostile: [what: string, rule: Fault, token: string][] = [
     signed(header, `${json(claims).slice(0, -1)},"a":${'['.repeat(1000)}${']'.repeat(1000)}}`),
   ],
   ['more bytes than are accepted', 'token-too-long', issuer.mint({ blob: 'x'.repeat(8192) })],
+  ['no part at all', 'token-malformed', '..'],
+  ['a dot in front', 'token-malformed', `.${issuer.mint()}`],
+  ['a dot behind', 'token-malformed', `${issuer.mint()}.`],
+  ['a header that is cut short', 'token-malformed', edit(issuer.mint(), 0, (text) => text.slice(0, -8))],
+  ['a payload that is cut short', 'token-malformed', edit(issuer.mint(), 1, (text) => text.slice(0, -8))],
+  ['leftover bits in the header', 'token-malformed', edit(signed(`${json(header)} `), 0, respell)],
+  ['standard base64 in the header', 'token-malformed', edit(signed('{"alg":"???>>>"}'), 0, standard)],
+  ['standard base64 in the payload', 'token-malformed', edit(signed(header, '{"a":"???>>>"}'), 1, standard)],
+  ['a single character as the signature', 'token-malformed', edit(issuer.mint(), 2, () => 'A')],
+  ['a JWE with a shared key', 'token-malformed', jwe({ alg: 'dir', enc: 'A256GCM' })],
+  ['a JWE for an RSA key', 'token-malformed', jwe({ alg: 'RSA-OAEP-256', enc: 'A256GCM', typ: 'at+jwt' })],
+  ['a JWE cut to three parts', 'token-algorithm', edit(issuer.mint(), 0, () => b64('{"alg":"dir"}'))],
+  ['a token in the place of claims', 'token-malformed', signed({ ...header, cty: 'JWT' }, issuer.mint())],
+  ['a token as a JSON string', 'token-malformed', signed({ ...header, cty: 'JWT' }, json(issuer.mint()))],
+  ['claims in DEFLATE', 'token-malformed', edit(signed({ ...header, zip: 'DEF' }), 1, deflated)],
+  ['disclosures behind it, as an SD-JWT has', 'token-malformed', `${issuer.mint()}~${b64('["s","a",1]')}~`],
+  ['claims in XML', 'token-malformed', signed(header, '<claims/>')],
+  ['claims that are null', 'token-malformed', signed(header, 'null')],
+  ['claims that are a number', 'token-malformed', signed(header, '1')],
+  ['claims with a comment', 'token-malformed', signed(header, `${json(claims)}/**/`)],
+  ['claims twice', 'token-malformed', signed(header, `${json(claims)}${json(claims)}`)],
+  [
+    'claims with a control character',
+    'token-malformed',
+    signed(header, json(claims).replace('user', 'us\ner')),
+  ],
+  [
+    'an issuer twice',
+    'token-malformed',
+    signed(header, `{"iss":"https://evil.test",${json(claims).slice(1)}`),
+  ],
+  ['an audience twice', 'token-malformed', signed(header, `${json(claims).slice(0, -1)},"aud":"x"}`)],
+  ['an end twice', 'token-malformed', signed(header, `${json(claims).slice(0, -1)},"exp":9999999999}`)],
+  [
+    'the same end twice',
+    'token-malformed',
+    signed(header, `${json(claims).slice(0, -1)},"exp":${NOW + 300}}`),
+  ],
+  ['a kid twice', 'token-malformed', signed(`${json(header).slice(0, -1)},"kid":"key-2"}`)],
+  [
+    'an algorithm twice, in escapes',
+    'token-malformed',
+    signed(`{"\\u0061lg":"none",${json(header).slice(1)}`),
+  ],
+  [
+    'constructor.prototype in the payload',
+    'token-malformed',
+    signed(header, `${json(claims).slice(0, -1)},"constructor":{"prototype":{"admin":true}}}`),
+  ],
+  [
+    'the name __proto__ in nothing but escapes',
+    'token-malformed',
+    signed(
+      header,
+      `{"\\u005f\\u005f\\u0070\\u0072\\u006f\\u0074\\u006f\\u005f\\u005f":1,${json(claims).slice(1)}`,
+    ),
+  ],
+  [
+    'a number beyond all numbers in a claim of its own',
+    'token-malformed',
+    signed(header, `${json(claims).slice(0, -1)},"max_amount":1e400}`),
+  ],
+  [
+    'claims nested one deeper than is accepted',
+    'token-malformed',
+    signed(header, `${json(claims).slice(0, -1)},"a":${'['.repeat(32)}${']'.repeat(32)}}`),
+  ],
+  ['a byte more than is accepted', 'token-too-long', ofLength(8193)],
 
   // header
   ['crit', 'token-header', issuer.mint({}, { header: { crit: ['exp'] } })],
@@ -150,6 +286,30 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ['a kid that is null', 'token-header', issuer.mint({}, { header: { kid: null } })],
   ['a kid that is a list', 'token-header', issuer.mint({}, { header: { kid: ['key-1'] } })],
   ['a kid of 257 characters', 'token-header', issuer.mint({}, { header: { kid: 'k'.repeat(257) } })],
+  ['a known crit', 'token-header', issuer.mint({}, { header: { crit: ['b64'], b64: true } })],
+  ['a crit that names what is not there', 'token-header', issuer.mint({}, { header: { crit: ['nope'] } })],
+  ['a crit that is text', 'token-header', issuer.mint({}, { header: { crit: 'exp' } })],
+  ['a crit that is null', 'token-header', issuer.mint({}, { header: { crit: null } })],
+  [
+    'a payload that is not encoded',
+    'token-header',
+    issuer.mint({}, { header: { b64: false, crit: ['b64'] } }),
+  ],
+  ['b64 that is true', 'token-header', issuer.mint({}, { header: { b64: true } })],
+  ['jku of the true issuer', 'token-header', issuer.mint({}, { header: { jku: `${issuer.issuer}/jwks` } })],
+  ['jku that is empty', 'token-header', issuer.mint({}, { header: { jku: '' } })],
+  ['jku into this machine', 'token-header', issuer.mint({}, { header: { jku: 'http://127.0.0.1:22/' } })],
+  ['jku of a file', 'token-header', issuer.mint({}, { header: { jku: 'file:///etc/passwd' } })],
+  ['x5u that is null', 'token-header', issuer.mint({}, { header: { x5u: null } })],
+  ['x5c that is empty', 'token-header', issuer.mint({}, { header: { x5c: [] } })],
+  ['the true key in its header', 'token-header', issuer.mint({}, { header: { jwk: issuer.jwks.keys[0] } })],
+  [
+    'a secret in its header that it is signed with',
+    'token-header',
+    hmac({ ...header, alg: 'HS256', jwk: { kty: 'oct', k: b64('evil') } }, claims, 'evil'),
+  ],
+  ['a kid that is true', 'token-header', issuer.mint({}, { header: { kid: true } })],
+  ['a kid that is an object', 'token-header', issuer.mint({}, { header: { kid: { toString: 'key-1' } } })],
 
   // algorithm
   [
@@ -194,6 +354,88 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ],
   ['EdDSA with a P-256 key', 'token-key', issuer.mint({}, { header: { alg: 'EdDSA' }, algorithm: 'ES256' })],
   ['ES256 with an RSA key', 'token-key', issuer.mint({ iss: rsa.issuer }, { header: { kid: undefined } })],
+  ...spellings('none').map((alg): [string, Fault, string] => [
+    `alg ${alg}, signed with a true key`,
+    'token-algorithm',
+    issuer.mint({ jti: alg }, { header: { alg }, algorithm: 'ES256' }),
+  ]),
+  ['alg none without a signature', 'token-malformed', issuer.mint({}, { header: { alg: 'none' } })],
+  ['alg NONE without a signature', 'token-malformed', issuer.mint({}, { header: { alg: 'NONE' } })],
+  ['alg none without a signature or its dot', 'token-malformed', unsigned('none').slice(0, -1)],
+  ['alg none with a space', 'token-algorithm', `${unsigned('none ')}AAAA`],
+  ['alg none behind a zero byte', 'token-algorithm', `${unsigned('none\0')}AAAA`],
+  ['alg none with wide letters', 'token-algorithm', `${unsigned('\uff4eone')}AAAA`],
+  ['alg that is empty', 'token-algorithm', `${unsigned('')}AAAA`],
+  ...[null, 0, true, {}, ['none']].map((alg): [string, Fault, string] => [
+    `alg ${json(alg)}`,
+    'token-algorithm',
+    issuer.mint({}, { header: { alg }, algorithm: 'ES256' }),
+  ]),
+  ...['ES256\0', ' ES256', 'ES256,none', 'ES\u200b256', 'Es256', 'ED25519', '__proto__', 'constructor'].map(
+    (alg): [string, Fault, string] => [
+      `alg ${json(alg)}`,
+      'token-algorithm',
+      issuer.mint({}, { header: { alg }, algorithm: 'ES256' }),
+    ],
+  ),
+  ...['HS1', 'HS256/64', 'RSA1_5', 'RSA-OAEP', 'A128KW', 'dir', 'ECDH-ES', 'PBES2-HS256+A128KW', 'Ed448'].map(
+    (alg): [string, Fault, string] => [
+      `${alg}, which signs nothing here`,
+      'token-algorithm',
+      `${b64(json({ ...header, alg }))}.${b64(json(claims))}.${b64(Buffer.alloc(64, 1))}`,
+    ],
+  ),
+  ...publicForms.map(([what, bytes]): [string, Fault, string] => [
+    `HS256 with the public RSA key as the secret, ${what}`,
+    'token-algorithm',
+    hmac({ ...header, alg: 'HS256' }, { ...claims, iss: rsa.issuer }, bytes),
+  ]),
+  [
+    'HS512 with the public key as the secret',
+    'token-algorithm',
+    hmac({ ...header, alg: 'HS512' }, claims, pem(issuer.key)),
+  ],
+  [
+    'HS384 where HS256 is shared',
+    'token-algorithm',
+    signToken({ alg: 'HS384', typ: 'at+jwt' }, { ...claims, iss: 'https://hmac.test' }, secret, 'HS384'),
+  ],
+  [
+    'RS256 where a secret is shared',
+    'token-algorithm',
+    rsa.mint({ iss: 'https://hmac.test' }, { header: { kid: undefined } }),
+  ],
+
+  // name of the key
+  ...[
+    'key-2',
+    'KEY-1',
+    ' key-1',
+    'key-1 ',
+    'key-1\0',
+    '/dev/null',
+    '../../../../dev/null',
+    '..\\..\\nul',
+    'file:///dev/null',
+    'https://evil.test/jwks.json',
+    "x' UNION SELECT 'secret' -- ",
+    '$(sleep 9)',
+    '| cat /etc/passwd',
+    '*',
+    '__proto__',
+    'constructor',
+    'toString',
+    'key-1\r\nX-Evil: 1',
+  ].map((kid): [string, Fault, string] => [
+    `kid ${json(kid)}`,
+    'token-key',
+    issuer.mint({}, { header: { kid } }),
+  ]),
+  [
+    'a kid that names an empty file, signed with nothing',
+    'token-algorithm',
+    hmac({ ...header, alg: 'HS256', kid: '../../dev/null' }, claims, ''),
+  ],
 
   // type
   ['no typ', 'token-type', issuer.mint({}, { header: { typ: undefined } })],
@@ -203,6 +445,35 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ['typ with more behind it', 'token-type', issuer.mint({}, { header: { typ: 'at+jwt;x=1' } })],
   ['typ as a list', 'token-type', issuer.mint({}, { header: { typ: ['at+jwt'] } })],
   ['typ null', 'token-type', issuer.mint({}, { header: { typ: null } })],
+  ...[
+    'jwt',
+    'application/jwt',
+    'application/application/at+jwt',
+    'text/at+jwt',
+    'at+jwt ',
+    ' at+jwt',
+    'at jwt',
+    'at+jwt\0',
+    'at+j\u200bwt',
+    'rt+jwt',
+    'id_token+jwt',
+    'secevent+jwt',
+    'oauth-authz-req+jwt',
+    'token-introspection+jwt',
+    'client-authentication+jwt',
+    'entity-statement+jwt',
+    'dc+sd-jwt',
+    'kb+jwt',
+    'JOSE',
+    '',
+    '__proto__',
+  ].map((typ): [string, Fault, string] => [
+    `typ ${json(typ)}`,
+    'token-type',
+    issuer.mint({}, { header: { typ } }),
+  ]),
+  ['typ as a number', 'token-type', issuer.mint({}, { header: { typ: 1 } })],
+  ['typ as an object', 'token-type', issuer.mint({}, { header: { typ: { toString: 'at+jwt' } } })],
 
   // issuer and audience
   ['no issuer', 'token-claims', issuer.mint({ iss: undefined })],
@@ -219,6 +490,43 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ['an audience that ours begins', 'token-audience', issuer.mint({ aud: `${issuer.audience}.evil.test` })],
   ['an audience that begins ours', 'token-audience', issuer.mint({ aud: 'https://api' })],
   ['other audiences', 'token-audience', issuer.mint({ aud: ['a', 'b'] })],
+  ...[null, 1, true, {}, { name: 'x' }].map((iss): [string, Fault, string] => [
+    `iss ${json(iss)}`,
+    'token-claims',
+    issuer.mint({ iss }),
+  ]),
+  ...['', ' ', ':443', '.', '?', '#', '@evil.test', '.evil.test', '\0', '/../'].map(
+    (more): [string, Fault, string] => [
+      `the issuer with ${json(more)} behind it`,
+      'token-issuer',
+      issuer.mint({ iss: more === '' ? '' : `${issuer.issuer}${more}` }),
+    ],
+  ),
+  ['the issuer with http', 'token-issuer', issuer.mint({ iss: issuer.issuer.replace('https', 'http') })],
+  ['a beginning of the issuer', 'token-issuer', issuer.mint({ iss: issuer.issuer.slice(0, -1) })],
+  ['the issuer behind a space', 'token-issuer', issuer.mint({ iss: ` ${issuer.issuer}` })],
+  ...[
+    null,
+    1,
+    true,
+    {},
+    '',
+    [null],
+    [[issuer.audience]],
+    [{}],
+    [issuer.audience, ''],
+    [issuer.audience, null],
+  ].map((aud): [string, Fault, string] => [`aud ${json(aud)}`, 'token-claims', issuer.mint({ aud })]),
+  ...['/', ' ', ':443', '#', '?', '\0', ',https://other.test'].map((more): [string, Fault, string] => [
+    `the audience with ${json(more)} behind it`,
+    'token-audience',
+    issuer.mint({ aud: `${issuer.audience}${more}` }),
+  ]),
+  ['the audience in capitals', 'token-audience', issuer.mint({ aud: issuer.audience.toUpperCase() })],
+  ['the audience in percent-encoding', 'token-audience', issuer.mint({ aud: 'https://%61pi.test' })],
+  ['a wildcard as audience', 'token-audience', issuer.mint({ aud: ['*', 'https://*.test'] })],
+  ['an inherited name as audience', 'token-audience', issuer.mint({ aud: ['includes', '__proto__'] })],
+  ['a thousand audiences', 'token-audience', issuer.mint({ aud: Array(1000).fill('x') })],
 
   // claims
   ['no subject', 'token-claims', signed(header, without('sub'))],
@@ -237,6 +545,40 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ['an end before its beginning', 'token-claims', issuer.mint({ iat: NOW, exp: NOW - 1 })],
   ['a client_id that is a list', 'token-claims', issuer.mint({ client_id: ['a'] })],
   ['a jti that is a number', 'token-claims', issuer.mint({ jti: 1 })],
+  ...[0, -1, -1e308, false, true, '', [], [NOW + 300], {}, { exp: NOW + 300 }, '1e400', 'Infinity'].map(
+    (exp): [string, Fault, string] => [`exp ${json(exp)}`, 'token-claims', issuer.mint({ exp })],
+  ),
+  ...[null, true, '', [NOW], {}].map((iat): [string, Fault, string] => [
+    `iat ${json(iat)}`,
+    'token-claims',
+    issuer.mint({ iat }),
+  ]),
+  ...[true, '', [NOW], {}, '0'].map((nbf): [string, Fault, string] => [
+    `nbf ${json(nbf)}`,
+    'token-claims',
+    issuer.mint({ nbf }),
+  ]),
+  ['an iat far in the future', 'token-claims', issuer.mint({ iat: 9e15 })],
+  [
+    'a number that is no JSON',
+    'token-malformed',
+    signed(header, json(claims).replace(/"exp":\d+/, '"exp":NaN')),
+  ],
+  [
+    'an exp in hexadecimal',
+    'token-malformed',
+    signed(header, json(claims).replace(/"exp":\d+/, '"exp":0x7fffffff')),
+  ],
+  ['an exp with a plus', 'token-malformed', signed(header, json(claims).replace('"exp":', '"exp":+'))],
+  ['exp -1e400', 'token-malformed', signed(header, json(claims).replace(/"exp":\d+/, '"exp":-1e400'))],
+  ['nbf 1e400', 'token-malformed', signed(header, `${json(claims).slice(0, -1)},"nbf":1e400}`)],
+  ...[true, [], {}, ['user-1']].map((sub): [string, Fault, string] => [
+    `sub ${json(sub)}`,
+    'token-claims',
+    issuer.mint({ sub }),
+  ]),
+  ['a client_id that is empty', 'token-claims', issuer.mint({ client_id: '' })],
+  ['a jti that is null', 'token-claims', issuer.mint({ jti: null })],
 
   // time
   ['an end in the past', 'token-expired', issuer.mint({ iat: NOW - 3600, exp: NOW - 60 })],
@@ -249,10 +591,23 @@ const hostile: [what: string, rule: Fault, token: string][] = [
   ['an nbf in the future', 'token-not-yet-valid', issuer.mint({ nbf: NOW + 61 })],
   ['a life of more than a day', 'token-lifetime', issuer.mint({ exp: NOW + 86_401 })],
   ['a life for ever', 'token-lifetime', issuer.mint({ exp: 9_999_999_999 })],
+  ['an end that has just come', 'token-expired', issuer.mint({ iat: NOW - 300, exp: NOW - 60 })],
+  ['an end long ago', 'token-expired', issuer.mint({ iat: 1, exp: 2 })],
+  ['an end before 1970', 'token-expired', issuer.mint({ iat: -1000, exp: -1 })],
+  ['an nbf in the future by a fraction', 'token-not-yet-valid', issuer.mint({ nbf: NOW + 60.5 })],
+  ['an nbf far in the future', 'token-not-yet-valid', issuer.mint({ nbf: Number.MAX_SAFE_INTEGER })],
+  ['an iat of 0', 'token-lifetime', issuer.mint({ iat: 0 })],
+  ['an iat before 1970', 'token-lifetime', issuer.mint({ iat: -1 })],
+  ['an iat before the universe', 'token-lifetime', issuer.mint({ iat: -1e308 })],
+  ['an exp in milliseconds', 'token-lifetime', issuer.mint({ exp: (NOW + 300) * 1000 })],
+  ['an exp of 1e308', 'token-lifetime', issuer.mint({ exp: 1e308 })],
+  ['a life of a day and a fraction', 'token-lifetime', issuer.mint({ exp: NOW + 86_400.5 })],
 
   // binding
   ['a DPoP key', 'token-bound', issuer.mint({ cnf: { jkt: 'abc' } })],
   ['a client certificate', 'token-bound', issuer.mint({ cnf: { 'x5t#S256': 'abc' } })],
+  ['a binding that is empty', 'token-bound', issuer.mint({ cnf: {} })],
+  ['a binding that is null', 'token-bound', issuer.mint({ cnf: null })],
 
   // signature
   ["a stranger's signature", 'token-signature', stranger.mint()],
@@ -309,7 +664,102 @@ const hostile: [what: string, rule: Fault, token: string][] = [
       { header: { alg: 'RS256', kid: undefined }, key: localIssuer({ algorithm: 'RS256' }).key },
     ),
   ],
+  ...psychic.map(([what, bytes]): [string, Fault, string] => [
+    `an ECDSA signature of ${what}`,
+    'token-signature',
+    edit(issuer.mint({ sub: what }), 2, () => b64(bytes)),
+  ]),
+  ['the right signature, in DER', 'token-signature', resigned((input) => sign('sha256', input, issuer.key))],
+  [
+    'the right signature with a zero in front',
+    'token-signature',
+    resigned((input) => Buffer.concat([Buffer.from([0]), p1363(input)])),
+  ],
+  [
+    'the right signature with a zero behind',
+    'token-signature',
+    resigned((input) => Buffer.concat([p1363(input), Buffer.from([0])])),
+  ],
+  ['half of the right signature', 'token-signature', resigned((input) => p1363(input).subarray(0, 32))],
+  [
+    'its halves the wrong way round',
+    'token-signature',
+    resigned((input) => Buffer.concat([p1363(input).subarray(32), p1363(input).subarray(0, 32)])),
+  ],
+  [
+    'a signature over the claims alone',
+    'token-signature',
+    resigned((input) => p1363(Buffer.from(input.toString().split('.')[1]!))),
+  ],
+  ['a signature of another hash', 'token-signature', resigned((input) => p1363(input, 'sha512'))],
+  ...['P-384', 'P-521', 'secp256k1'].map((namedCurve): [string, Fault, string] => [
+    `a signature on ${namedCurve}`,
+    'token-signature',
+    signToken(header, claims, generateKeyPairSync('ec', { namedCurve }).privateKey, 'ES256'),
+  ]),
+  [
+    'a signature of Ed25519',
+    'token-signature',
+    signToken(header, claims, generateKeyPairSync('ed25519').privateKey, 'EdDSA'),
+  ],
+  ['a signature of HMAC under ES256', 'token-signature', hmac(header, claims, pem(issuer.key))],
+  [
+    'PSS in the place of PKCS #1',
+    'token-signature',
+    rsa.mint({}, { header: { kid: undefined }, algorithm: 'PS256' }),
+  ],
+  [
+    'PKCS #1 in the place of PSS',
+    'token-signature',
+    rsa.mint({}, { header: { alg: 'PS256', kid: undefined }, algorithm: 'RS256' }),
+  ],
+  [
+    'RS512 in the place of RS256',
+    'token-signature',
+    rsa.mint({}, { header: { kid: undefined }, algorithm: 'RS512' }),
+  ],
+  ...[0, 1, 255, 257, 1024].map((length): [string, Fault, string] => [
+    `an RSA signature of ${length} bytes`,
+    length === 0 ? 'token-malformed' : 'token-signature',
+    edit(rsa.mint({}, { header: { kid: undefined } }), 2, () => b64(Buffer.alloc(length, 0xff))),
+  ]),
+  ...[
+    'secret',
+    'password',
+    'changeme',
+    'your-256-bit-secret',
+    'a-string-secret-at-least-256-bits-long',
+    'super-secret-jwt-token-with-at-least-32-characters-long',
+    '0'.repeat(32),
+    'undefined',
+    '[object Object]',
+  ].map((known): [string, Fault, string] => [
+    `the secret ${known}`,
+    'token-signature',
+    hmac({ alg: 'HS256', typ: 'at+jwt' }, { ...claims, iss: 'https://hmac.test' }, known),
+  ]),
+  [
+    'half of an HMAC',
+    'token-signature',
+    edit(shared, 2, (text) => b64(Buffer.from(text, 'base64url').subarray(0, 16))),
+  ],
+  [
+    'an HMAC in hex',
+    'token-signature',
+    edit(shared, 2, (text) => b64(Buffer.from(text, 'base64url').toString('hex'))),
+  ],
+  [
+    'an HMAC with more behind it',
+    'token-signature',
+    edit(shared, 2, (text) => `${text}A`.slice(0, -1) + 'AAAA'),
+  ],
 ]
+
+test('the table is as long as it has to be, and has nothing twice', () => {
+  expect(hostile.length).toBeGreaterThanOrEqual(120)
+  expect(new Set(hostile.map(([what]) => what)).size).toBe(hostile.length)
+  expect(new Set(hostile.map(([, , token]) => token)).size).toBe(hostile.length)
+})
 
 test.each(hostile)('refuses %s', async (_what, rule, token) => {
   const before = handled()
@@ -358,6 +808,21 @@ describe('what only looks hostile passes:', () => {
     [
       'claims nested thirty deep',
       signed(header, `${json(claims).slice(0, -1)},"a":${'['.repeat(30)}${']'.repeat(30)}}`),
+    ],
+    ['as many bytes as are accepted', ofLength(8192)],
+    ['an nbf in the past', issuer.mint({ nbf: -1 })],
+    ['an nbf with a fraction', issuer.mint({ nbf: NOW - 0.5 })],
+    ['a cty and a zip that change nothing', issuer.mint({}, { header: { cty: 'x', zip: 'y', enc: 'z' } })],
+    ['numbers at the edge of a double', issuer.mint({ most: Number.MAX_VALUE, least: Number.MIN_VALUE })],
+    ['our audience twice', issuer.mint({ aud: [issuer.audience, issuer.audience] })],
+    ['an actor, and who may act', issuer.mint({ act: { sub: 'x' }, may_act: { sub: 'y' } })],
+    [
+      'the other of the two signatures that ECDSA has for each message',
+      resigned((input) => {
+        const good = p1363(input)
+        const s = BigInt(`0x${ORDER.toString('hex')}`) - BigInt(`0x${good.subarray(32).toString('hex')}`)
+        return Buffer.concat([good.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')])
+      }),
     ],
     ['no kid', issuer.mint({}, { header: { kid: undefined } })],
     ['no client_id and no jti', issuer.mint({ client_id: undefined, jti: undefined })],
