@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { integer, show } from './check.js'
 import { ConfigError } from './config-error.js'
+import { mayLackFields } from './dropped-fields.js'
 import type { Client } from './services.js'
 
 /** A number of proxies in front of this process, or the CIDR ranges their addresses lie in. */
@@ -28,7 +29,7 @@ export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Cli
 
   return (req) => {
     let address = parse(req.socket.remoteAddress)
-    let unread = trusted(address, 0) ? forwardedFor(req) : undefined
+    let unread = trusted(address, 0) && !mayLackFields(req) ? forwardedFor(req) : undefined
     for (let hop = 1; unread !== undefined && hop <= MAX_HOPS; hop++) {
       const comma = unread.lastIndexOf(',')
       const next = parse(unread.slice(comma + 1).trim())

@@ -21,6 +21,7 @@ export const catalogue = {
   'invalid-input': { status: 422, title: 'The request is not valid.' },
   'rate-limited': { status: 429, title: 'Too many requests.' },
   'quota-exceeded': { status: 429, title: 'The quota is used up.' },
+  'too-many-fields': { status: 431, title: 'The request has too many header fields.' },
   broken: { status: 500, title: 'Something went wrong.' },
   unshapable: { status: 500, title: 'The reply could not be prepared safely.' },
   undecided: { status: 500, title: 'No access decision was made for this route.' },

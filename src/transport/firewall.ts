@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
+import { mayLackFields } from '../kernel/dropped-fields.js'
 import { refuse } from '../kernel/problem.js'
 import type { Finding } from '../kernel/stage.js'
 import { ambiguityOf, type Ambiguity } from '../lib/ambiguous-path.js'
@@ -53,7 +54,8 @@ const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'] as 
 /**
  * Refuses requests that two readers could understand in two ways, before anything is matched against them: ambiguous
  * paths (400 `ambiguous-path`), unlisted methods (405 `method-not-allowed`), repeated or foreign hosts (400
- * `invalid-host`). Only the path is judged, never the query. Report mode does not apply: the rules behind it rely on it.
+ * `invalid-host`), transfer codings other than `chunked` (400 `malformed-body`), more header fields than Node keeps (431
+ * `too-many-fields`). Only the path is judged, never the query. Report mode does not apply: the rules behind it rely on it.
  *
  * @example
  * app.use(firewall({ hosts: ['api.example.com'], allow: { encodedSlash: true } }))
@@ -74,6 +76,8 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
     reportable: 'never' as const,
 
     enter({ req, path }) {
+      if (mayLackFields(req)) return refuse('too-many-fields', { rule: 'dropped-fields' })
+
       if (!known.has(req.method ?? ''))
         return refuse('method-not-allowed', { rule: 'methods', headers: allowHeader })
 
@@ -84,6 +88,11 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
       if (hostFields(req) > 1) return refuse('invalid-host', { rule: 'duplicate-host' })
       if (served !== undefined && !served.has((req.headers.host ?? '').toLowerCase()))
         return refuse('invalid-host', { rule: 'hosts' })
+
+      // Node's parser takes `gzip, chunked`, and ends others only once their body is read.
+      const coding = req.headers['transfer-encoding']
+      if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+        return refuse('malformed-body', UNKNOWN_CODING)
     },
 
     describe: () => ({ methods: [...known], hosts: served && [...served], allow: [...allowed] }),
@@ -97,6 +106,12 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
       })),
   }
 })
+
+const UNKNOWN_CODING = {
+  detail: 'The only transfer coding of requests is chunked.',
+  rule: 'transfer-coding',
+  headers: { Connection: 'close' },
+}
 
 const DETAILS: Readonly<Record<Ambiguity, string>> = {
   'absolute-form': 'The request target must be a path that begins with a slash.',

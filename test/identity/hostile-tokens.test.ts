@@ -84,7 +84,7 @@ const unsigned = (alg: string) => `${b64(json({ ...header, alg }))}.${b64(json(c
 /** Every way to write a word in capitals and small letters. */
 function spellings(word: string): string[] {
   return Array.from({ length: 2 ** word.length }, (_, bits) =>
-    [...word].map((letter, i) => ((bits >> i) & 1 ? letter.toUpperCase() : letter)).join(''),
+    Array.from(word, (letter, i) => ((bits >> i) & 1 ? letter.toUpperCase() : letter)).join(''),
   )
 }
 
@@ -111,7 +111,7 @@ const shared = hmac({ alg: 'HS256', typ: 'at+jwt' }, { ...claims, iss: 'https://
 /** What can be had of a public key, and so could be taken for a secret. */
 const publicForms: [string, string | Buffer][] = [
   ['in PEM without its last line break', String(pem(rsa.key)).trim()],
-  ['in PEM of PKCS #1', createPublicKey(rsa.key).export({ type: 'pkcs1', format: 'pem' }) as string],
+  ['in PEM of PKCS #1', createPublicKey(rsa.key).export({ type: 'pkcs1', format: 'pem' })],
   ['in DER', createPublicKey(rsa.key).export({ type: 'spki', format: 'der' })],
   ['as a JWK', json(createPublicKey(rsa.key).export({ format: 'jwk' }))],
   ['its modulus alone', String(createPublicKey(rsa.key).export({ format: 'jwk' }).n)],

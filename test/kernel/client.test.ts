@@ -8,10 +8,10 @@ import { clientResolver, type TrustProxy } from '../../src/kernel/client.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { defineStage } from '../../src/kernel/define.js'
 import { serve } from '../../src/testing/index.js'
-import { sendRaw } from '../support/raw.js'
+import { listen, sendRaw } from '../support/raw.js'
 
 const requestFrom = (remoteAddress: string | undefined, headers: Record<string, string> = {}) =>
-  ({ socket: { remoteAddress }, headers }) as unknown as IncomingMessage
+  ({ socket: { remoteAddress }, headers, rawHeaders: [] }) as unknown as IncomingMessage
 
 const resolve = (trust: TrustProxy, peer: string | undefined, forwarded?: string) =>
   clientResolver(trust)(requestFrom(peer, forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }))
@@ -93,6 +93,29 @@ describe('a number of hops (ASVS 4.1.3)', () => {
     )
 
     expect(seen).toEqual(['203.0.113.9'])
+  })
+
+  // Node drops what stands behind the thousandth field, the one that the proxy added among it.
+  test('does not hold where fields may be missing', async () => {
+    const seen: (string | undefined)[] = []
+    const see = defineStage('see', () => ({ enter: ({ clientIp }) => void seen.push(clientIp) }))
+    const { server } = serve(see(), { trustProxy: 1 })
+    await listen(server)
+    for (const junk of [900, 996, 997, 2_000]) {
+      await sendRaw(
+        server,
+        `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: 198.51.100.1\r\n${'a: b\r\n'.repeat(junk)}` +
+          'X-Forwarded-For: 203.0.113.9\r\n\r\n',
+      )
+    }
+    server.maxHeadersCount = 3
+    await sendRaw(
+      server,
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n',
+    )
+    server.close()
+
+    expect(seen).toEqual(['203.0.113.9', '127.0.0.1', '127.0.0.1', '127.0.0.1', '127.0.0.1'])
   })
 
   test('reaches past a proxy on a Unix socket, which has no address', async () => {

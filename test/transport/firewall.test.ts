@@ -330,7 +330,10 @@ test('report mode does not apply', () => {
 
 test('the trace names the check that refused', async () => {
   const stage = firewall()
-  const verdict = stage.stage.enter({ req: { method: 'GET', rawHeaders: [] }, path: '/a;b' } as never)
+  const verdict = stage.stage.enter({
+    req: { method: 'GET', rawHeaders: [], socket: {} },
+    path: '/a;b',
+  } as never)
 
   expect(verdict).toMatchObject({ code: 'ambiguous-path', rule: 'semicolon' })
 })
@@ -384,3 +387,51 @@ const DETAIL: Record<string, string> = {
   'invalid-encoding': 'The path is not percent-encoded UTF-8.',
   semicolon: 'The path has a semicolon.',
 }
+
+describe('a transfer coding', () => {
+  const { send, handled } = raw()
+
+  test.each(['gzip, chunked', 'identity, chunked', 'xchunked', '"chunked"', 'chunked;q=1'])(
+    '%s is refused 400, and the connection is closed',
+    async (coding) => {
+      const { status, head, body } = await send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${coding}`)
+
+      expect([status, JSON.parse(body).code]).toEqual([400, 'malformed-body'])
+      expect(head).toMatch(/connection: close/i)
+      expect(handled()).toBe(0)
+    },
+  )
+
+  test.each(['chunked', 'Chunked', ' CHUNKED '])('%s passes', async (coding) => {
+    const { status } = await send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${coding}\r\n\r\n0`)
+
+    expect(status).toBe(200)
+  })
+})
+
+describe('header fields that Node would drop', () => {
+  const fields = (count: number) => 'a: b\r\n'.repeat(count)
+
+  test.each([1_000, 1_001, 1_100, 2_500])('%i of them are refused 431', async (count) => {
+    const { send, handled } = raw()
+    const { status, body } = await send(`GET / HTTP/1.1\r\nHost: a\r\n${fields(count - 3)}X: y`)
+
+    expect([status, JSON.parse(body).code]).toEqual([431, 'too-many-fields'])
+    expect(handled()).toBe(0)
+  })
+
+  test('999 of them pass, and any number where the server drops none', async () => {
+    const { server, handled } = serve(firewall())
+    const ask = async (count: number) =>
+      (await sendRaw(server, `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields(count - 2)}\r\n`))
+        .status
+
+    expect(await ask(999)).toBe(200)
+    server.maxHeadersCount = 0
+    expect(await ask(3_000)).toBe(200)
+    server.maxHeadersCount = 10
+    expect(await ask(9)).toBe(200)
+    expect(await ask(10)).toBe(431)
+    expect(handled()).toBe(3)
+  })
+})
