@@ -1,5 +1,5 @@
 import { asJson, isRawJson } from '../lib/as-json.js'
-import { isThenable } from '../lib/when.js'
+import { isStrayPromise } from '../lib/when.js'
 import type { State } from './mask-automaton.js'
 import { REDACTED } from './mask-styles.js'
 
@@ -103,7 +103,7 @@ export class Walk {
       // Of nothing there is no part to show, and no function has to expect it.
       if (shown === null && style !== 'redact') continue
       shown = apply(shown)
-      if (isThenable(shown)) throw new TypeError('a mask style returned a promise; it must answer at once')
+      if (isStrayPromise(shown)) throw new TypeError('a mask style returned a promise; it must answer at once')
     }
     return shown
   }

@@ -14,6 +14,6 @@ export function asyncHandler<Req extends IncomingMessage, Res extends ServerResp
   return (req, res, next, ...rest) => {
     Promise.resolve()
       .then(() => handler(req, res, next, ...rest))
-      .then(undefined, (error: unknown) => next(error ?? new Error('a handler rejected without a reason')))
+      .then(undefined, (error: unknown) => next(error || new Error('a handler rejected without a reason')))
   }
 }

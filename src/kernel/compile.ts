@@ -110,8 +110,8 @@ function resume(
   try {
     conclude(pipeline, stage, at, verdict, started, ctx, next)
   } catch (error) {
-    // Express's `next` never throws; a plain handler's may, and no promise must swallow that.
-    next(error)
+    // Express's `next` never throws; a plain handler's may, and no promise must swallow that. To `next`, nothing is no error.
+    next(error || new Error(`a handler threw ${String(error)}`))
   }
 }
 

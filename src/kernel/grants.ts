@@ -1,4 +1,4 @@
-import { isThenable } from '../lib/when.js'
+import { isStrayPromise } from '../lib/when.js'
 import { show } from './check.js'
 import { ConfigError } from './config-error.js'
 import type { Principal } from './context.js'
@@ -54,7 +54,7 @@ function reader(option: string, source: ClaimSource): (principal: Principal) => 
   if (typeof source === 'function') {
     return (principal) => {
       const found = source(principal.claims, principal)
-      if (isThenable(found)) throw new TypeError(`${option} returned a promise; it must answer at once`)
+      if (isStrayPromise(found)) throw new TypeError(`${option} returned a promise; it must answer at once`)
       return [found]
     }
   }

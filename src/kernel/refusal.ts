@@ -1,5 +1,7 @@
+import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import type { Problem } from './problem.js'
+import { respond } from './respond.js'
 import type { Next } from './stage.js'
 
 /** Ends an exchange with a refusal: on record first, then to the client. */
@@ -7,7 +9,19 @@ export function refuseExchange(ctx: SecurityContext, stage: string, problem: Pro
   ctx.problem = problem
   ctx.refusedBy = stage
   recordDecision(ctx, stage, problem, 'refused')
-  ctx.services.respond(ctx, problem, next)
+  try {
+    const answering: unknown = ctx.services.respond(ctx, problem, next)
+    if (isThenable(answering))
+      answering.then(undefined, (cause: unknown) => respondAnyway(ctx, problem, cause))
+  } catch (cause) {
+    respondAnyway(ctx, problem, cause)
+  }
+}
+
+/** Whoever wants to answer refusals in a way of their own and fails must not let one go unanswered. */
+function respondAnyway(ctx: SecurityContext, problem: Problem, cause: unknown): void {
+  ctx.services.log.error('respond: failed', { id: ctx.id, cause })
+  respond(ctx, problem)
 }
 
 /** Puts a decision on record, and what broke into the log. */

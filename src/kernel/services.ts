@@ -6,6 +6,7 @@ import { guarded } from './guarded.js'
 import { MemoryCounters } from './memory.js'
 import type { Clock, CounterStore, Log, Store } from './ports.js'
 import { respond, type Respond } from './respond.js'
+import { safeLog } from './safe-log.js'
 
 /** Who is on the other end of the connection, seen past the declared proxies. */
 export interface Client {
@@ -42,7 +43,7 @@ export interface ServiceOptions {
   storeTimeoutMs?: number
   /** The clock. Default: the system's. */
   clock?: Clock
-  /** Where the package says what operators should know. Default: warnings and errors on the console. */
+  /** Where the package says what operators should know. Default: warnings and errors on the console. If it fails, nothing else does. */
   log?: Log
   /** Makes calls to identity providers. Default: the global `fetch`. */
   fetch?: typeof fetch
@@ -71,7 +72,7 @@ export function createServices(options: ServiceOptions = {}): Services {
     store,
     storeTimeoutMs = 40,
     clock = systemClock,
-    log = consoleLog,
+    log: ownLog = consoleLog,
     fetch: ownFetch = globalFetch,
     respond: ownRespond = respond,
     problemBase = 'urn:secure-api:problem:',
@@ -82,6 +83,7 @@ export function createServices(options: ServiceOptions = {}): Services {
   if (store !== undefined && typeof (store as Partial<Store> | null)?.counters?.hit !== 'function') {
     throw new ConfigError(`store must be made by redis(client), memory() or the like, got ${show(store)}`)
   }
+  const log = safeLog(ownLog)
   return {
     clock,
     counters:

@@ -1,3 +1,4 @@
+import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import type { Stage } from './stage.js'
 
@@ -27,10 +28,13 @@ function settle(ctx: SecurityContext): void {
   ctx.settling = []
   for (let i = stages.length - 1; i >= 0; i--) {
     const stage = stages[i]!
-    try {
-      stage.settle!(ctx)
-    } catch (cause) {
+    const failed = (cause: unknown): void =>
       ctx.services.log.error(`${stage.name}: settle failed`, { id: ctx.id, cause })
+    try {
+      const settling: unknown = stage.settle!(ctx)
+      if (isThenable(settling)) settling.then(undefined, failed)
+    } catch (cause) {
+      failed(cause)
     }
   }
 }

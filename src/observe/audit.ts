@@ -3,6 +3,7 @@ import type { Recorder, SecurityContext, Slot } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
+import { isStrayPromise } from '../lib/when.js'
 import { tidy, type FlatEvent } from './audit-encode.js'
 import { endOf, eventOf } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
@@ -161,7 +162,7 @@ function prepared(event: ReturnType<typeof eventOf>, { redact }: AuditSettings):
   if (redact === undefined) return tidy(event)
   try {
     const masked: unknown = redact(event)
-    if (typeof masked === 'object' && masked !== null) return tidy(masked as typeof event)
+    if (typeof masked === 'object' && masked !== null && !isStrayPromise(masked)) return tidy(masked as typeof event)
   } catch {
     // Said by the event itself.
   }

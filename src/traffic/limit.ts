@@ -2,6 +2,7 @@ import { didYouMean, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { Algorithm, Policy } from '../kernel/ports.js'
+import { isStrayPromise } from '../lib/when.js'
 
 /** One limit of `rateLimit` or `quota`. */
 export interface Limit {
@@ -175,7 +176,7 @@ export function costOf({ cost, policy }: CheckedLimit, ctx: SecurityContext): nu
   const units: unknown = cost(ctx)
   if (typeof units === 'number' && units >= 0 && units !== Infinity) return wholeUnits(units)
   throw new TypeError(
-    `${policy.scope} "${policy.name}": cost must be a finite number of at least 0, got ${show(units)}`,
+    `${policy.scope} "${policy.name}": cost must be a finite number of at least 0, got ${told(units)}`,
   )
 }
 
@@ -184,6 +185,10 @@ export function keyOf({ key, policy }: CheckedLimit, ctx: SecurityContext): stri
   const who: unknown = key(ctx)
   if (typeof who === 'string' || who === undefined) return who
   throw new TypeError(
-    `${policy.scope} "${policy.name}": key must be a string or undefined, got ${typeof who}`,
+    `${policy.scope} "${policy.name}": key must be a string or undefined, got ${isStrayPromise(who) ? 'a promise' : typeof who}`,
   )
+}
+
+function told(units: unknown): string {
+  return isStrayPromise(units) ? 'a promise' : show(units)
 }
