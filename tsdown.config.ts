@@ -26,6 +26,8 @@ const shared = {
   failOnWarn: true,
   // What is loaded late, and at once, is looked for beside the file that asks, in both kinds of module.
   shims: true,
+  // Where the sources lay is not to be seen in what they became: everybody who builds them gets the same bytes.
+  inputOptions: { experimental: { attachDebugInfo: 'none' } },
   // How long a plugin took is no flaw of the build.
   checks: { pluginTimings: false },
 } as const

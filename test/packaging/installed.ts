@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isBuilt } from '../../scripts/prepare.mjs'
 import { ROOT } from '../support/source-tree.js'
 
-/** What a user's project has beside this package: the optional peers, and tools. */
-const BESIDE = ['express', 'supertest', 'jest', '@types/express', '@types/node', '@types/supertest']
+/** What a user's project may have beside this package, of the versions that the rest of the tests run with. */
+const BESIDE = ['express', 'supertest']
+/** Tools are linked: they are large, and not what is tested here. */
+const TOOLS = ['jest', '@types/express', '@types/node', '@types/supertest']
 
 /** The packed package as users get it. */
 export interface Installed {
@@ -18,45 +20,43 @@ export interface Installed {
   remove(): void
 }
 
-/**
- * Packs the build and installs it twice. Its dependencies come from the lockfile, so that they are those the rest of the
- * tests ran with, and only they: what the package needs and does not declare is missing here.
- */
+/** Packs the build and installs the tarball in two empty projects, as users do. */
 export function installPacked(): Installed {
   if (!isBuilt()) throw new Error('dist is missing or older than its sources. Run: npm run build')
   const base = mkdtempSync(join(tmpdir(), 'secure-api-packed-'))
-  const npm = (cwd: string, ...args: string[]): string =>
-    execFileSync('npm', [...args, '--ignore-scripts'], {
-      cwd,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  const tarball = pack(base)
+  const project = (name: string, ...beside: string[]): string => {
+    const folder = join(base, name)
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '{ "name": "a-users-project", "private": true }\n')
+    npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...beside)
+    cpSync(join(__dirname, 'consumers'), join(folder, 'consumers'), { recursive: true })
+    return folder
+  }
 
-  const [packed] = JSON.parse(npm(ROOT, 'pack', '--json', '--pack-destination', base)) as {
-    filename: string
-  }[]
-  const tarball = join(base, packed!.filename)
-
-  const bare = join(base, 'bare')
-  mkdirSync(bare)
-  for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(bare, file))
-  npm(bare, 'ci', '--omit=dev', '--omit=peer', '--prefer-offline', '--no-audit', '--no-fund')
-  const home = join(bare, 'node_modules', 'secure-api')
-  mkdirSync(home)
-  execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', home])
-
-  const full = join(base, 'full')
-  mkdirSync(full)
-  cpSync(join(bare, 'node_modules'), join(full, 'node_modules'), { recursive: true, verbatimSymlinks: true })
-  for (const name of BESIDE) {
+  const bare = project('bare')
+  const full = project('full', ...BESIDE.map((name) => `${name}@${versionOf(name)}`))
+  for (const name of TOOLS) {
     const link = join(full, 'node_modules', name)
     mkdirSync(dirname(link), { recursive: true })
     rmSync(link, { recursive: true, force: true })
     symlinkSync(join(ROOT, 'node_modules', name), link)
   }
-  for (const project of [bare, full]) {
-    writeFileSync(join(project, 'package.json'), '{ "name": "a-users-project", "private": true }\n')
-    cpSync(join(__dirname, 'consumers'), join(project, 'consumers'), { recursive: true })
-  }
   return { tarball, bare, full, remove: () => rmSync(base, { recursive: true, force: true }) }
+}
+
+/** Packs what is built in `checkout` into `folder`. */
+export function pack(folder: string, checkout = ROOT): string {
+  const output = npm(checkout, 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)
+  const [packed] = JSON.parse(output) as { filename: string }[]
+  return join(folder, packed!.filename)
+}
+
+function npm(cwd: string, ...args: string[]): string {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+function versionOf(name: string): string {
+  const manifest = readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
 }

@@ -1,8 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import packageJson from '../../package.json' with { type: 'json' }
 import { ROOT } from '../support/source-tree.js'
-import { installPacked, type Installed } from './installed.js'
+import { installPacked, pack, type Installed } from './installed.js'
 import { typeErrors } from './type-check.js'
 
 let installed: Installed
@@ -78,17 +81,25 @@ test.each(['import', 'require'])(
   60_000,
 )
 
-test('two copies in one process, one of each kind, share the context of a request', () => {
-  const { stdout } = runIn(installed.full, 'consumers/copies/main.mjs')
-  expect(JSON.parse(stdout)).toEqual({
-    distinct: true,
-    together: [200, 'one context', 'nosniff'],
-    apart: [200, 'one context', null],
-    refused: [403, 'forbidden', null],
-    answered: [200, 'answered by the other copy', null],
-    problem: true,
-  })
-}, 60_000)
+test.each(['import', 'require'])(
+  'two copies in one process share the context of a request, where the application has that of %s',
+  (how) => {
+    const { stdout } = runIn(installed.full, 'consumers/copies/main.mjs', how)
+    expect(JSON.parse(stdout)).toEqual({
+      distinct: true,
+      together: [200, 'one context', 'nosniff'],
+      apart: [200, 'one context', null],
+      refused: [403, 'forbidden', null],
+      answered: [200, 'answered by the other copy', null],
+      principal: [200, 'user-1', 'nosniff'],
+      nobody: [401, 'unauthenticated', 'nosniff'],
+      thrown: [429, 'rate-limited', 'nosniff'],
+      unknown: [500, 'broken', 'nosniff'],
+      problem: true,
+    })
+  },
+  60_000,
+)
 
 test('a plain Jest, without any configuration, tests an application that uses it', () => {
   const project = join(installed.full, 'consumers/jest')
@@ -144,6 +155,21 @@ describe('the tarball', () => {
         .filter(({ resolutionKind }) => resolutionKind !== 'node10'),
     ).toEqual([])
   }, 60_000)
+
+  test('has the same bytes whoever builds it, wherever, and whenever', () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'secure-api-elsewhere-'))
+    try {
+      const sources = ['src', 'scripts', 'package.json', 'tsconfig.json', 'tsdown.config.ts']
+      for (const name of [...sources, ...packageJson.files.filter((name) => name !== 'dist')])
+        cpSync(join(ROOT, name), join(elsewhere, name), { recursive: true })
+      symlinkSync(join(ROOT, 'node_modules'), join(elsewhere, 'node_modules'))
+      runIn(elsewhere, join(ROOT, 'node_modules/tsdown/dist/run.mjs'), '--log-level', 'error')
+      const digest = (tarball: string) => createHash('sha512').update(readFileSync(tarball)).digest('hex')
+      expect(digest(pack(elsewhere, elsewhere))).toBe(digest(installed.tarball))
+    } finally {
+      rmSync(elsewhere, { recursive: true })
+    }
+  }, 120_000)
 
   test('holds what it should, and nothing else', () => {
     const files = execFileSync('tar', ['-tzf', installed.tarball], { encoding: 'utf8' }).trim().split('\n')

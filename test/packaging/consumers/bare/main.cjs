@@ -1,5 +1,6 @@
 // No express, no supertest, nothing but what `npm install secure-api` brings; audit writes its own lines.
-const { createHmac, randomBytes } = require('node:crypto')
+const { randomBytes } = require('node:crypto')
+const { mint } = require('../mint.cjs')
 const { visit } = require('../visit.cjs')
 
 async function main(load) {
@@ -30,14 +31,6 @@ async function main(load) {
     answers.serve = error.message
   }
   console.error(JSON.stringify(answers))
-}
-
-function mint(secret) {
-  const now = Math.floor(Date.now() / 1000)
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { iss: 'https://id.example.com', aud: 'orders', sub: 'user-1', iat: now, exp: now + 60 }
-  const text = `${part({ alg: 'HS256', typ: 'at+jwt' })}.${part({ ...claims, client_id: 'c', jti: 'j' })}`
-  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
 }
 
 main(process.argv[2] === 'import' ? (name) => import(name) : async (name) => require(name))
