@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync, renameSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import type { AuditHead } from '../../src/observe/audit-chain.js'
 import { signer } from '../../src/observe/audit-checkpoint.js'
@@ -45,9 +45,14 @@ const PRELUDE = `
   }
 `
 
-function start(script: string, durability = 'turn', shell?: string): Child & { path: string } {
+function start(
+  script: string,
+  durability = 'turn',
+  shell?: string,
+  user?: { uid?: number; gid?: number },
+): Child & { path: string } {
   const path = files.path('audit.jsonl')
-  return { ...sources.start(PRELUDE + script, [path, key, durability], shell), path }
+  return { ...sources.start(PRELUDE + script, [path, key, durability], shell, user), path }
 }
 
 const numbersIn = (path: string): number[] =>
@@ -73,8 +78,11 @@ async function reopened(path: string): Promise<void> {
 }
 
 describe('a process that is killed with -9', () => {
-  test.each([1, 2, 3])('has lost nothing from turns that were over (run %i)', async () => {
-    const child = start(`
+  test.each(
+    ['turn', 'before-reply'].flatMap((durability) => [1, 2, 3].map((run) => [durability, run] as const)),
+  )('has lost nothing from turns that were over (%s, run %i)', async (durability) => {
+    const child = start(
+      `
       let n = 0
       const more = () => {
         say('done ' + n)
@@ -82,7 +90,9 @@ describe('a process that is killed with -9', () => {
         setImmediate(more)
       }
       more()
-    `)
+    `,
+      durability,
+    )
     await child.until('done 500')
     await new Promise((wait) => setTimeout(wait, Math.random() * 100))
     child.process.kill('SIGKILL')
@@ -102,7 +112,7 @@ describe('a process that is killed with -9', () => {
     expect(await verifyAudit(child.path, { publicKey, head: lastHead(child) })).toMatchObject({ ok: true })
   })
 
-  test.each([1, 2])(
+  test.each([1, 2, 3])(
     'has on record every refusal that any client has seen, with before-reply (run %i)',
     async () => {
       const child = start(
@@ -144,12 +154,18 @@ describe('a process that is killed with -9', () => {
 })
 
 describe('a process that ends in the turn of its last event loses none and signs the end', () => {
-  test.each([
-    ['by process.exit', 'process.exit(3)', 3],
-    ['by an uncaught exception', "throw new Error('oops')", 1],
-    ['by an unhandled rejection', "Promise.reject(new Error('oops'))", 1],
-  ])('%s', async (_how, end, code) => {
-    const child = start(`for (let n = 1; n <= 1000; n++) record(n)\n${end}`)
+  test.each(
+    ['turn', 'before-reply'].flatMap((durability) =>
+      (
+        [
+          ['by process.exit', 'process.exit(3)', 3],
+          ['by an uncaught exception', "throw new Error('oops')", 1],
+          ['by an unhandled rejection', "Promise.reject(new Error('oops'))", 1],
+        ] as const
+      ).map(([how, end, code]) => [how, durability, end, code] as const),
+    ),
+  )('%s (%s)', async (_how, durability, end, code) => {
+    const child = start(`for (let n = 1; n <= 1000; n++) record(n)\n${end}`, durability)
     expect((await child.ended).code).toBe(code)
 
     expect(numbersIn(child.path)).toEqual(upTo(1000))
@@ -261,4 +277,42 @@ test('a file that may not grow any more: said once, no half line, and it goes on
   expect(
     await verifyAudit([`${child.path}.1`, child.path], { publicKey, head: lastHead(child) }),
   ).toMatchObject({ ok: true, tail: 'proven', behindHead: 0 })
+})
+
+test('no permission any more, as another user: said once, waits, goes on where it was when it is given back', async () => {
+  // Nothing keeps root out, so there the writer is nobody; anybody else is kept out as they are.
+  const writer = process.getuid!() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+  const directory = files.path('.')
+  if (writer.uid !== undefined) chownSync(directory, writer.uid, writer.gid)
+  const child = start(
+    `
+      let n = 0
+      const more = setInterval(() => { record(++n); say('done ' + n) }, 1)
+      process.on('SIGTERM', () => {
+        clearInterval(more)
+        stage.close().then(() => { say('stats ' + JSON.stringify(stage.stats())); process.exit() })
+      })
+    `,
+    'turn',
+    undefined,
+    writer,
+  )
+  await child.until('done 10')
+  chmodSync(directory, 0)
+  await child.until('log audit: the file takes no events')
+  chmodSync(directory, 0o755)
+  await child.until('log audit: the file takes events again')
+  child.process.kill('SIGTERM')
+  const stats = JSON.parse(await child.until('stats ')) as Record<string, unknown>
+  expect((await child.ended).code).toBe(0)
+
+  const written = numbersIn(child.path)
+  expect(written).toEqual(upTo(written.length))
+  expect(stats).toEqual({ written: written.length, dropped: 0, failing: false })
+  expect(child.printed.filter((line) => line === 'log audit: the file takes no events')).toHaveLength(1)
+  expect(await verifyAudit(child.path, { publicKey, head: lastHead(child) })).toMatchObject({
+    ok: true,
+    tail: 'proven',
+    behindHead: 0,
+  })
 })

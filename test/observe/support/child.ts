@@ -1,6 +1,7 @@
 import { transformSync } from '@swc/core'
 import { spawn, type ChildProcess } from 'node:child_process'
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -26,12 +27,18 @@ export interface Child {
 
 /** The sources as plain JavaScript, so that a real process can be started, and killed, without a build. */
 export function compiled(): {
-  start(script: string, args?: readonly string[], shell?: string): Child
+  start(
+    script: string,
+    args?: readonly string[],
+    shell?: string,
+    user?: { uid?: number; gid?: number },
+  ): Child
   /** Kills what is still running. */
   stop(): void
   remove(): void
 } {
   const directory = mkdtempSync(join(tmpdir(), 'audit-child-'))
+  chmodSync(directory, 0o755)
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
   writeFileSync(join(directory, 'package.json'), '{"type":"commonjs"}')
   for (const file of readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })) {
@@ -43,16 +50,13 @@ export function compiled(): {
 
   const children = new Set<ChildProcess>()
   return {
-    start(script, args = [], shell) {
+    start(script, args = [], shell, user = {}) {
       const main = join(directory, 'main.cjs')
       writeFileSync(main, script)
       const command = [process.execPath, main, ...args]
-      const child =
-        shell === undefined
-          ? spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
-          : spawn('sh', ['-c', `${shell}; exec "$@"`, 'sh', ...command], {
-              stdio: ['ignore', 'pipe', 'pipe'],
-            })
+      const [program, ...rest] =
+        shell === undefined ? command : ['sh', '-c', `${shell}; exec "$@"`, 'sh', ...command]
+      const child = spawn(program!, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...user })
       children.add(child)
       return watch(child)
     },
