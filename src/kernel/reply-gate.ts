@@ -18,7 +18,7 @@ import { respond } from './respond.js'
 import { bodyOf, sendJson } from './send-json.js'
 import { shape } from './shape.js'
 import type { Stage } from './stage.js'
-import { isEmpty } from './unshapable.js'
+import { isBodyless, isEmpty } from './unshapable.js'
 
 /** Hears of a head that is about to be written. */
 export type HeadListener = (ctx: SecurityContext) => void
@@ -130,7 +130,8 @@ export class ReplyGate {
   }
 
   flushHeaders(): void {
-    if (this.admits(undefined)) this.below.flushHeaders.call(this.ctx.res)
+    const { res } = this.ctx
+    if (this.admits(isBodyless(res) ? null : undefined)) this.below.flushHeaders.call(res)
   }
 
   /** Shapes a body, then hands it on to the method of that name. */
@@ -151,10 +152,11 @@ export class ReplyGate {
 
   private deliver(name: 'json' | 'jsonp', body: unknown): void {
     const { res } = this.ctx
-    if (res.headersSent || res.destroyed || this.isOver) return
+    const verdict = this.judging()
+    // Answered before: the first answer counts.
+    if (!verdict.raw || res.writableEnded || res.destroyed || this.isOver) return
     // Looked up late: behind the front door, Express gives the response its prototype after this was installed.
     const send = this.below[name] ?? (Object.getPrototypeOf(res) as Methods)[name] ?? sendJson
-    const verdict = this.judging()
     verdict.raw = false
     try {
       send.call(res, body)

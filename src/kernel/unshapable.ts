@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http'
  * `body`: the first bytes; `null` if there are none, `undefined` while nobody knows.
  */
 export function unshapable(res: ServerResponse, body: unknown): boolean {
-  if (body === null || isBodyless(res)) return false
+  if (body === null || (body !== undefined && isBodyless(res))) return false
   const mediaType = mediaTypeOf(res)
   if (mediaType === '' || mediaType === 'text/event-stream' || mediaType.includes('json')) return true
   return /(?:java|ecma)script/.test(mediaType) && mayBeJsonp(res, body)

@@ -149,6 +149,21 @@ test('JSONP is recognised behind empty writes, and in pieces', async () => {
   await script('', 'console.log(1)').expect(200)
 })
 
+test('json behind a head that has left fails as Express fails, instead of hanging', async () => {
+  const thrown: unknown[] = []
+  await ask((res) => {
+    res.writeHead(200, { 'Content-Type': 'text/html' })
+    res.flushHeaders()
+    try {
+      ;(res as unknown as { json: (body: unknown) => void }).json({ card })
+    } catch (error) {
+      thrown.push(error)
+      res.end('<p>')
+    }
+  }).expect(200, '<p>')
+  expect(thrown).toEqual([expect.objectContaining({ code: 'ERR_HTTP_HEADERS_SENT' })])
+})
+
 describe.each(expressVersions)('on %s', (_name, express) => {
   type Respond = (res: ServerResponse & { json: (...args: unknown[]) => unknown }) => void
 
