@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { AuditEvent } from '../kernel/ports.js'
-import { clean, quote } from './audit-text.js'
+import { clean, cleanQuoted, quote } from './audit-text.js'
 
 type Scalar = string | number | boolean | null
 /** An event as it is written: scalars, and one level of them under `facts` and the like. */
@@ -12,16 +12,20 @@ const MEMBERS_MAX = 32
 const DEPTH_MAX = 4
 const CHARACTERS_MAX = 4096
 
-/** Members of our own, whose names need no cleaning, and the bounds of those that need another one than 512 characters. */
-const OWN: ReadonlyMap<string, number> = new Map([
-  ...'kind time severity outcome authMethod route status service stage code rule reason requestId traceId durationMs reported facts'
-    .split(' ')
-    .map((name) => [name, TEXT_MAX] as const),
-  ['path', 1024],
-  ['principal', 256],
-  ['method', 32],
-  ['clientIp', 64],
-])
+/** Members of our own, whose names need no cleaning, and their bounds. */
+const OWN: ReadonlyMap<string, { readonly max: number; readonly json: string }> = new Map(
+  Object.entries({
+    ...Object.fromEntries(
+      'kind time severity outcome authMethod route status service stage code rule reason requestId traceId durationMs reported facts'
+        .split(' ')
+        .map((name) => [name, TEXT_MAX]),
+    ),
+    path: 1024,
+    principal: 256,
+    method: 32,
+    clientIp: 64,
+  }).map(([name, max]) => [name, { max, json: `,"${name}":` }]),
+)
 
 /** Facts whose text is never written, whatever it is: their name says that it opens something. */
 const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api[-_]?key|credential/i
@@ -40,9 +44,9 @@ export function tidy(event: AuditEvent): FlatEvent {
     }
     const value = event[key]
     if (value === undefined) continue
-    const max = OWN.get(key)
-    if (max === undefined) flat[nameOf(key)] = bounded(value, TEXT_MAX)
-    else flat[key] = bounded(value, max)
+    const own = OWN.get(key)
+    if (own === undefined) flat[nameOf(key)] = bounded(value, TEXT_MAX)
+    else flat[key] = bounded(value, own.max)
   }
   return flat
 }
@@ -60,19 +64,35 @@ function bounded(value: unknown, max: number): Scalar | Record<string, Scalar> {
   }
 }
 
-/** The members of an event as JSON without the braces, in plain ASCII and without a line end. */
-export function encodeMembers(event: FlatEvent): string {
+/**
+ * The members of an event, made fit, as JSON without the braces, in plain ASCII and without a line end: what `tidy` gives,
+ * but for events of our own without the detour over another object.
+ */
+export function encodeEvent(event: AuditEvent): string {
   let json = ''
-  for (const key in event) {
-    const value = event[key]!
-    json += `,${quote(key)}:${isRecord(value) ? `{${encodeScalars(value)}}` : encode(value)}`
+  for (const key of Object.keys(event)) {
+    const own = OWN.get(key)
+    if (own === undefined) return encodeFlat(tidy(event))
+    const value = event[key]
+    if (typeof value === 'string') json += own.json + cleanQuoted(value, own.max)
+    else if (value !== undefined) json += own.json + encode(bounded(value, own.max))
   }
   return json.slice(1)
 }
 
+function encodeFlat(event: FlatEvent): string {
+  let json = ''
+  for (const key in event) json += `,${quote(key)}:${encode(event[key]!)}`
+  return json.slice(1)
+}
+
+function encode(value: Scalar | Record<string, Scalar>): string {
+  return isRecord(value) ? `{${encodeScalars(value)}}` : encodeScalar(value)
+}
+
 function encodeScalars(members: Record<string, Scalar>): string {
   let json = ''
-  for (const key in members) json += `,${quote(key)}:${encode(members[key]!)}`
+  for (const key in members) json += `,${quote(key)}:${encodeScalar(members[key]!)}`
   return json.slice(1)
 }
 
@@ -80,7 +100,7 @@ function isRecord(value: Scalar | Record<string, Scalar>): value is Record<strin
   return typeof value === 'object' && value !== null
 }
 
-function encode(value: Scalar): string {
+function encodeScalar(value: Scalar): string {
   return typeof value === 'string' ? quote(value) : String(value)
 }
 

@@ -11,6 +11,21 @@ export type PathPolicy = 'unmatched' | 'always' | 'never'
 export interface EventSource {
   readonly service: string
   readonly path: PathPolicy
+  /** A moment as ISO 8601 text. */
+  timeOf(this: void, now: number): string
+}
+
+/** Writes down each millisecond once, however many events it brings. */
+export function isoTimes(): (now: number) => string {
+  let last = NaN
+  let text = ''
+  return (now) => {
+    if (now !== last) {
+      text = new Date(now).toISOString()
+      last = now
+    }
+    return text
+  }
 }
 
 const SEVERITIES: readonly unknown[] = ['info', 'low', 'medium', 'high'] satisfies Severity[]
@@ -25,7 +40,7 @@ export function eventOf(
   ctx: SecurityContext,
   kind: string,
   facts: Readonly<Record<string, unknown>>,
-  { service, path }: EventSource,
+  { service, path, timeOf }: EventSource,
 ): AuditEvent {
   const { outcome, stage, code, status, rule, reason, severity } = facts as Placed
   const { principal, req, res, services, reported } = ctx
@@ -34,7 +49,7 @@ export function eventOf(
 
   return {
     kind,
-    time: new Date(services.clock.now()).toISOString(),
+    time: timeOf(services.clock.now()),
     severity: SEVERITIES.includes(severity) ? severity : severityOf(kind, facts),
     outcome,
     principal: principal?.id,
@@ -82,7 +97,8 @@ function severityOf(kind: string, { outcome, code, status }: Placed): Severity {
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/[^/]*/i
 
 function pathOf({ path }: SecurityContext): string {
-  const [target = ''] = path.split('#', 1)
+  const fragment = path.indexOf('#')
+  const target = fragment === -1 ? path : path.slice(0, fragment)
   return target.startsWith('/') ? target : target.replace(ABSOLUTE, '[absolute]')
 }
 

@@ -1,7 +1,8 @@
 import { isThenable } from '../lib/when.js'
+import type { AuditEvent } from '../kernel/ports.js'
 import type { AuditHead } from './audit-chain.js'
 import type { CheckpointReason } from './audit-checkpoint.js'
-import { encodeMembers, type FlatEvent } from './audit-encode.js'
+import { encodeEvent } from './audit-encode.js'
 import type { FileSystem } from './audit-files.js'
 import { Health, RETRY_MS, type Sink, type SinkServices } from './audit-sink.js'
 import { AuditTrail, type AuditTrailSettings } from './audit-trail.js'
@@ -53,13 +54,13 @@ export class AuditFile implements Sink {
     this.schedule()
   }
 
-  write(event: FlatEvent, now: boolean): void {
+  write(event: AuditEvent, now: boolean): void {
     const { health } = this
     const full = this.pending.length >= this.settings.maxPending || this.pendingBytes >= PENDING_BYTES
     if (health.closed || (health.failing && full)) {
       health.lost(1)
     } else {
-      const members = encodeMembers(event)
+      const members = encodeEvent(event)
       this.pending.push(members)
       this.pendingBytes += members.length
     }
@@ -139,7 +140,7 @@ export class AuditFile implements Sink {
     const events = pending.slice(0, count)
     const isLast = count === pending.length
     const gap = isLast && health.unrecorded > 0
-    if (gap) events.push(encodeMembers(health.gap()))
+    if (gap) events.push(encodeEvent(health.gap()))
     const appended = this.trail.append(events, isLast ? reason : undefined, services)
 
     const written = pending.splice(0, appended.events).length

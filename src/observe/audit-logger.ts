@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { isThenable } from '../lib/when.js'
-import { encodeMembers, type FlatEvent } from './audit-encode.js'
+import type { AuditEvent } from '../kernel/ports.js'
+import { encodeEvent, tidy } from './audit-encode.js'
 import { Health, type Sink, type SinkServices } from './audit-sink.js'
 import type { Severity } from './audit-event.js'
 
@@ -43,7 +44,7 @@ export class LoggerSink implements Sink {
     this.health.services ??= services
   }
 
-  write(event: FlatEvent): void {
+  write(event: AuditEvent): void {
     if (this.takes()) this.hand(event)
     else this.health.lost(1)
     this.probe()
@@ -68,11 +69,11 @@ export class LoggerSink implements Sink {
     return false
   }
 
-  private hand(event: FlatEvent): boolean {
+  private hand(event: AuditEvent): boolean {
     try {
       const level = LEVEL[event['severity'] as string] ?? 'info'
       const result = this.logger[level](
-        this.lines ? (`{${encodeMembers(event)}}` as unknown as object) : { message: 'audit', ...event },
+        this.lines ? (`{${encodeEvent(event)}}` as unknown as object) : { message: 'audit', ...tidy(event) },
       )
       if (isThenable(result)) this.follow(result)
       this.health.written++

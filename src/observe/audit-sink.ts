@@ -1,5 +1,5 @@
 import type { Services } from '../kernel/services.js'
-import type { FlatEvent } from './audit-encode.js'
+import type { AuditEvent } from '../kernel/ports.js'
 
 /** What a sink has done so far, and whether it works. */
 export interface AuditStats {
@@ -16,7 +16,7 @@ export interface Sink {
   readonly name: 'file' | 'logger'
   readonly health: Health
   /** Takes one event; `now` asks for it to be written before this returns. */
-  write(event: FlatEvent, now: boolean): void
+  write(event: AuditEvent, now: boolean): void
   /** Tries a sick sink again, at most once a second. */
   probe(): void
   /** Called once, with the services of the first pipeline that uses the sink. */
@@ -74,7 +74,7 @@ export class Health {
   }
 
   /** The event that puts the loss itself on record. */
-  gap(): FlatEvent {
+  gap(): AuditEvent {
     const now = this.services?.clock.now()
     return {
       kind: 'audit-gap',

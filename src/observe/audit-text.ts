@@ -2,6 +2,8 @@
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu
 const PLAIN = /^[\x20-\x7e]*$/
 const NEEDS_NO_ESCAPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+/** Plain, without an escape, and in one word, so that it is not the name of a scheme and a credential. */
+const HARMLESS = /^[\x21\x23-\x5b\x5d-\x7e]*$/
 const BEYOND_ASCII = /[^\x20-\x7e]/g
 
 /** Base64 of `{"`: every JWT, JWE and most signed session cookies begin with it. */
@@ -25,6 +27,12 @@ export function clean(text: string, max: number): string {
 export function quote(text: string): string {
   if (NEEDS_NO_ESCAPE.test(text)) return `"${text}"`
   return JSON.stringify(text).replace(BEYOND_ASCII, escape)
+}
+
+/** `quote(clean(text, max))`; at most texts one look is enough. */
+export function cleanQuoted(text: string, max: number): string {
+  if (text.length <= max && HARMLESS.test(text) && !text.includes('eyJ')) return `"${text}"`
+  return quote(clean(text, max))
 }
 
 function escape(character: string): string {

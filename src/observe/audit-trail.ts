@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { AuditEvent } from '../kernel/ports.js'
 import { AppendFile, type Disturbance } from './audit-append.js'
 import { parseLine, type AuditHead, type Link } from './audit-chain.js'
 import {
@@ -8,7 +9,7 @@ import {
   type Signer,
 } from './audit-checkpoint.js'
 import { Draft } from './audit-draft.js'
-import { encodeMembers, type FlatEvent } from './audit-encode.js'
+import { encodeEvent } from './audit-encode.js'
 import { nodeFiles, type FileSystem } from './audit-files.js'
 import { AuditLock } from './audit-lock.js'
 import { fresh, resume, type Resumed } from './audit-resume.js'
@@ -43,7 +44,7 @@ export class AuditTrail {
   private readonly resumed: Resumed
   private link: Link
   /** What this transport itself has to say, ahead of the events. */
-  private notes: FlatEvent[] = []
+  private notes: AuditEvent[] = []
   /** The next line must be a checkpoint that says how this file begins. */
   private opening: CheckpointReason | undefined = 'start'
   /** Somebody else wrote here: our next line must not be glued to theirs. */
@@ -86,7 +87,7 @@ export class AuditTrail {
    */
   append(events: readonly string[], reason: CheckpointReason | undefined, services: SinkServices): Appended {
     this.lookAround(services)
-    const draft = this.draft(events, reason, new Date(services.clock.now()).toISOString())
+    const draft = this.draft(events, reason, services.clock.now())
     const text = (this.startNewLine ? '\n' : '') + draft.text
     const { bytes, failure } = this.file.append(text)
     if (bytes > 0) this.startNewLine = false
@@ -129,24 +130,25 @@ export class AuditTrail {
     return { events, head }
   }
 
-  private draft(events: readonly string[], reason: CheckpointReason | undefined, time: string): Draft {
-    const { signer, checkpointEvery } = this.settings
-    const draft = new Draft(this.link, this.loose, signer)
-    if (this.opening !== undefined) draft.checkpoint(this.facts(this.opening, time))
-    const notes = this.notes.map(({ kind = null, ...note }) => encodeMembers({ kind, time, ...note }))
-    for (const members of [...notes, ...events]) {
-      if (draft.loose >= checkpointEvery) draft.checkpoint(this.facts('records', time))
-      draft.event(members)
-    }
-    const why = reason ?? (draft.loose >= checkpointEvery ? 'records' : undefined)
-    if (why !== undefined) draft.checkpoint(this.facts(why, time))
+  private draft(events: readonly string[], reason: CheckpointReason | undefined, now: number): Draft {
+    const draft = new Draft(this.link, this.loose, this.settings.signer)
+    if (this.opening !== undefined) draft.checkpoint(this.facts(this.opening, now))
+    for (const note of this.notes) this.line(draft, encodeEvent({ ...note, time: textOf(now) }), now)
+    for (const event of events) this.line(draft, event, now)
+    const why = reason ?? (draft.loose >= this.settings.checkpointEvery ? 'records' : undefined)
+    if (why !== undefined) draft.checkpoint(this.facts(why, now))
     return draft
   }
 
-  private facts(why: CheckpointReason, time: string): CheckpointFacts {
+  private line(draft: Draft, members: string, now: number): void {
+    if (draft.loose >= this.settings.checkpointEvery) draft.checkpoint(this.facts('records', now))
+    draft.event(members)
+  }
+
+  private facts(why: CheckpointReason, now: number): CheckpointFacts {
     const { chain, previous } = this.resumed
     const more = { ...(why === 'start' && { previous }), host: hostname(), pid: process.pid }
-    return { time, why, chain, every: this.settings.checkpointEvery, more }
+    return { time: textOf(now), why, chain, every: this.settings.checkpointEvery, more }
   }
 
   /** Finds out whether the file is still where and how it was, before anything is written to it. */
@@ -182,4 +184,8 @@ export class AuditTrail {
       facts: { ...(torn && { tornBytes: torn.bytes, tornSha256: torn.sha256 }), invalidLines },
     })
   }
+}
+
+function textOf(now: number): string {
+  return new Date(now).toISOString()
 }

@@ -1,11 +1,11 @@
 import { ConfigError } from '../kernel/config-error.js'
 import type { Recorder, SecurityContext, Slot } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
+import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
-import { tidy, type FlatEvent } from './audit-encode.js'
-import { endOf, eventOf } from './audit-event.js'
+import { endOf, eventOf, isoTimes } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
 import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
@@ -41,9 +41,10 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
     ...(logger ? [new LoggerSink(logger, settings.maxPending)] : []),
   ]
 
+  const source = { service, path, timeOf: isoTimes() }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
-      const event = prepared(eventOf(ctx, kind, facts, settings), settings)
+      const event = prepared(eventOf(ctx, kind, facts, source), settings)
       const now = durability === 'before-reply' && kind !== 'request'
       for (const sink of sinks) {
         sink.attach(ctx.services)
@@ -158,14 +159,15 @@ function total(sinks: readonly Sink[], count: 'written' | 'dropped'): number {
 }
 
 /** An event that cannot be masked is not written as it is: what remains says that it happened. */
-function prepared(event: ReturnType<typeof eventOf>, { redact }: AuditSettings): FlatEvent {
-  if (redact === undefined) return tidy(event)
+function prepared(event: AuditEvent, { redact }: AuditSettings): AuditEvent {
+  if (redact === undefined) return event
   try {
     const masked: unknown = redact(event)
-    if (typeof masked === 'object' && masked !== null && !isStrayPromise(masked)) return tidy(masked as typeof event)
+    if (typeof masked === 'object' && masked !== null && !isStrayPromise(masked))
+      return { ...(masked as AuditEvent) }
   } catch {
     // Said by the event itself.
   }
   const { kind, time, severity, requestId } = event
-  return tidy({ kind, time, severity, requestId, reason: 'audit.redact failed on this event' })
+  return { kind, time, severity, requestId, reason: 'audit.redact failed on this event' }
 }

@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
-import { encodeMembers, tidy } from '../../src/observe/audit-encode.js'
+import { encodeEvent, tidy } from '../../src/observe/audit-encode.js'
 import { clean, quote } from '../../src/observe/audit-text.js'
 
 const flat = (facts: unknown) => tidy({ kind: 'test', facts })['facts']
-const written = (event: Record<string, unknown>): string =>
-  `{${encodeMembers(tidy({ kind: 'test', ...event }))}}`
+const written = (event: Record<string, unknown>): string => `{${encodeEvent({ kind: 'test', ...event })}}`
 /** Everything that could end a line, or do something to a terminal or a log viewer. */
 // eslint-disable-next-line no-control-regex -- that is what must not be found
 const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/
@@ -223,6 +222,43 @@ describe('facts', () => {
         },
       ),
       { numRuns: 1_000 },
+    )
+  })
+})
+
+describe('an event', () => {
+  const OWN =
+    'time severity outcome principal authMethod method route path status clientIp service stage code rule reason requestId traceId durationMs reported facts'.split(
+      ' ',
+    )
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string(),
+    fc.constantFrom(...HOSTILE.map(([, hostile]) => hostile)),
+    fc.constantFrom('eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.x', 'Bearer abc', 'x'.repeat(1_030)),
+  )
+  const value = fc.oneof(text, fc.integer(), fc.constantFrom(undefined, null, true, NaN), fc.anything())
+  const own = fc.constantFrom(...OWN)
+  const event = fc.record({
+    kind: text,
+    own: fc.dictionary(own, value),
+    foreign: fc.oneof({ weight: 3, arbitrary: fc.constant({}) }, fc.dictionary(text, value, { maxKeys: 3 })),
+  })
+
+  test('is the same in the file and for a logger, whatever is in any of its members (ASVS 16.4.1)', () => {
+    fc.assert(
+      fc.property(event, ({ kind, own, foreign }) => {
+        const all = { kind, ...own, ...foreign }
+        const line = `{${encodeEvent(all)}}`
+
+        expect(line).toMatch(/^[\x20-\x7e]+$/)
+        const forLoggers = tidy(all)
+        expect(JSON.parse(line)).toEqual(JSON.parse(JSON.stringify(forLoggers)))
+        for (const one of [forLoggers, forLoggers['facts'] ?? {}])
+          for (const [name, member] of Object.entries(one))
+            if (name !== 'facts') expect(`${name}${String(member)}`).not.toMatch(DANGEROUS)
+      }),
+      { numRuns: 2_000 },
     )
   })
 })

@@ -70,8 +70,7 @@ describe('a winston logger', () => {
       format: winston.format.printf(({ kind, path }) => `${String(kind)} ${String(path)}`),
       transports: [new winston.transports.Stream({ stream })],
     })
-    const { tidy } = await import('../../src/observe/audit-encode.js')
-    sink(logger).sink.write(tidy({ kind: 'test', path: '/a\r\nforged \u001b[2J' }))
+    sink(logger).sink.write({ kind: 'test', path: '/a\r\nforged \u001b[2J' })
     await turn()
     expect(lines).toEqual(['test /a\\u000d\\u000aforged \\u001b[2J'])
   })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { ORIGIN, type AuditHead, type Link } from '../../../src/observe/audit-chain.js'
 import { signer, type CheckpointReason, type Signer } from '../../../src/observe/audit-checkpoint.js'
 import { Draft } from '../../../src/observe/audit-draft.js'
-import { encodeMembers, tidy } from '../../../src/observe/audit-encode.js'
+import { encodeEvent } from '../../../src/observe/audit-encode.js'
 
 /** A new key pair as PEM. */
 export function keyPair(): { key: string; publicKey: string } {
@@ -67,7 +67,7 @@ export function trail(
   checkpoint(why)
   for (const event of events) {
     if (draft.loose >= every) checkpoint('records')
-    draft.event(encodeMembers(tidy({ kind: 'request', time: TIME, ...event })))
+    draft.event(encodeEvent({ kind: 'request', time: TIME, ...event }))
   }
   if (!open) checkpoint('close')
   const { seq, hash } = draft.link
