@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { slot, type SecurityContext } from '../kernel/context.js'
+import { contextOf, slot, type SecurityContext } from '../kernel/context.js'
 import { routeParams } from '../kernel/route-params.js'
 
 /** Path parameters by name: text, or several texts for a wildcard of Express 5. */
@@ -18,7 +18,13 @@ interface Known {
   readonly by: ParamsOf
 }
 
-const known = slot<Map<string, Known>>('validate.params')
+/** What was judged, and what stands on `req.params` at the moment. */
+interface Watched {
+  readonly judged: Map<string, Known>
+  current: Params | undefined
+}
+
+const watched = slot<Watched>('validate.params')
 
 /** The parameters as they were sent, also if an earlier stage has judged them. */
 export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
@@ -27,7 +33,7 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   if (of === 'route' && ruled !== undefined) return ruled
   if (routed === undefined || (Object.keys(routed).length === 0 && ruled !== undefined)) return ruled ?? {}
 
-  const judged = ctx.get(known)
+  const judged = ctx.get(watched)?.judged
   return mapped(routed, (name, value) => {
     const before = judged?.get(name)
     return before !== undefined && Object.is(before.value, value) ? before.raw : value
@@ -40,24 +46,29 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
  */
 export function showParams(ctx: SecurityContext, sent: Params, result: Params, by: ParamsOf): void {
   const req = ctx.req as Routed
-  const judged = ctx.get(known) ?? watch(ctx, req)
+  const { judged } = ctx.get(watched) ?? watch(ctx, req)
   for (const name of Object.keys(sent)) judged.set(name, { raw: sent[name], value: result[name], by })
   req.params = result
 }
 
-function watch(ctx: SecurityContext, req: Routed): Map<string, Known> {
-  const judged = new Map<string, Known>()
-  let current: Params | undefined
-  Object.defineProperty(req, 'params', {
-    configurable: true,
-    enumerable: true,
-    get: () => current,
-    set(assigned: Params | undefined) {
-      current = assigned && translated(assigned, judged)
-    },
-  })
-  ctx.set(known, judged)
-  return judged
+function watch(ctx: SecurityContext, req: Routed): Watched {
+  const watching: Watched = { judged: new Map(), current: undefined }
+  ctx.set(watched, watching)
+  Object.defineProperty(req, 'params', PARAMS)
+  return watching
+}
+
+/** The same functions for every request: with some of its own, each would be an object of a shape of its own, and slow for all. */
+const PARAMS = {
+  configurable: true,
+  enumerable: true,
+  get(this: Routed): Params | undefined {
+    return contextOf(this)?.get(watched)?.current
+  },
+  set(this: Routed, assigned: Params | undefined): void {
+    const watching = contextOf(this)?.get(watched)
+    if (watching !== undefined) watching.current = assigned && translated(assigned, watching.judged)
+  },
 }
 
 function translated(assigned: Params, judged: ReadonlyMap<string, Known>): Params {
