@@ -3,6 +3,7 @@ import { undecided } from './handler-watch.js'
 import { run } from './kernel/compile.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
 import { failExchange } from './kernel/errors.js'
+import { reserveFields } from './kernel/express-shape.js'
 import { paramsOf } from './kernel/match.js'
 import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
@@ -58,6 +59,7 @@ export function frontDoor(enter: Enter, app: Handler) {
   return (req: IncomingMessage, res: ServerResponse): void =>
     enter(req, res, (error, _plan, ctx) => {
       if (error !== undefined) return failExchange(ctx, error)
+      reserveFields(req, res)
       try {
         const answer = app(req, res)
         if (isThenable(answer)) answer.then(undefined, (cause: unknown) => failExchange(ctx, cause))

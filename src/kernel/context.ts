@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { toDictionaries } from './express-shape.js'
 import type { Problem } from './problem.js'
 import type { ReplyGate } from './reply-gate.js'
 import type { Client, Services } from './services.js'
@@ -199,7 +200,10 @@ export function openContext(
   own: boolean,
 ): SecurityContext {
   const found = contextOf(req)
-  if (found === undefined) return ((req as Carrier).security = new SecurityContext(req, res, services))
+  if (found === undefined) {
+    toDictionaries(req, res)
+    return ((req as Carrier).security = new SecurityContext(req, res, services))
+  }
   if (own) found.services = services
   return found
 }

@@ -26,17 +26,24 @@ type Intercepted = ServerResponse & { readonly [GATE]: ReplyGate }
  * and finds its gate on the one it is called on.
  */
 export function interceptHead(res: ServerResponse, gate: ReplyGate): void {
-  Object.assign(res, { [GATE]: gate, writeHead })
+  const intercepted = res as unknown as Methods & { [GATE]: ReplyGate }
+  intercepted[GATE] = gate
+  intercepted.writeHead = writeHead
 }
 
 /** The same for whatever puts bytes on the wire. */
 export function interceptBody(res: ServerResponse): void {
-  Object.assign(res, { write, end, flushHeaders })
+  const methods = res as unknown as Methods
+  methods.write = write
+  methods.end = end
+  methods.flushHeaders = flushHeaders
 }
 
 /** The same for JSON. Where no framework offers `json`, this does. */
 export function interceptJson(res: ServerResponse): void {
-  Object.assign(res, { json, jsonp })
+  const methods = res as unknown as Methods
+  methods.json = json
+  methods.jsonp = jsonp
 }
 
 /** Whether nobody has wrapped `writeHead` since it was intercepted. */
