@@ -1,0 +1,8 @@
+// A project without Express and without supertest: nothing here may ask for their types.
+import { createServer } from 'node:http'
+import { bearer, contextOf, secureApi } from 'secure-api'
+import { redis } from 'secure-api/stores/redis'
+
+const api = secureApi({ auth: [bearer({ issuer: 'https://id.example.com', audience: 'orders' })] })
+export const server = createServer(api.protect((req, res) => res.end(contextOf(req)?.principal?.subject)))
+export { redis }
