@@ -2,7 +2,7 @@ import { isThenable } from '../lib/when.js'
 import type { AuditEvent } from '../kernel/ports.js'
 import type { AuditHead } from './audit-chain.js'
 import type { CheckpointReason } from './audit-checkpoint.js'
-import { encodeEvent } from './audit-encode.js'
+import { eventEncoder } from './audit-encode.js'
 import type { FileSystem } from './audit-files.js'
 import { Health, RETRY_MS, type Sink, type SinkServices } from './audit-sink.js'
 import { AuditTrail, type AuditTrailSettings } from './audit-trail.js'
@@ -27,6 +27,7 @@ export class AuditFile implements Sink {
   readonly name = 'file'
   readonly health = new Health('file')
   private readonly trail: AuditTrail
+  private readonly encode = eventEncoder()
   private pending: string[] = []
   private pendingBytes = 0
   private scheduled = false
@@ -60,7 +61,7 @@ export class AuditFile implements Sink {
     if (health.closed || (health.failing && full)) {
       health.lost(1)
     } else {
-      const members = encodeEvent(event)
+      const members = this.encode(event)
       this.pending.push(members)
       this.pendingBytes += members.length
     }
@@ -140,7 +141,7 @@ export class AuditFile implements Sink {
     const events = pending.slice(0, count)
     const isLast = count === pending.length
     const gap = isLast && health.unrecorded > 0
-    if (gap) events.push(encodeEvent(health.gap()))
+    if (gap) events.push(this.encode(health.gap()))
     const appended = this.trail.append(events, isLast ? reason : undefined, services)
 
     const written = pending.splice(0, appended.events).length

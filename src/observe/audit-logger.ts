@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { isThenable } from '../lib/when.js'
 import type { AuditEvent } from '../kernel/ports.js'
-import { encodeEvent, tidy } from './audit-encode.js'
+import { eventEncoder, tidy } from './audit-encode.js'
 import { Health, type Sink, type SinkServices } from './audit-sink.js'
 import type { Severity } from './audit-event.js'
 
@@ -29,6 +29,7 @@ export class LoggerSink implements Sink {
   readonly name = 'logger'
   readonly health = new Health('logger')
   private readonly lines: boolean
+  private readonly encode = eventEncoder()
   private underWay = 0
 
   /** @param maxPending events that may wait inside the logger before further ones are dropped and counted */
@@ -73,7 +74,7 @@ export class LoggerSink implements Sink {
     try {
       const level = LEVEL[event['severity'] as string] ?? 'info'
       const result = this.logger[level](
-        this.lines ? (`{${encodeEvent(event)}}` as unknown as object) : { message: 'audit', ...tidy(event) },
+        this.lines ? (`{${this.encode(event)}}` as unknown as object) : { message: 'audit', ...tidy(event) },
       )
       if (isThenable(result)) this.follow(result)
       this.health.written++

@@ -9,7 +9,7 @@ import {
   type Signer,
 } from './audit-checkpoint.js'
 import { Draft } from './audit-draft.js'
-import { encodeEvent } from './audit-encode.js'
+import { eventEncoder } from './audit-encode.js'
 import { nodeFiles, type FileSystem } from './audit-files.js'
 import { AuditLock } from './audit-lock.js'
 import { fresh, resume, type Resumed } from './audit-resume.js'
@@ -40,6 +40,7 @@ export class AuditTrail {
   /** Lines behind the last checkpoint. */
   loose = 0
   private readonly lock: AuditLock
+  private readonly encode = eventEncoder()
   private readonly file: AppendFile
   private readonly resumed: Resumed
   private link: Link
@@ -133,7 +134,7 @@ export class AuditTrail {
   private draft(events: readonly string[], reason: CheckpointReason | undefined, now: number): Draft {
     const draft = new Draft(this.link, this.loose, this.settings.signer)
     if (this.opening !== undefined) draft.checkpoint(this.facts(this.opening, now))
-    for (const note of this.notes) this.line(draft, encodeEvent({ ...note, time: textOf(now) }), now)
+    for (const note of this.notes) this.line(draft, this.encode({ ...note, time: textOf(now) }), now)
     for (const event of events) this.line(draft, event, now)
     const why = reason ?? (draft.loose >= this.settings.checkpointEvery ? 'records' : undefined)
     if (why !== undefined) draft.checkpoint(this.facts(why, now))

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
-import { encodeEvent, tidy } from '../../src/observe/audit-encode.js'
+import { eventEncoder, tidy } from '../../src/observe/audit-encode.js'
 import { clean, quote } from '../../src/observe/audit-text.js'
 
+const encodeEvent = eventEncoder()
 const flat = (facts: unknown) => tidy({ kind: 'test', facts })['facts']
 const written = (event: Record<string, unknown>): string => `{${encodeEvent({ kind: 'test', ...event })}}`
 /** Everything that could end a line, or do something to a terminal or a log viewer. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { ORIGIN, type AuditHead, type Link } from '../../../src/observe/audit-chain.js'
 import { signer, type CheckpointReason, type Signer } from '../../../src/observe/audit-checkpoint.js'
 import { Draft } from '../../../src/observe/audit-draft.js'
-import { encodeEvent } from '../../../src/observe/audit-encode.js'
+import { eventEncoder } from '../../../src/observe/audit-encode.js'
 
 /** A new key pair as PEM. */
 export function keyPair(): { key: string; publicKey: string } {
@@ -39,6 +39,7 @@ export interface Trail {
   readonly head: AuditHead
 }
 
+const encodeEvent = eventEncoder()
 const TIME = '2030-01-01T00:00:00.000Z'
 
 /** A trail as the transport writes it: opened, `every` events a checkpoint, closed unless `open`. */
