@@ -1,9 +1,9 @@
+// ISSUER=https://id.example.com AUDIENCE=https://api.example.com npm start
 import { createServer } from 'node:http'
 import express from 'express'
 import { bearer, secureApi } from 'secure-api'
 
 const { ISSUER, AUDIENCE, PORT = '3000' } = process.env
-
 const api = secureApi({
   auth: [bearer({ issuer: ISSUER, audience: AUDIENCE })],
   routes: { 'GET /health': { public: true } },
