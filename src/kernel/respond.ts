@@ -26,7 +26,8 @@ export function respond(ctx: SecurityContext, problem: Problem): void {
     'Transfer-Encoding',
     'Trailer',
   ]) {
-    res.removeHeader(name)
+    // Taking away a Transfer-Encoding that is not there would tell Node never to use one.
+    if (res.hasHeader(name)) res.removeHeader(name)
   }
   const body = JSON.stringify({
     type: ctx.services.problemBase + problem.code,
