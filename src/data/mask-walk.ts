@@ -103,7 +103,8 @@ export class Walk {
       // Of nothing there is no part to show, and no function has to expect it.
       if (shown === null && style !== 'redact') continue
       shown = apply(shown)
-      if (isStrayPromise(shown)) throw new TypeError('a mask style returned a promise; it must answer at once')
+      if (isStrayPromise(shown))
+        throw new TypeError('a mask style returned a promise; it must answer at once')
     }
     return shown
   }
