@@ -59,6 +59,7 @@ export function readPart(
 const FAULTS: Readonly<Record<FieldFault, string>> = {
   'percent-encoding': 'A name or value is not valid percent-encoded UTF-8.',
   'proto-key': 'A name is not allowed.',
+  'too-many': 'There are too many parameters.',
 }
 
 const DUPLICATES = {

@@ -26,6 +26,8 @@ const MAX_HOPS = 32
  */
 export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Client {
   const trusted = Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
+  // Compiles the expressions of ipaddr.js, which takes milliseconds, before a request has to wait for it.
+  parse('2001:db8::')
 
   return (req) => {
     let address = parse(req.socket.remoteAddress)

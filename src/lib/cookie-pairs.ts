@@ -1,4 +1,11 @@
-import { addField, decodePercent, newFields, type FieldFault, type Fields } from './query-string.js'
+import {
+  addField,
+  decodePercent,
+  MOST_FIELDS,
+  newFields,
+  type FieldFault,
+  type Fields,
+} from './query-string.js'
 
 /**
  * Reads a `Cookie` field (RFC 6265 section 5.4). Values lose one pair of quotes and are percent-decoded, as browsers'
@@ -8,12 +15,14 @@ import { addField, decodePercent, newFields, type FieldFault, type Fields } from
  */
 export function parseCookies(field: string, wanted: ReadonlySet<string> | undefined): Fields | FieldFault {
   const cookies = newFields()
+  let count = 0
   for (const pair of field.split(';')) {
     const equals = pair.indexOf('=')
     if (equals === -1) continue
     const name = pair.slice(0, equals).trim()
     if (wanted?.has(name) === false) continue
     if (name === '__proto__') return 'proto-key'
+    if (++count > MOST_FIELDS) return 'too-many'
     const text = pair.slice(equals + 1).trim()
     const quoted = text.length > 1 && text.startsWith('"') && text.endsWith('"')
     const value = decodePercent(quoted ? text.slice(1, -1) : text)

@@ -6,6 +6,9 @@ export interface MediaType {
   readonly charset: string | undefined
 }
 
+/** Far above any real one, boundaries included. */
+const MAX_LENGTH = 1_000
+
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
@@ -13,6 +16,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
  * reader that guesses sees another type than the next one.
  */
 export function parseMediaType(field: string): MediaType | undefined {
+  if (field.length > MAX_LENGTH) return undefined
   const semicolon = field.indexOf(';')
   const essence = (semicolon === -1 ? field : field.slice(0, semicolon)).trim().toLowerCase()
   const slash = essence.indexOf('/')

@@ -28,3 +28,11 @@ test.each([
 ])('%s is refused: %s', (field, fault) => {
   expect(parseCookies(field, undefined)).toBe(fault)
 })
+
+test('reads 500 cookies and no more, but for those that nobody wants', () => {
+  const cookies = (count: number) => Array(count).fill('a=b').join('; ')
+
+  expect(parseCookies(cookies(500), undefined)).toEqual({ a: Array(500).fill('b') })
+  expect(parseCookies(cookies(501), undefined)).toBe('too-many')
+  expect(parseCookies(`${cookies(2_000)}; c=d`, new Set(['c']))).toEqual({ c: ['d'] })
+})

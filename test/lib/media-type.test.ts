@@ -49,3 +49,11 @@ test('JSON is application/json and application/*+json, and nothing that merely c
   ]
   expect(others.filter(isJson)).toEqual([])
 })
+
+test('a field that is longer than any media type is none', () => {
+  const padded = (length: number) => `application/json;a="${'x'.repeat(length - 21)}"`
+
+  expect(padded(1_000)).toHaveLength(1_000)
+  expect(parseMediaType(padded(1_000))).toMatchObject({ essence: 'application/json' })
+  expect(parseMediaType(padded(1_001))).toBeUndefined()
+})

@@ -53,3 +53,11 @@ test.each([
 ])('%s is refused: %s', (url, fault) => {
   expect(parseQuery(url)).toBe(fault)
 })
+
+test('reads 500 pairs and no more', () => {
+  const pairs = (count: number) => '?' + Array(count).fill('a=b').join('&')
+
+  expect(parseQuery(pairs(500))).toEqual({ a: Array(500).fill('b') })
+  expect(parseQuery(`${pairs(500)}&&&`)).toEqual({ a: Array(500).fill('b') })
+  expect(parseQuery(pairs(501))).toBe('too-many')
+})
