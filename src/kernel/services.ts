@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
+import { consoleLog } from './console-log.js'
 import { guarded } from './guarded.js'
 import { MemoryCounters } from './memory.js'
 import type { Clock, CounterStore, Log, Store } from './ports.js'
@@ -112,10 +113,4 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, ms).unref()
     return () => clearTimeout(timer)
   },
-}
-
-const consoleLog: Log = {
-  info: () => undefined,
-  warn: (message, details) => console.warn(`secure-api: ${message}`, ...(details ? [details] : [])),
-  error: (message, details) => console.error(`secure-api: ${message}`, ...(details ? [details] : [])),
 }

@@ -1,6 +1,5 @@
-/** Characters that could end a line, move a terminal's cursor, reorder or hide text: control, format, surrogate, private, unassigned, separators. */
-const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu
-const PLAIN = /^[\x20-\x7e]*$/
+import { escaped, printable } from '../lib/printable.js'
+
 const NEEDS_NO_ESCAPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 /** Plain, without an escape, and in one word, so that it is not the name of a scheme and a credential. */
 const HARMLESS = /^[\x21\x23-\x5b\x5d-\x7e]*$/
@@ -18,7 +17,7 @@ const CREDENTIAL = /\b(Basic|Bearer|DPoP) +[\w.~+/=-]+/gi
  */
 export function clean(text: string, max: number): string {
   const all = text.length <= max ? text : `${text.slice(0, max)}...[+${text.length - max}]`
-  const safe = PLAIN.test(all) ? all : all.replace(UNSAFE, escape)
+  const safe = printable(all)
   const bare = safe.includes('eyJ') ? safe.replace(TOKEN, '[token]') : safe
   return bare.includes(' ') ? bare.replace(CREDENTIAL, '$1 [token]') : bare
 }
@@ -26,19 +25,11 @@ export function clean(text: string, max: number): string {
 /** A JSON string in plain ASCII: one character is one byte, and no reader can take any of them for a line end. */
 export function quote(text: string): string {
   if (NEEDS_NO_ESCAPE.test(text)) return `"${text}"`
-  return JSON.stringify(text).replace(BEYOND_ASCII, escape)
+  return JSON.stringify(text).replace(BEYOND_ASCII, escaped)
 }
 
 /** `quote(clean(text, max))`; at most texts one look is enough. */
 export function cleanQuoted(text: string, max: number): string {
   if (text.length <= max && HARMLESS.test(text) && !text.includes('eyJ')) return `"${text}"`
   return quote(clean(text, max))
-}
-
-function escape(character: string): string {
-  let escaped = ''
-  for (let i = 0; i < character.length; i++) {
-    escaped += `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`
-  }
-  return escaped
 }
