@@ -3,8 +3,9 @@
 // `npm run chaos -- --write` keeps the table in docs/reliability.md.
 import { fork } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
-import { buildIfStale, installDebian, installPackages, run } from './prepare.mjs'
+import { buildIfStale, installDebian, installPackages } from './prepare.mjs'
 
 const PAGE = 'docs/reliability.md'
 const TABLE = /(?<=<!-- table -->\n)[^]*(?=<!-- \/table -->)/
@@ -38,7 +39,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 
 const done = []
 for (const row of rows) {
-  const result = await runAlone(row)
+  const result = await run(row)
   done.push({ ...row, ...result })
   console.log(`${result.ok ? 'ok  ' : 'FAIL'} ${row.group}: ${row.name}\n     ${result.measured}`)
 }
@@ -46,11 +47,11 @@ for (const row of rows) {
 const table = asTable(done)
 console.log(`\n${table}`)
 if (write) {
+  const machine = `Measured with Node ${process.versions.node} on ${availableParallelism()} cores that others used too.`
   writeFileSync(
     PAGE,
-    readFileSync(PAGE, 'utf8').replace(TABLE, () => `\n${table}\n`),
+    readFileSync(PAGE, 'utf8').replace(TABLE, () => `\n${machine}\n\n${table}\n`),
   )
-  run('npx', ['prettier', '--log-level', 'warn', '--write', PAGE])
 }
 
 const failed = done.filter(({ ok }) => !ok)
@@ -78,7 +79,7 @@ function isWanted({ group, name, promise }) {
 }
 
 /** A process of its own for each row, at the head of a group of its own: what hangs in it ends with it. */
-function runAlone({ file, index }) {
+function run({ file, index }) {
   return new Promise((resolve) => {
     const child = fork(new URL('chaos/support/one-row.mjs', import.meta.url), [file, String(index)], {
       detached: true,

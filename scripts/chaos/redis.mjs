@@ -74,6 +74,9 @@ export const rows = [
   },
 ]
 
+/** Where time is not what is measured, a busy machine must not look like an outage. */
+const AMPLE = { storeTimeoutMs: 5_000 }
+
 /** A secured API whose limits are in Redis, behind a proxy, and what it needed for each decision. */
 async function setUp(driver, { password, ...limits } = {}) {
   const access = password === undefined ? {} : { password }
@@ -163,16 +166,11 @@ async function survive(driver, { password, breakIt, mendIt }) {
 
   const allServed = [before, during, crowd, after].every((statuses) => Object.keys(statuses).join() === '200')
   const limited = few[200] === LOCAL_LIMIT && few[429] === 200 - LOCAL_LIMIT && closed[503] === 20
+  const times = `first ${ms(first)}, then ${ms(later)} (p95 of 500), back ${isBack ? `in ${ms(backMs)}` : 'never'}`
+  const statuses = `${told(sum(before, during, crowd, after))}; limit of ${LOCAL_LIMIT}: ${told(few)}; closed: ${told(closed)}`
   return {
     ok: allServed && limited && first <= 50 && later <= 1 && isBack && backMs <= 1_000,
-    measured: [
-      told(sum(before, during, crowd, after)),
-      `first ${ms(first)}`,
-      `then ${ms(later)} (p95 of 500)`,
-      `local limit of ${LOCAL_LIMIT}: ${told(few)}`,
-      `closed: ${told(closed)}`,
-      `back in ${isBack ? ms(backMs) : 'never'}`,
-    ].join('; '),
+    measured: allServed && limited ? times : `${times}; ${statuses}`,
   }
 }
 
@@ -204,7 +202,7 @@ async function restart(driver) {
 }
 
 async function flushed(driver) {
-  const world = await setUp(driver)
+  const world = await setUp(driver, AMPLE)
   const { port, server } = world
   const counts = []
   for (const command of ['PING', 'FLUSHALL', 'SCRIPT FLUSH']) {
@@ -252,6 +250,7 @@ async function twoProcesses() {
 async function oneRoundTrip(driver) {
   const limit = (algorithm, name) => ({ name, algorithm, limit: 1_000, windowMs: HOUR })
   const world = await setUp(driver, {
+    ...AMPLE,
     routes: {},
     rateLimit: [
       limit('fixed', 'a'),

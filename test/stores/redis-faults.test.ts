@@ -170,17 +170,39 @@ describe.each(['ioredis', 'node-redis'] as const)('Redis by %s', (kind) => {
   })
 })
 
-test('a wrong password is an outage, not a crash and not a pass', async () => {
-  const server = await PrivateRedis.start('--requirepass', 'right')
-  const client = new Redis(server.url, { password: 'wrong', retryStrategy: () => 20, disconnectTimeout: 50 })
-  try {
+describe('a wrong password', () => {
+  let server: PrivateRedis
+  beforeEach(async () => (server = await PrivateRedis.start('--requirepass', 'right')))
+  afterEach(() => server.stop())
+
+  async function refusesAll(client: Parameters<typeof redis>[0]) {
     const { get, handled } = serve(rateLimit({ whenStoreFails: 'closed' }), { clock, store: redis(client) })
     for (let i = 0; i < 5; i++) await get('/').expect(503)
     expect(handled()).toBe(0)
-  } finally {
-    client.disconnect()
-    await server.stop()
   }
+
+  test('is an outage, not a crash and not a pass: ioredis', async () => {
+    const client = new Redis(server.url, {
+      password: 'wrong',
+      retryStrategy: () => 20,
+      disconnectTimeout: 50,
+    })
+    await refusesAll(client)
+    client.disconnect()
+  })
+
+  test('is an outage, not a crash and not a pass: node-redis', async () => {
+    const client = createClient({
+      url: server.url,
+      password: 'wrong',
+      socket: { reconnectStrategy: () => 20 },
+    })
+    client.on('error', () => undefined)
+    const connecting = client.connect().catch(() => undefined)
+    await refusesAll(client)
+    client.destroy()
+    await connecting
+  })
 })
 
 function listen(http: Server): Promise<void> {

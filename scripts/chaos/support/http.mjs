@@ -4,6 +4,8 @@ import { Agent, createServer, request } from 'node:http'
 /** Serves on a loopback port of the system's choice. */
 export async function listen(listener) {
   const server = createServer(listener).listen(0, '127.0.0.1')
+  // A connection that is closed for idleness while a request is on its way would look like a fault.
+  server.keepAliveTimeout = 60_000
   await once(server, 'listening')
   const { port } = server.address()
   return {
@@ -18,7 +20,7 @@ export async function listen(listener) {
 }
 
 /** One request. Resolves to status and headers; the status of one without an answer after `limitMs` is `'hung'`. */
-export function ask(port, { path = '/', headers = {}, agent, limitMs = 5_000, ...rest } = {}) {
+export function ask(port, { path = '/', headers = {}, agent = false, limitMs = 5_000, ...rest } = {}) {
   return new Promise((resolve) => {
     const req = request({ port, host: '127.0.0.1', path, headers, agent, ...rest })
     const hung = setTimeout(() => {

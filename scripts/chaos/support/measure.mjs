@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** The value below which `share` of the sorted `values` lie. */
@@ -32,13 +33,26 @@ export async function upTo(times, attempt) {
   }
 }
 
-/** The longest turn of the event loop while `work`, which must leave it from time to time, goes on; in milliseconds. */
-export async function longestStall(work) {
+const SCHEDULER = `/proc/self/task/${process.pid}/schedstat`
+
+/**
+ * Milliseconds that this thread has worked. Unlike the time on the wall, it does not count how long others had its core;
+ * where the system does not tell (only Linux does), it is the time on the wall all the same.
+ */
+export const workedMs = existsSync(SCHEDULER)
+  ? () => Number(readFileSync(SCHEDULER, 'latin1').split(' ')[0]) / 1e6
+  : () => performance.now()
+
+/**
+ * The longest turn of the event loop while `work`, which must leave it from time to time, goes on; in milliseconds that
+ * this thread worked.
+ */
+export async function longestTurn(work) {
   let longest = 0
-  let last = performance.now()
+  let last = workedMs()
   let running = true
   const turn = () => {
-    const now = performance.now()
+    const now = workedMs()
     longest = Math.max(longest, now - last)
     last = now
     if (running) setImmediate(turn)
