@@ -6,6 +6,7 @@ import { validateDefault, validateWith, type ValidateOptions } from './data/vali
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
+import { membersOf } from './kernel/check.js'
 import {
   onDemand,
   standard,
@@ -15,6 +16,7 @@ import {
   type RouteSetting,
 } from './kernel/row.js'
 import { compileCatalogue, type CompiledCatalogue, type Rule } from './kernel/rule.js'
+import { auditSettings } from './observe/audit-options.js'
 import { audit, type AuditOptions } from './observe/audit.js'
 import { requestId, type RequestIdOptions } from './observe/request-id.js'
 import type { Limit } from './traffic/limit.js'
@@ -47,7 +49,7 @@ export const order = {
   /** Requests per client and window. On by default. Before identity: a stolen token must not buy unlimited guesses. 429. */
   rateLimit: standard<Limits>({
     general: (limits) => rateLimit(limits),
-    local: (limits, place) => rateLimit(named(limits, place)),
+    local: (limits, place) => rateLimit(named(limits, place, 'rateLimit')),
   }),
 
   // -- identity: who is calling
@@ -74,7 +76,7 @@ export const order = {
   /** Requests per principal and window. Off by default. 429. */
   quota: onDemand<Limits>({
     general: (limits) => quota(limits),
-    local: (limits, place) => quota(named(limits, place, ' quota')),
+    local: (limits, place) => quota(named(limits, place, 'quota')),
     whenPublic: 'absent',
   }),
 
@@ -115,16 +117,21 @@ export type GuardProtections = {
 }
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */
-function named(limits: Limits, place: Place, suffix = ''): Limits {
-  const name = place.name + suffix
-  const list = Array.isArray(limits) ? (limits as readonly Limit[]) : [limits as Limit]
-  return list.map((limit, i) => ({ name: i === 0 ? name : `${name} ${i + 1}`, ...limit }))
+function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits {
+  const name = row === 'quota' ? `${place.name} quota` : place.name
+  const list: unknown[] = Array.isArray(limits) ? limits : [limits]
+  return list.map((limit, i) => ({
+    name: i === 0 ? name : `${name} ${i + 1}`,
+    ...Object.fromEntries(membersOf(optionOf(place, row), limit)),
+  }))
 }
 
 /** What stages put on record as facts of their own is masked by the map that masks replies. */
 function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions {
   const setting = settings.mask as MaskMap | MaskSettings | false | undefined
   if (setting === undefined || setting === false) return options
+  // Before it is wrapped: what is wrong with it must not be covered up.
+  auditSettings(options)
 
   const { fields, ...limits } = hasFields(setting) ? setting : { fields: setting }
   const hide = maskValue(fields, { ...limits, anywhere: true })

@@ -1,4 +1,4 @@
-import { didYouMean, knownKeys, show } from './kernel/check.js'
+import { didYouMean, knownKeys, membersOf, show } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
 import { parsePattern, type RoutePattern } from './kernel/match.js'
 import { modeOf, type Mode } from './kernel/mode.js'
@@ -54,18 +54,21 @@ export class Planner {
     private readonly extra: readonly ExtraStage[] = [],
   ) {
     this.names = Object.keys(rows)
-    for (const { after, stage } of extra) {
-      if ((stage as Partial<StageMiddleware>).stage === undefined) {
+    if (!Array.isArray(extra)) throw new ConfigError(`extra must be a list, got ${show(extra)}`)
+    extra.forEach((each: ExtraStage, i) => {
+      knownKeys(`extra[${i}]`, each, ['after', 'stage'])
+      const { after, stage } = each as { after: string; stage: Partial<StageMiddleware> | null }
+      if (stage?.stage === undefined) {
         throw new ConfigError(
-          'extra: stage is plain middleware; make a stage with defineStage, or mount it yourself',
+          `extra[${i}].stage is no stage; make one with defineStage, or mount plain middleware yourself`,
         )
       }
       if (!this.names.includes(after)) {
         throw new ConfigError(
-          `extra: there is no stage ${show(after)} to run after${didYouMean(after, this.names)}`,
+          `extra[${i}].after must name a row of the table, got ${show(after, this.names)}${didYouMean(after, this.names)}`,
         )
       }
-    }
+    })
     for (const name of this.names) refuseNull(name, settings[name])
     const place = this.place('general', '')
     for (const [name, row] of Object.entries(rows)) {
@@ -77,14 +80,16 @@ export class Planner {
       const built = row.general(setting === true ? {} : setting, place)
       if (built !== undefined) this.general.set(name, this.claimed(name, built.stage))
     }
-    extra.forEach(({ stage }, i) => this.claimed(`extra[${i}]`, stage.stage))
+    this.extra.forEach(({ stage }, i) => this.claimed(`extra[${i}]`, stage.stage))
   }
 
   /** @throws ConfigError for a pattern, key or value that breaks a rule */
-  route(pattern: string, setting: Settings): RouteRule {
+  route(pattern: string, given: unknown): RouteRule {
     const option = `routes['${pattern}']`
-    knownKeys(option, setting, [...this.names, 'public', 'mode'])
-    const isPublic = setting.public !== undefined
+    const keys = [...this.names, 'public', 'mode']
+    knownKeys(option, given, keys, keys)
+    const setting = given as Settings
+    const isPublic = 'public' in setting
     if (isPublic) refuseContradiction(option, setting)
 
     const place = this.place('route', pattern)
@@ -105,17 +110,25 @@ export class Planner {
         }
         replacements.set(name, undefined)
       } else if (isReplacement(own)) {
+        if (own.replace === undefined)
+          throw new ConfigError(
+            `${option}.${name}.replace is undefined; give it a value, or write ${name}: false`,
+          )
         const build = row.local ?? row.general
-        const stage = build(own.replace, place)?.stage
+        const stage = within(option, () => build(own.replace, place)?.stage)
         replacements.set(name, stage && this.claimed(`${option}.${name}`, stage))
       } else if (row.merge) {
         if (this.settings[name] === false) {
           throw new ConfigError(`${option}.${name} has nothing to add to: ${name} is false`)
         }
-        const stage = row.general(row.merge(this.settingOf(name), own, place), place)?.stage
+        const stage = within(
+          option,
+          () => row.general(row.merge!(this.settingOf(name), own, place), place)?.stage,
+        )
         if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {
-        additions.set(name, this.claimed(`${option}.${name}`, row.local(own, place).stage))
+        const { stage } = within(option, () => row.local!(own, place))
+        additions.set(name, this.claimed(`${option}.${name}`, stage))
       } else {
         throw new ConfigError(
           `${option}.${name} would replace the general setting; write { replace: ... } if that is meant`,
@@ -175,22 +188,21 @@ export class Planner {
    * @throws ConfigError for whatever a guard cannot do: take away, replace, or decide what is already decided
    */
   guard(name: string, setting: Settings): Seat[] {
+    if (membersOf('guard', setting).length === 0)
+      throw new ConfigError('guard must be told what to add, got an empty object', 'empty-guard')
     const rows = Object.entries(this.rows).filter(
       ([, row]) => row.guard !== false && (row.guard ?? row.local),
     )
     const early = this.names.filter((row) => !rows.some(([known]) => known === row))
     for (const key of [...early, 'public', 'mode']) {
-      if (setting[key] !== undefined) {
+      if (Object.hasOwn(setting, key)) {
         throw new ConfigError(
           `guard.${key} comes too late: write it in routes, which are known before the request is read`,
         )
       }
     }
-    knownKeys(
-      'guard',
-      setting,
-      rows.map(([row]) => row),
-    )
+    const keys = rows.map(([row]) => row)
+    knownKeys('guard', setting, keys, keys)
 
     const place = this.place('guard', name)
     const seats = rows.flatMap(([row, { guard, local }]) => {
@@ -204,7 +216,8 @@ export class Planner {
         )
       }
       const build = (guard === false ? undefined : guard) ?? local!
-      return [{ stage: build(own, place).stage, door: 'guard' as const }]
+      const { stage } = within(name, () => build(own, place))
+      return [{ stage, door: 'guard' as const }]
     })
     const given = this.exactly().flatMap(({ stage }) => stage.gives ?? [])
     assertFits(seats, given)
@@ -300,8 +313,18 @@ function isReplacement(setting: unknown): setting is { replace: unknown } {
     typeof setting === 'object' &&
     setting !== null &&
     Object.keys(setting).length === 1 &&
-    'replace' in setting
+    Object.hasOwn(setting, 'replace')
   )
+}
+
+/** Stages name their options as if they stood alone; a message has to say where that is. */
+function within<T>(place: string, build: () => T): T {
+  try {
+    return build()
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.message.startsWith(place)) throw error
+    throw new ConfigError(`${place}: ${error.message}`, error.code)
+  }
 }
 
 /** Programs without types pass `null` for what they forgot to set. */

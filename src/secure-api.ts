@@ -3,7 +3,7 @@ import { checkApp } from './check-app.js'
 import { GUARD } from './check/guard-mark.js'
 import { entrance, frontDoor, type Handler } from './entrance.js'
 import { watchHandler } from './handler-watch.js'
-import { integer, knownKeys, show } from './kernel/check.js'
+import { boolean, integer, knownKeys, membersOf } from './kernel/check.js'
 import { prepare, run, type Pipeline } from './kernel/compile.js'
 import { ConfigError } from './kernel/config-error.js'
 import { errorAnswerer, type ErrorMiddleware } from './kernel/errors.js'
@@ -108,7 +108,12 @@ const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'handlerTimeo
  */
 export function secureApi(options: SecureApiOptions): SecureApi {
   const rows = Object.keys(order)
-  knownKeys('secureApi', options, [...rows, ...OWN_OPTIONS, ...SERVICE_OPTIONS])
+  knownKeys(
+    'secureApi',
+    options,
+    [...rows, ...OWN_OPTIONS, ...SERVICE_OPTIONS],
+    [...rows.filter((row) => row !== 'auth'), ...OWN_OPTIONS],
+  )
   if (((options as Partial<SecureApiOptions>).auth ?? undefined) === undefined) {
     throw new ConfigError(
       'secureApi needs auth. Write auth: [bearer({ issuer, audience })] to ask callers who they are, or auth: false if nobody is to be asked',
@@ -127,12 +132,14 @@ export function secureApi(options: SecureApiOptions): SecureApi {
   const generalMode = modeOf('mode', mode, rows)
   if (handlerTimeoutMs !== false) integer('handlerTimeoutMs', handlerTimeoutMs, { max: 2_147_483_647 })
 
-  if (typeof (strict as unknown) !== 'boolean')
-    throw new ConfigError(`strict must be true or false, got ${show(strict)}`)
+  boolean('strict', strict)
+  boolean('trace', trace)
 
   const services = createServices(pick(rest, SERVICE_OPTIONS))
   const planner = new Planner(order, pick(rest, rows), extra)
-  const rules = Object.entries(routes).map(([pattern, setting]) => planner.route(pattern, { ...setting }))
+  const rules = membersOf('routes', routes, 'of rules').map(([pattern, setting]) =>
+    planner.route(pattern, setting),
+  )
   const plans = new Plans(planner, rules, { mode: generalMode, trace, last: watchHandler(handlerTimeoutMs) })
   const enter = entrance(plans, services, { strict })
 
@@ -142,7 +149,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
   const behindFrontDoor = new WeakSet()
   const guards: Stage[] = []
   const guard = (settings: GuardProtections): Middleware => {
-    const seats = planner.guard(`guard ${guards.length + 1}`, { ...settings })
+    const seats = planner.guard(`guard ${guards.length + 1}`, settings)
     const stages = seats.map(({ stage }) => stage)
     guards.push(...stages)
     const pipelines = new Map<Mode | undefined, Pipeline>()

@@ -88,3 +88,57 @@ describe('a path that may be meant for two rules', () => {
     expect(handled()).toBe(1)
   })
 })
+
+describe('what adds nothing by a slip is refused', () => {
+  test.each<[string, object, RegExp]>([
+    [
+      'a Map of routes',
+      { routes: new Map() },
+      /^routes must be an object of rules, got an instance of a class/,
+    ],
+    ['a list of routes', { routes: [] }, /^routes must be an object of rules, got an empty array/],
+    [
+      'no routes',
+      { routes: undefined },
+      /^secureApi\.routes is undefined; give it a value, or leave the key out/,
+    ],
+    [
+      'a rule that is true',
+      { routes: { 'GET /a': true } },
+      /^routes\['GET \/a'\] must be an object of options, got true/,
+    ],
+    ['a rule that is null', { routes: { 'GET /a': null } }, /got null/],
+    [
+      'a misspelt constant in a rule',
+      { routes: { 'GET /a': { rbac: undefined } } },
+      /^routes\['GET \/a'\]\.rbac is undefined/,
+    ],
+    ['a misspelt constant for a row', { mask: undefined }, /^secureApi\.mask is undefined/],
+    [
+      'a limit in a route that is none',
+      { routes: { 'GET /a': { rateLimit: { limit: 0 } } } },
+      /^routes\['GET \/a'\]: rateLimit.*limit must be an integer/,
+    ],
+    [
+      'a clock that is none',
+      { clock: null },
+      /^clock must have the methods now, monotonic and after, got null/,
+    ],
+    [
+      'a log that is none',
+      { log: { warn: () => undefined } },
+      /^log must have the methods info, warn and error/,
+    ],
+    ['a deadline of a store that is not there', { storeTimeoutMs: 0 }, /^storeTimeoutMs must be an integer/],
+  ])('%s', (_what, options, message) => {
+    expect(() => testApi(options as never)).toThrow(message)
+  })
+
+  test.each<[string, object, RegExp]>([
+    ['nothing', {}, /^guard must be told what to add/],
+    ['a misspelt constant', { rbac: undefined }, /^guard\.rbac is undefined/],
+    ['a list', [], /^guard must be an object of options/],
+  ])('a guard with %s', (_what, settings, message) => {
+    expect(() => testApi().api.guard(settings)).toThrow(message)
+  })
+})

@@ -38,7 +38,7 @@ export interface RbacOptions extends Catalogue {
  */
 export const rbac = defineStage('rbac', (setting: Rule | RbacOptions): Omit<Stage, 'name'> => {
   if (!hasRequire(setting)) return stageOf(compileRule('rbac', setting, compileCatalogue()))
-  knownKeys('rbac', setting, ['require', ...CATALOGUE_KEYS])
+  knownKeys('rbac', setting, REQUIRE_KEYS, REQUIRE_KEYS)
   return stageOf(compileRule('rbac.require', setting.require, compileCatalogue(setting)))
 })
 
@@ -57,7 +57,7 @@ export function rbacRule(
 
 /** Checks the general setting. The stage of its `default` rule, or `undefined` if it is only a catalogue. */
 export function rbacDefault(settings: RbacSettings): StageMiddleware | undefined {
-  knownKeys('rbac', settings, ['default', ...CATALOGUE_KEYS])
+  knownKeys('rbac', settings, DEFAULT_KEYS, DEFAULT_KEYS)
   const catalogue = compileCatalogue(settings)
   return settings.default === undefined
     ? undefined
@@ -85,6 +85,9 @@ function stageOf(rule: CompiledRule): Omit<Stage, 'name'> {
     findings: () => (rule.trivial && text !== 'authenticated' ? [trivial(text)] : []),
   }
 }
+
+const REQUIRE_KEYS = ['require', ...CATALOGUE_KEYS]
+const DEFAULT_KEYS = ['default', ...CATALOGUE_KEYS]
 
 function hasRequire(setting: unknown): setting is RbacOptions {
   return typeof setting === 'object' && setting !== null && Object.hasOwn(setting, 'require')

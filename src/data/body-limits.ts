@@ -1,4 +1,4 @@
-import { integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { boolean, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { JsonLimits } from '../lib/measure-text.js'
 
@@ -78,8 +78,6 @@ export function bodyLimits(options: BodyOptions): BodyLimits {
     scalars = false,
     parse = 'json',
   } = options
-  if (typeof scalars !== 'boolean')
-    throw new ConfigError(`body.scalars must be true or false, got ${show(scalars)}`)
   return {
     maxBytes: integer('body.maxBytes', maxBytes, { max: 1_073_741_824 }),
     maxUnreadBytes: integer('body.maxUnreadBytes', maxUnreadBytes, { min: 0 }),
@@ -88,7 +86,7 @@ export function bodyLimits(options: BodyOptions): BodyLimits {
     maxArrayItems: integer('body.maxArrayItems', maxArrayItems),
     charsets: knownCharsets(charsets),
     timeoutMs: integer('body.timeoutMs', timeoutMs, { max: 2_147_483_647 }),
-    scalars,
+    scalars: boolean('body.scalars', scalars),
     parse: oneOf('body.parse', parse, ['json', 'raw']),
   }
 }
@@ -98,6 +96,7 @@ export function bodyLimits(options: BodyOptions): BodyLimits {
  * both allow them. `parse` is the local one if it is given, because a route knows what it does with its body.
  */
 export function tightenBody(general: BodyOptions, local: BodyOptions): BodyOptions {
+  knownKeys('body', local, OPTIONS)
   const outer = bodyLimits(general)
   const inner = bodyLimits({ ...general, ...local })
   return {

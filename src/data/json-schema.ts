@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
+import { membersOf } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { once } from '../lib/once.js'
 import type { Checker, Judgement, Part } from './checker.js'
@@ -145,12 +146,32 @@ function closed(ajv: Ajv2020, schema: JsonSchema, unknown: Unknown): JsonSchema 
 const rules = once(() => new Ajv2020({ logger: false }))
 
 function assertSchema(part: Part, schema: JsonSchema): void {
+  assertJson(`validate.${part}`, schema)
   if (schema.$schema !== undefined && schema.$schema !== DIALECT)
     throw broken(part, `its dialect must be ${DIALECT}`)
   if (rules().validateSchema(schema) === true) return
   const [error] = rules().errors ?? []
   throw broken(part, `"${error?.instancePath ?? ''}" ${error?.message ?? 'is wrong'}`)
 }
+
+/** What is no JSON would be left out without a word: a Map of properties, or a `required` that is `undefined`. */
+function assertJson(option: string, schema: unknown): void {
+  const seen = new Set<unknown>()
+  const left: [at: string, value: unknown][] = [[option, schema]]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const [at, value] = next
+    if (seen.has(value) || JSON_SCALARS.has(typeof value) || value === null) continue
+    seen.add(value)
+    const members = Array.isArray(value) ? Object.entries(value) : membersOf(at, value, 'of JSON')
+    for (const [key, inner] of members) {
+      if (key === '__proto__')
+        throw new ConfigError(`${at} has a member "__proto__"; drop it`, 'invalid-schema')
+      left.push([`${at}.${key}`, inner])
+    }
+  }
+}
+
+const JSON_SCALARS = new Set(['string', 'number', 'boolean'])
 
 function broken(part: Part, why: string): ConfigError {
   return new ConfigError(`validate.${part} is no JSON Schema that can be used: ${why}`, 'invalid-schema')

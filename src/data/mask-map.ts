@@ -1,4 +1,4 @@
-import { integer, show } from '../kernel/check.js'
+import { integer, membersOf, quoted } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { compileRule, type CompiledCatalogue, type CompiledRule, type Rule } from '../kernel/rule.js'
 import { compilePaths, type State } from './mask-automaton.js'
@@ -99,12 +99,10 @@ export function compileMap(
 }
 
 function entriesOf(option: string, map: unknown): [string, unknown][] {
-  const entries = typeof map === 'object' && map !== null && !Array.isArray(map) ? Object.entries(map) : []
+  const entries = membersOf(option, map, 'that maps paths to styles')
   if (entries.length > 0) return entries
   throw new ConfigError(
-    `${option} must map at least one path to a style, such as { 'card.number': 'last4' }, got ${
-      typeof map === 'object' && map !== null && !Array.isArray(map) ? 'an empty object' : show(map)
-    }`,
+    `${option} must map at least one path to a style, such as { 'card.number': 'last4' }, got an empty object`,
     'empty-map',
   )
 }
@@ -117,7 +115,7 @@ function exceptionOf(option: string, value: unknown): MaskException | undefined 
     `${option} must be a style, or an object with both "as" and "unless", got ${
       Array.isArray(value)
         ? 'an array'
-        : `an object with ${keys.length === 0 ? 'nothing' : keys.map(show).join(', ')}`
+        : `an object with ${keys.length === 0 ? 'nothing' : keys.map(quoted).join(', ')}`
     }`,
   )
 }

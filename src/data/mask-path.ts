@@ -1,4 +1,4 @@
-import { show } from '../kernel/check.js'
+import { quoted } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 
 /** One key, whatever its name. */
@@ -19,7 +19,7 @@ const ESCAPED = new Set(['.', '*', '\\'])
  */
 export function parsePath(option: string, path: string): readonly Segment[] {
   const wrong = (why: string): never => {
-    throw new ConfigError(`${option} has the path ${show(path)}, ${why}`, 'invalid-path')
+    throw new ConfigError(`${option} has the path ${quoted(path)}, ${why}`, 'invalid-path')
   }
   const segments: Segment[] = []
   let name = ''

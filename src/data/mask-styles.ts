@@ -46,7 +46,7 @@ export function compileStyle(
     default:
       throw new ConfigError(
         `${option} must be ${NAMES.map((name) => `'${name}'`).join(', ')}, a function, or { as, unless }, ` +
-          `got ${show(style)}${didYouMean(style, NAMES)}`,
+          `got ${show(style, NAMES)}${didYouMean(style, NAMES)}`,
       )
   }
 }

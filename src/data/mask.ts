@@ -25,7 +25,7 @@ export interface MaskOptions extends MaskSettings, Catalogue {}
  */
 export const mask = defineStage('mask', (setting: MaskMap | MaskOptions): Omit<Stage, 'name'> => {
   if (!hasFields(setting)) return stageOf(compileMap('mask', setting, {}, compileCatalogue()))
-  knownKeys('mask', setting, [...SETTINGS_KEYS, ...CATALOGUE_KEYS])
+  knownKeys('mask', setting, [...SETTINGS_KEYS, ...CATALOGUE_KEYS], CATALOGUE_KEYS)
   return stageOf(compileMap('mask', setting.fields, setting, compileCatalogue(setting, 'mask')))
 })
 
@@ -86,8 +86,8 @@ const NONE: readonly boolean[] = []
 
 /** Whether a setting is a map with its options, and not a map alone. */
 export function hasFields(setting: unknown): setting is MaskSettings {
-  if (typeof setting !== 'object' || setting === null || !Object.hasOwn(setting, 'fields')) return false
-  const { fields } = setting as { fields: unknown }
+  if (typeof setting !== 'object' || setting === null) return false
+  const fields: unknown = Object.getOwnPropertyDescriptor(setting, 'fields')?.value
   return typeof fields === 'object' && fields !== null
 }
 

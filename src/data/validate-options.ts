@@ -1,4 +1,4 @@
-import { integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { integer, knownKeys, membersOf, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { PARTS, type Checker, type Part } from './checker.js'
 import { jsonSchemaChecker, type JsonSchema } from './json-schema.js'
@@ -62,7 +62,7 @@ const OPTIONS = [...PARTS, 'unknown', 'maxErrors', 'timeoutMs', 'queryLists'] as
 
 /** @throws ConfigError for unknown options and for schemas that do not compile */
 export function compileValidation(options: ValidateOptions): Validation {
-  knownKeys('validate', options, OPTIONS)
+  knownKeys('validate', options, OPTIONS, PARTS)
   const { unknown = 'reject', maxErrors = 20, timeoutMs = 5_000, queryLists = [] } = options
   oneOf('validate.unknown', unknown, ['reject', 'strip'])
   integer('validate.maxErrors', maxErrors, { max: 1_000 })
@@ -89,12 +89,7 @@ export function hasSchema(options: ValidateOptions): boolean {
 
 function checkerOf(part: Part, schema: unknown, unknown: 'reject' | 'strip', maxErrors: number): Checker {
   if (isStandardSchema(schema)) return standardSchemaChecker(part, schema, maxErrors)
-  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
-    throw new ConfigError(
-      `validate.${part} must be a JSON Schema object or a Standard Schema, got ${show(schema)}`,
-      'invalid-schema',
-    )
-  }
+  membersOf(`validate.${part}`, schema, 'that is a JSON Schema, or a Standard Schema')
   const named = part === 'headers' || part === 'cookies'
   const checker = jsonSchemaChecker(part, schema as JsonSchema, {
     unknown: named ? 'ignore' : unknown,

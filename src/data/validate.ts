@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { membersOf } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
@@ -70,7 +71,10 @@ export function validateWith(
 ): StageMiddleware {
   const defaults = { unknown, maxErrors, timeoutMs }
   const given = Object.fromEntries(Object.entries(defaults).filter(([, value]) => value !== undefined))
-  return (paramsOf === 'route' ? ofRoutes : ofHandlers)({ ...given, ...local })
+  return (paramsOf === 'route' ? ofRoutes : ofHandlers)({
+    ...given,
+    ...Object.fromEntries(membersOf('validate', local)),
+  })
 }
 
 const ofHandlers = stageFor('handler')

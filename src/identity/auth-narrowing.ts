@@ -4,7 +4,7 @@ import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
 import type { Stage } from '../kernel/stage.js'
 import { proofs } from './auth.js'
-import { checkLifetime, type AuthNarrowing } from './auth-options.js'
+import { checkLifetime, NARROWING, type AuthNarrowing } from './auth-options.js'
 import { livesTooLong, notGoodEnough, outlives, unauthenticated } from './auth-refusals.js'
 
 /** Where no `auth` ran, nothing is known of how to prove who one is. */
@@ -19,7 +19,7 @@ const UNKNOWN = ['Bearer realm="api"']
  * @throws ConfigError for `optional: true`: a guard cannot loosen
  */
 export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<Stage, 'name'> => {
-  knownKeys('auth', setting, ['methods', 'maxLifetimeSeconds', 'optional'])
+  knownKeys('auth', setting, NARROWING, NARROWING)
   const { methods, optional = false } = setting
   if (optional) {
     throw new ConfigError(

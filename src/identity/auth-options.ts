@@ -1,4 +1,4 @@
-import { didYouMean, integer, knownKeys, show } from '../kernel/check.js'
+import { boolean, didYouMean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Method, MethodMiddleware } from './method.js'
 
@@ -40,12 +40,14 @@ export interface PreparedAuth {
   readonly maxLifetimeSeconds: number
 }
 
-const KNOWN = ['any', 'all', 'optional', 'methods', 'maxLifetimeSeconds']
+export const NARROWING = ['optional', 'methods', 'maxLifetimeSeconds'] as const
+const KNOWN = ['any', 'all', ...NARROWING]
 
 /** @throws ConfigError for whatever could leave a caller unasked */
 export function prepareAuth(setting: AuthSetting): PreparedAuth {
   const options: AuthOptions = isList(setting) ? { any: setting } : setting
-  knownKeys('auth', options, KNOWN)
+  knownKeys('auth', options, KNOWN, KNOWN)
+  const { optional = false } = options
   if ((options.any === undefined) === (options.all === undefined)) {
     throw new ConfigError(
       'auth needs a list of methods, such as [bearer({ issuer, audience })], or one of { any: [...] } and { all: [...] }',
@@ -60,7 +62,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
     methods: methods.filter(counts),
     others: methods.filter((method) => !counts(method)),
     every,
-    optional: checkOptional(options.optional),
+    optional: boolean('auth.optional', optional),
     maxLifetimeSeconds: checkLifetime(options.maxLifetimeSeconds),
   }
 }
@@ -70,7 +72,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
  * written `optional` takes something away.
  */
 export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions {
-  knownKeys('auth', narrowing, ['optional', 'methods', 'maxLifetimeSeconds'])
+  knownKeys('auth', narrowing, NARROWING, NARROWING)
   const base: AuthOptions = isList(general) ? { any: general } : general
   const methods = inBoth(base.methods, narrowing.methods)
   const lifetime = Math.min(
@@ -80,7 +82,7 @@ export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthO
   return {
     ...base,
     ...(narrowing.optional !== undefined && { optional: narrowing.optional }),
-    ...(methods && { methods }),
+    ...(methods !== undefined && { methods }),
     ...(lifetime !== Infinity && { maxLifetimeSeconds: lifetime }),
   }
 }
@@ -89,18 +91,16 @@ function inBoth(
   general: readonly string[] | undefined,
   narrowing: readonly string[] | undefined,
 ): readonly string[] | undefined {
-  if (general === undefined || narrowing === undefined) return narrowing ?? general
-  return general.filter((name) => narrowing.includes(name))
+  if (narrowing === undefined) return general
+  const asked: unknown = narrowing
+  if (!Array.isArray(asked))
+    throw new ConfigError(`auth.methods must list names of methods, got ${show(narrowing)}`)
+  return general === undefined ? narrowing : general.filter((name) => narrowing.includes(name))
 }
 
 /** `Infinity` if there is no limit. */
 export function checkLifetime(seconds: unknown): number {
   return seconds === undefined ? Infinity : integer('auth.maxLifetimeSeconds', seconds)
-}
-
-function checkOptional(optional: unknown = false): boolean {
-  if (typeof optional === 'boolean') return optional
-  throw new ConfigError(`auth.optional must be true or false, got ${show(optional)}`)
 }
 
 function checkMethods(option: string, given: unknown): readonly Method[] {
@@ -133,7 +133,7 @@ function checkNames(names: unknown, methods: readonly Method[]): readonly string
   for (const name of names) {
     if (!known.includes(name as string)) {
       throw new ConfigError(
-        `auth.methods has ${show(name)}, which is none of ${known.join(', ')}${didYouMean(name, known)}`,
+        `auth.methods has ${show(name, known)}, which is none of ${known.join(', ')}${didYouMean(name, known)}`,
       )
     }
   }

@@ -1,4 +1,4 @@
-import { integer, knownKeys, show } from '../kernel/check.js'
+import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
 import { mediaType } from './token.js'
@@ -76,11 +76,7 @@ export function prepareRules(options: BearerOptions): BearerRules {
     maxStaleMs = 3_600_000,
     allowInsecureLoopback = false,
   } = options
-  if (typeof allowInsecureLoopback !== 'boolean') {
-    throw new ConfigError(
-      `bearer.allowInsecureLoopback must be true or false, got ${show(allowInsecureLoopback)}`,
-    )
-  }
+  boolean('bearer.allowInsecureLoopback', allowInsecureLoopback)
   return {
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
     issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
@@ -129,11 +125,10 @@ function prepareIssuers(
     knownKeys(option, one, ['issuer', 'audience', 'jwksUri', 'keys', 'secret', 'algorithms'])
     const prepared = prepareIssuer(
       option,
-      { ...(algorithms && { algorithms }), ...one },
+      { ...(algorithms !== undefined && { algorithms }), ...one },
       { audience, ...rules },
     )
-    if (map.has(prepared.name))
-      throw new ConfigError(`${option}.issuer is listed twice: ${show(prepared.name)}`)
+    if (map.has(prepared.name)) throw new ConfigError(`${option}.issuer is listed twice; keep one`)
     map.set(prepared.name, prepared)
   })
   return map

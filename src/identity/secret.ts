@@ -83,13 +83,8 @@ function bytesOf(option: string, secret: unknown): Buffer {
   if ((secret as Partial<KeyObject> | null | undefined)?.type === 'secret')
     return (secret as KeyObject).export()
   throw new ConfigError(
-    `${option} must be a string, bytes or a KeyObject of type 'secret', got ${kindOf(secret)}`,
+    `${option} must be a string, bytes or a KeyObject of type 'secret', got ${show(secret)}`,
   )
-}
-
-/** Never the value itself: whatever was given here may be a secret. */
-function kindOf(value: unknown): string {
-  return typeof value === 'object' || value === undefined ? show(value) : `a ${typeof value}`
 }
 
 function isGuessable(bytes: Buffer): boolean {

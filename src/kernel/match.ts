@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http'
-import { show } from './check.js'
+import { quoted } from './check.js'
 import { ConfigError } from './config-error.js'
 
 /** A pattern of `routes`, parsed: `GET /users/:id`, `* /admin/*`. */
@@ -32,7 +32,7 @@ interface Node<R> {
  */
 export function parsePattern(pattern: string): RoutePattern {
   const wrong = (why: string): ConfigError =>
-    new ConfigError(`routes: ${show(pattern)} ${why}; write it like 'POST /orders/:id'`, 'invalid-route')
+    new ConfigError(`routes: ${quoted(pattern)} ${why}; write it like 'POST /orders/:id'`, 'invalid-route')
   const [method, path, ...rest] = pattern.split(' ')
   if (method === undefined || path === undefined || rest.length > 0) throw wrong('is no method and path')
   if (method === 'HEAD') throw wrong('names HEAD, which takes the rule of GET')
@@ -45,7 +45,7 @@ export function parsePattern(pattern: string): RoutePattern {
   segments.forEach((segment, i) => {
     if (segment.startsWith('*') && i === segments.length - 1 && /^\*\w*$/.test(segment)) return
     if (!/^(?::\w+|[\w.~!$&'@,=-]+)$/.test(segment) || /^\.{1,2}$/.test(segment)) {
-      throw wrong(`has the segment ${show(segment)}, which is neither plain text nor a :name`)
+      throw wrong(`has the segment ${quoted(segment)}, which is neither plain text nor a :name`)
     }
   })
   return { pattern, method, segments: segments.map((segment) => (segment.startsWith('*') ? '*' : segment)) }

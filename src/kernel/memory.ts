@@ -30,7 +30,8 @@ export class MemoryCounters implements CounterStore {
 
   constructor(options: MemoryOptions = {}) {
     knownKeys('memory', options, ['maxClients'])
-    this.maxClients = integer('memory.maxClients', options.maxClients ?? 1_000_000, { max: 100_000_000 })
+    const { maxClients = 1_000_000 } = options
+    this.maxClients = integer('memory.maxClients', maxClients, { max: 100_000_000 })
   }
 
   hit(hits: readonly Hit[], now: number): readonly HitResult[] {

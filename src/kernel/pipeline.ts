@@ -1,4 +1,4 @@
-import { knownKeys } from './check.js'
+import { boolean, knownKeys, show } from './check.js'
 import { compile } from './compile.js'
 import { ConfigError } from './config-error.js'
 import { closeAll, readyAll } from './lifecycle.js'
@@ -32,10 +32,14 @@ export interface PipelineMiddleware extends Middleware {
  */
 export function pipeline(
   middleware: readonly StageMiddleware[],
-  { mode, trace = false, ...services }: PipelineOptions = {},
+  options: PipelineOptions = {},
 ): PipelineMiddleware {
-  knownKeys('pipeline', services, SERVICE_OPTIONS)
-  const stages = middleware.map((each, i) => stageOf(each, i))
+  knownKeys('pipeline', options, ['mode', 'trace', ...SERVICE_OPTIONS])
+  const { mode, trace = false, ...services } = options
+  boolean('pipeline.trace', trace)
+  if (!Array.isArray(middleware))
+    throw new ConfigError(`pipeline needs a list of stages, got ${show(middleware)}`)
+  const stages = middleware.map((each: Partial<StageMiddleware> | null, i) => stageOf(each, i))
   assertNeedsMet(stages)
   const shared = createServices(services)
   const named = modeOf(
@@ -54,8 +58,8 @@ export function pipeline(
   )
 }
 
-function stageOf(middleware: Partial<StageMiddleware>, position: number): Stage {
-  if (middleware.stage !== undefined) return middleware.stage
+function stageOf(middleware: Partial<StageMiddleware> | null, position: number): Stage {
+  if (middleware?.stage !== undefined) return middleware.stage
   throw new ConfigError(
     `pipeline: entry ${position} is no stage; make one with defineStage, or mount plain middleware yourself`,
   )

@@ -1,4 +1,4 @@
-import { didYouMean, knownKeys, show } from './check.js'
+import { didYouMean, knownKeys, membersOf, show, word } from './check.js'
 import { ConfigError } from './config-error.js'
 import type { Principal } from './context.js'
 import { claimsReader, type Claimed, type ClaimSources } from './grants.js'
@@ -119,35 +119,39 @@ export function compileCatalogue(
     option,
     grants,
     lineage,
-    permissions &&
-      new Set(
-        list(`${option}.permissions`, permissions).map((one) => permissionName(`${option}.permissions`, one)),
-      ),
-    scopes && new Set(list(`${option}.scopes`, scopes).map((one) => scopeName(`${option}.scopes`, one))),
+    permissions === undefined
+      ? undefined
+      : new Set(
+          list(`${option}.permissions`, permissions).map((one) =>
+            permissionName(`${option}.permissions`, one),
+          ),
+        ),
+    scopes === undefined
+      ? undefined
+      : new Set(list(`${option}.scopes`, scopes).map((one) => scopeName(`${option}.scopes`, one))),
     claimsReader(`${option}.claims`, claims),
   )
 }
 
+const ROLE_KEYS = ['inherits', 'permissions']
+
 type Declared = ReadonlyMap<string, { inherits: readonly string[]; permissions: readonly string[] }>
 
 function declaredRoles(option: string, roles: Roles): Declared {
-  const given: unknown = roles
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new ConfigError(`${option} must be an object of roles, got ${show(given)}`)
-  }
-  const names = Object.keys(roles)
+  const given = membersOf(option, roles, 'of roles')
+  const names = given.map(([name]) => name)
   return new Map(
-    Object.entries(roles).map(([name, role]) => {
+    given.map(([name, role]) => {
       roleName(option, name)
       const at = `${option}.${name}`
       if (Array.isArray(role)) return [name, { inherits: [], permissions: grantList(at, role) }]
 
-      knownKeys(at, role, ['inherits', 'permissions'])
+      knownKeys(at, role, ROLE_KEYS, ROLE_KEYS)
       const { inherits = [], permissions = [] } = role as Role
       for (const parent of list(`${at}.inherits`, inherits)) {
         if (names.includes(parent as string)) continue
         throw new ConfigError(
-          `${at}.inherits names the role ${show(parent)}, which ${option} does not have${didYouMean(parent, names)}`,
+          `${at}.inherits names ${word('role', parent, names)}, which ${option} does not have${didYouMean(parent, names)}`,
           'unknown-role',
         )
       }

@@ -1,4 +1,4 @@
-import { didYouMean, show } from './check.js'
+import { didYouMean, quoted, show, word } from './check.js'
 import { ConfigError } from './config-error.js'
 import type { SecurityContext } from './context.js'
 import { covers, permissionName } from './permission.js'
@@ -129,7 +129,7 @@ function permission(option: string, value: unknown, { catalogue, mentioned }: Co
   const { known } = catalogue
   if (known !== undefined && !known.includes(name) && !grantedByPattern(catalogue, name)) {
     throw new ConfigError(
-      `${option} names the permission ${show(name)}, which no role grants and ${catalogue.option}.permissions does not list` +
+      `${option} names ${word('permission', name, known)}, which no role grants and ${catalogue.option}.permissions does not list` +
         unlikePermission(name, catalogue, known),
       'unknown-permission',
     )
@@ -154,8 +154,8 @@ function unlikePermission(
   { roles, scopes }: CompiledCatalogue,
   known: readonly string[],
 ): string {
-  if (roles?.has(name)) return `. It is a role: write { role: ${show(name)} }`
-  if (scopes?.has(name)) return `. It is a scope: write { scope: ${show(name)} }`
+  if (roles?.has(name)) return `. It is a role: write { role: ${quoted(name)} }`
+  if (scopes?.has(name)) return `. It is a scope: write { scope: ${quoted(name)} }`
   return didYouMean(name, [...known, 'authenticated'])
 }
 
@@ -163,7 +163,7 @@ function scope(option: string, value: unknown, { catalogue, mentioned }: Compili
   const name = scopeName(option, value)
   if (catalogue.scopes !== undefined && !catalogue.scopes.has(name)) {
     throw new ConfigError(
-      `${option} names the scope ${show(name)}, which ${catalogue.option}.scopes does not list${didYouMean(name, [...catalogue.scopes])}`,
+      `${option} names ${word('scope', name, [...catalogue.scopes])}, which ${catalogue.option}.scopes does not list${didYouMean(name, [...catalogue.scopes])}`,
       'unknown-scope',
     )
   }
@@ -176,7 +176,7 @@ function role(option: string, value: unknown, { catalogue }: Compiling): Part {
   const name = roleName(option, value)
   if (catalogue.roles !== undefined && !catalogue.roles.has(name)) {
     throw new ConfigError(
-      `${option} names the role ${show(name)}, which ${catalogue.option}.roles does not have${didYouMean(name, [...catalogue.roles.keys()])}`,
+      `${option} names ${word('role', name, [...catalogue.roles.keys()])}, which ${catalogue.option}.roles does not have${didYouMean(name, [...catalogue.roles.keys()])}`,
       'unknown-role',
     )
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { integer, show } from './check.js'
+import { func, integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
 import { consoleLog } from './console-log.js'
@@ -78,23 +78,27 @@ export function createServices(options: ServiceOptions = {}): Services {
     respond: ownRespond = respond,
     problemBase = 'urn:secure-api:problem:',
   } = options
-  for (const [name, value] of Object.entries({ fetch: ownFetch, respond: ownRespond })) {
-    if (typeof value !== 'function') throw new ConfigError(`${name} must be a function, got ${show(value)}`)
+  func('fetch', ownFetch)
+  func('respond', ownRespond)
+  const log = safeLog(ownLog)
+  if (!CLOCK.every((method) => typeof (clock as Partial<Clock> | null)?.[method] === 'function'))
+    throw new ConfigError(`clock must have the methods now, monotonic and after, got ${show(clock)}`)
+  integer('storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
+  // RFC 9457 section 3.1.1: `type` is a URI.
+  if (typeof problemBase !== 'string' || !/^[a-z][a-z0-9+.-]*:[!-~]*$/i.test(problemBase)) {
+    throw new ConfigError(
+      `problemBase must begin a URI, such as 'https://errors.example.com/', got ${show(problemBase)}`,
+    )
   }
   if (store !== undefined && typeof (store as Partial<Store> | null)?.counters?.hit !== 'function') {
     throw new ConfigError(`store must be made by redis(client), memory() or the like, got ${show(store)}`)
   }
-  const log = safeLog(ownLog)
   return {
     clock,
     counters:
       store?.counters === undefined
         ? new MemoryCounters()
-        : guarded(store.counters, {
-            clock,
-            log,
-            timeoutMs: integer('storeTimeoutMs', storeTimeoutMs, { max: 60_000 }),
-          }),
+        : guarded(store.counters, { clock, log, timeoutMs: storeTimeoutMs }),
     log,
     fetch: ownFetch,
     respond: ownRespond,
@@ -102,6 +106,8 @@ export function createServices(options: ServiceOptions = {}): Services {
     problemBase,
   }
 }
+
+const CLOCK = ['now', 'monotonic', 'after'] as const
 
 /** Looked up on each call, so that instrumentation which replaces the global is seen. */
 const globalFetch: typeof fetch = (...call) => fetch(...call)

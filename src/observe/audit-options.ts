@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { func, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { AuditEvent } from '../kernel/ports.js'
 import type { AuditHead } from './audit-chain.js'
@@ -94,7 +94,7 @@ const FILE_OPTIONS = [
 
 /** @throws ConfigError for the first option that breaks a rule */
 export function auditSettings(options: AuditOptions): AuditSettings {
-  knownKeys('audit', options, OPTIONS)
+  knownKeys('audit', options, OPTIONS, ['file', 'redact'])
   const { logger, file, durability = 'turn', onFailure = 'count', maxPending = 1_000, redact } = options
   const { path = 'unmatched', service = hostname() } = options
 
@@ -102,7 +102,7 @@ export function auditSettings(options: AuditOptions): AuditSettings {
   oneOf('audit.onFailure', onFailure, ['count', 'refuse'])
   oneOf('audit.path', path, ['unmatched', 'always', 'never'])
   integer('audit.maxPending', maxPending, { max: 1_000_000 })
-  optionalFunction('audit.redact', redact)
+  if (redact !== undefined) func('audit.redact', redact)
   text('audit.service', service, 128)
   if (logger !== undefined && !isLogger(logger)) {
     throw new ConfigError(`audit.logger must have the methods info, warn and error, got ${show(logger)}`)
@@ -127,7 +127,7 @@ function fileSettings(file: string | AuditFileOptions, maxPending: number): Audi
   text('audit.file.path', path, 4096)
   integer('audit.file.checkpointEvery', checkpointEvery)
   integer('audit.file.checkpointMs', checkpointMs, { max: 2 ** 31 - 1 })
-  optionalFunction('audit.file.onCheckpoint', onCheckpoint)
+  if (onCheckpoint !== undefined) func('audit.file.onCheckpoint', onCheckpoint)
   integer('audit.file.mode', mode, { min: 0, max: 0o777 })
   if ((mode & 0o022) !== 0) {
     throw new ConfigError('audit.file.mode must not let group or others write, as 0o600 and 0o640 do not')
@@ -147,11 +147,6 @@ function isLogger(value: unknown): value is AuditLogger {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   const { info, warn, error } = value as Partial<AuditLogger>
   return [info, warn, error].every((method) => typeof method === 'function')
-}
-
-function optionalFunction(option: string, value: unknown): void {
-  if (value === undefined || typeof value === 'function') return
-  throw new ConfigError(`${option} must be a function, got ${show(value)}`)
 }
 
 function text(option: string, value: unknown, max: number): void {

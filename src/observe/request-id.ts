@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { SecurityContext } from '../kernel/context.js'
 import { ConfigError } from '../kernel/config-error.js'
-import { knownKeys, oneOf, show } from '../kernel/check.js'
+import { boolean, knownKeys, oneOf, show } from '../kernel/check.js'
 import { defineStage } from '../kernel/define.js'
 import type { Finding, Stage } from '../kernel/stage.js'
 import { parseTraceparent, RandomHex } from './trace-context.js'
@@ -94,10 +94,6 @@ const TRUSTS_INCOMING: Finding = {
 
 function acceptable(value: string | string[] | undefined): string | undefined {
   return typeof value === 'string' && TRUSTED_ID.test(value) ? value : undefined
-}
-
-function boolean(option: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new ConfigError(`${option} must be true or false, got ${show(value)}`)
 }
 
 function headerName(value: unknown): void {

@@ -1,4 +1,4 @@
-import { didYouMean, integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { didYouMean, integer, knownKeys, oneOf, quoted, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { Algorithm, Policy } from '../kernel/ports.js'
@@ -102,14 +102,14 @@ export function checkLimits(limits: Limit | readonly Limit[], scope: Scope): rea
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) {
     throw new ConfigError(
-      `${scope.stage} has two limits named ${show(twice)}; give each a name of its own`,
+      `${scope.stage} has two limits named ${quoted(twice)}; give each a name of its own`,
       'duplicate-limit',
     )
   }
   const styles = new Set(checked.map(({ headers }) => headers).filter((style) => style !== false))
   if (styles.size > 1) {
     throw new ConfigError(
-      `${scope.stage}: headers must be the same for all limits, or false, got ${[...styles].map((style) => show(style)).join(' and ')}`,
+      `${scope.stage}: headers must be the same for all limits, or false, got ${[...styles].map(quoted).join(' and ')}`,
     )
   }
   return checked
@@ -139,7 +139,7 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
   }
   if (headers !== false && !STYLES.includes(headers)) {
     throw new ConfigError(
-      `${option}.headers must be 'draft-11', 'draft-6', 'legacy' or false, got ${show(headers)}${didYouMean(headers, STYLES)}`,
+      `${option}.headers must be 'draft-11', 'draft-6', 'legacy' or false, got ${show(headers, STYLES)}${didYouMean(headers, STYLES)}`,
     )
   }
 

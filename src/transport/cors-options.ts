@@ -1,4 +1,4 @@
-import { integer, knownKeys, show } from '../kernel/check.js'
+import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Finding } from '../kernel/stage.js'
 import { originList } from './origin-list.js'
@@ -59,6 +59,9 @@ export function corsSettings(options: CorsOptions): CorsSettings {
   ])
   const {
     origins,
+    methods = METHODS,
+    allowedHeaders = ALLOWED_HEADERS,
+    exposedHeaders = EXPOSED_HEADERS,
     credentials = false,
     maxAgeSeconds = 600,
     dangerouslyAllowAnyOrigin: any = false,
@@ -75,9 +78,9 @@ export function corsSettings(options: CorsOptions): CorsSettings {
 
   return {
     origins: any ? '*' : originList('cors.origins', origins),
-    methods: tokens('cors.methods', options.methods ?? METHODS, /^[A-Z][A-Z-]*$/),
-    allowedHeaders: tokens('cors.allowedHeaders', options.allowedHeaders ?? ALLOWED_HEADERS, FIELD_NAME),
-    exposedHeaders: tokens('cors.exposedHeaders', options.exposedHeaders ?? EXPOSED_HEADERS, FIELD_NAME),
+    methods: tokens('cors.methods', methods, /^[A-Z][A-Z-]*$/),
+    allowedHeaders: tokens('cors.allowedHeaders', allowedHeaders, FIELD_NAME),
+    exposedHeaders: tokens('cors.exposedHeaders', exposedHeaders, FIELD_NAME),
     credentials,
     maxAgeSeconds: integer('cors.maxAgeSeconds', maxAgeSeconds, { min: 0, max: DAY_SECONDS }),
   }
@@ -118,8 +121,4 @@ function tokens(option: string, values: unknown, form: RegExp): readonly string[
       throw new ConfigError(`${option} must list names one by one, without a wildcard, got ${show(value)}`)
   }
   return Object.freeze([...new Set(values as string[])])
-}
-
-function boolean(option: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new ConfigError(`${option} must be true or false, got ${show(value)}`)
 }

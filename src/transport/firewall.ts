@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { knownKeys, show } from '../kernel/check.js'
+import { boolean, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
 import { mayLackFields } from '../kernel/dropped-fields.js'
@@ -63,7 +63,7 @@ const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'] as 
  * @throws ConfigError for methods that are none, hosts with a scheme or path, and unknown names in `allow`
  */
 export const firewall = defineStage('firewall', (options: FirewallOptions = {}) => {
-  knownKeys('firewall', options, ['methods', 'hosts', 'allow'])
+  knownKeys('firewall', options, ['methods', 'hosts', 'allow'], ['methods', 'hosts'])
   const { methods = METHODS, hosts, allow = {} } = options
   knownKeys('firewall.allow', allow, Object.keys(LOOSENABLE))
 
@@ -148,8 +148,7 @@ function methodSet(methods: unknown): ReadonlySet<string> {
 function allowedAmbiguities(allow: AllowedAmbiguities): ReadonlySet<Ambiguity> {
   const names = Object.keys(LOOSENABLE) as (keyof AllowedAmbiguities)[]
   for (const name of names) {
-    if (allow[name] !== undefined && typeof allow[name] !== 'boolean')
-      throw new ConfigError(`firewall.allow.${name} must be true or false, got ${show(allow[name])}`)
+    if (allow[name] !== undefined) boolean(`firewall.allow.${name}`, allow[name])
   }
   return new Set(names.filter((name) => allow[name]).map((name) => LOOSENABLE[name]))
 }

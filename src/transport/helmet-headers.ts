@@ -1,6 +1,6 @@
 import { validateHeaderValue, type IncomingMessage, type ServerResponse } from 'node:http'
 import helmet, { type HelmetOptions } from 'helmet'
-import { knownKeys, show } from '../kernel/check.js'
+import { boolean, integer, knownKeys, membersOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 
 /** What helmet does to a reply, once and for all. */
@@ -31,11 +31,22 @@ export function helmetHeaders(preset: 'api' | 'html', overrides: HelmetOptions):
   } catch (error) {
     failure = error
   }
-  if (failure !== undefined)
-    // Not every Error is an `instanceof Error`: under Jest, Node's own come from another realm.
-    throw new ConfigError(`headers.helmet: ${(failure as Error).message}`)
+  // Not every Error is an `instanceof Error`: under Jest, Node's own come from another realm.
+  if (failure !== undefined) throw refused((failure as Error).message, options)
   return { set: Object.freeze(set), removed: Object.freeze(removed) }
 }
+
+/** helmet quotes what it was given, which may be a secret in the wrong place. */
+function refused(message: string, { contentSecurityPolicy: policy }: HelmetOptions): ConfigError {
+  const named = typeof policy === 'object' ? Object.keys(policy.directives ?? {}).map(dashed) : []
+  const known = [...named, ...UNQUOTED]
+  return new ConfigError(
+    `headers.helmet: ${message.replace(/"((?:[^"\\]|\\.)*)"?/gs, (_quoted, given: string) => show(given, known))}`,
+  )
+}
+
+/** Words of a policy that stand in quotation marks, and are often written without. */
+const UNQUOTED = ['none', 'self', 'unsafe-inline', 'unsafe-eval', 'strict-dynamic']
 
 /** What pages need is refused to JSON: it loads nothing, and nobody frames it. */
 const API_DIRECTIVES = { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] }
@@ -52,17 +63,31 @@ const ALIASES: Readonly<Record<string, string>> = {
   xssFilter: 'xXssProtection',
 }
 
-const WITH_OPTIONS = [
-  'contentSecurityPolicy',
-  'crossOriginEmbedderPolicy',
-  'crossOriginOpenerPolicy',
-  'crossOriginResourcePolicy',
-  'referrerPolicy',
-  'strictTransportSecurity',
-  'xDnsPrefetchControl',
-  'xFrameOptions',
-  'xPermittedCrossDomainPolicies',
-]
+type Check = (option: string, value: unknown) => unknown
+
+const text: Check = (option, value) => {
+  if (typeof value !== 'string') throw new ConfigError(`${option} must be a string, got ${show(value)}`)
+}
+const texts: Check = (option, value) => {
+  for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) text(option, one)
+}
+
+/** helmet takes whatever is truthy for `true`, and looks at nothing it does not know. */
+const WITH_OPTIONS: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  contentSecurityPolicy: { useDefaults: boolean, directives, reportOnly: boolean },
+  crossOriginEmbedderPolicy: { policy: text },
+  crossOriginOpenerPolicy: { policy: text },
+  crossOriginResourcePolicy: { policy: text },
+  referrerPolicy: { policy: texts },
+  strictTransportSecurity: {
+    maxAge: (option, value) => integer(option, value, { min: 0 }),
+    includeSubDomains: boolean,
+    preload: boolean,
+  },
+  xDnsPrefetchControl: { allow: boolean },
+  xFrameOptions: { action: text },
+  xPermittedCrossDomainPolicies: { permittedPolicies: text },
+}
 const ON_OR_OFF = [
   'originAgentCluster',
   'xContentTypeOptions',
@@ -72,20 +97,18 @@ const ON_OR_OFF = [
 ]
 
 function merge(preset: 'api' | 'html', overrides: HelmetOptions): HelmetOptions {
-  knownKeys('headers.helmet', overrides, [...WITH_OPTIONS, ...ON_OR_OFF, ...Object.keys(ALIASES)])
+  const names = Object.keys(WITH_OPTIONS)
+  knownKeys('headers.helmet', overrides, [...names, ...ON_OR_OFF, ...Object.keys(ALIASES)])
   const named: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(overrides)) {
     if ((value as unknown) === undefined) continue
-    const name = ALIASES[key] ?? key
+    const name = Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key
+    const option = `headers.helmet.${key}`
     if (name in named) throw new ConfigError(`headers.helmet sets ${name} twice, also as an alias; keep one`)
-    const isOptions = isObject(value) && WITH_OPTIONS.includes(name)
-    if (typeof value !== 'boolean' && !isOptions)
-      throw new ConfigError(
-        `headers.helmet.${key} must be ${ON_OR_OFF.includes(name) ? 'true or false' : 'true, false or options'}, got ${show(value)}`,
-      )
+    if (ON_OR_OFF.includes(name)) boolean(option, value)
+    else if (typeof value !== 'boolean') checkOptions(option, value, WITH_OPTIONS[name]!)
     named[name] = value
   }
-  refuseFunctions(named.contentSecurityPolicy)
   if (preset === 'html') return named
   return {
     xFrameOptions: { action: 'deny' },
@@ -113,23 +136,24 @@ function dashed(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
+function checkOptions(option: string, value: unknown, checks: Readonly<Record<string, Check>>): void {
+  knownKeys(option, value, Object.keys(checks))
+  for (const [key, inner] of membersOf(option, value))
+    if (inner !== undefined) checks[key]!(`${option}.${key}`, inner)
 }
 
-function refuseFunctions(policy: unknown): void {
-  if (!isObject(policy)) return
-  for (const [name, values] of Object.entries((policy as Policy).directives ?? {})) {
-    const parts: unknown[] = isIterable(values) ? [...values] : [values]
+/** `null` takes one of helmet's default directives away, and so does a symbol of helmet's own. */
+function directives(option: string, value: unknown): void {
+  for (const [name, values] of membersOf(option, value, 'of directives')) {
+    if (values === null || typeof values === 'symbol') continue
+    const parts: unknown[] =
+      Array.isArray(values) || values instanceof Set ? [...(values as unknown[])] : [values]
     if (parts.some((part) => typeof part === 'function'))
       throw new ConfigError(
-        `headers.helmet.contentSecurityPolicy.directives.${name} must not have functions: everything here is computed ` +
+        `${option}.${name} must not have functions: everything here is computed ` +
           'once, at start. Set the Content-Security-Policy of the page that needs a nonce in its handler; it wins',
         'dynamic-header',
       )
+    texts(`${option}.${name}`, parts)
   }
-}
-
-function isIterable(value: unknown): value is Iterable<unknown> {
-  return isObject(value) && Symbol.iterator in value
 }

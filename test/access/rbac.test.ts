@@ -280,7 +280,7 @@ describe('the general setting', () => {
 
 test.each<[unknown, RegExp]>([
   [{ require: 'orders:raed', roles }, /^rbac\.require names the permission "orders:raed"/],
-  [{ require: undefined }, /^rbac\.require must be 'authenticated'/],
+  [{ require: undefined }, /^rbac\.require is undefined/],
   [{ require: 'a', rols: {} }, /rbac has no option "rols". Did you mean "roles"\?/],
   [{ roles }, /^rbac must be 'authenticated', a permission, or an object/],
   [undefined, /^rbac must be 'authenticated'/],

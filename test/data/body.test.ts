@@ -584,7 +584,10 @@ test.each([
   [{ maxArrayItems: '9' }, 'body.maxArrayItems'],
   [{ timeoutMs: Infinity }, 'body.timeoutMs'],
   [{ charsets: [] }, 'body.charsets must list at least one'],
-  [{ charsets: ['utf-7'] }, 'body.charsets must list encodings that TextDecoder knows, got "utf-7"'],
+  [
+    { charsets: ['utf-7'] },
+    'body.charsets must list encodings that TextDecoder knows, got a string of 5 characters',
+  ],
   [{ scalars: 'yes' }, 'body.scalars must be true or false'],
   [{ parse: 'jsn' }, 'body.parse must be one of \'json\', \'raw\', got "jsn". Did you mean "json"?'],
   [{ maxByte: 1 }, 'body has no option "maxByte". Did you mean "maxBytes"?'],

@@ -410,8 +410,8 @@ describe('unless', () => {
 describe('a malformed map is refused at start', () => {
   test.each<[unknown, RegExp]>([
     [{}, /must map at least one path.*got an empty object/],
-    [[], /got an array/],
-    ['a', /got "a"/],
+    [[], /got an empty array/],
+    ['a', /got a string of 1 characters/],
     [null, /got null/],
     [undefined, /got undefined/],
     [{ 'a..b': 'redact' }, /empty segment/],

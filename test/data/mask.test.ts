@@ -265,7 +265,7 @@ describe('for operators', () => {
 
 test.each<[unknown, RegExp]>([
   [{}, /^mask must map at least one path/],
-  [undefined, /^mask must map at least one path/],
+  [undefined, /^mask must be an object that maps paths to styles, got undefined/],
   [{ fields: {} }, /^mask must map at least one path/],
   [{ fields: { a: 'redact' }, keys: 'x' }, /^mask has no option "keys". Did you mean "key"\?/],
   [{ fields: { a: 'redact' }, key: 'short' }, /^mask\.key must be a secret of at least 32 bytes/],

@@ -739,8 +739,11 @@ describe('formats and keywords', () => {
 test.each([
   [{}, 'validate needs a schema for at least one of params, query, headers, cookies, body'],
   [{ bodi: {} }, 'validate has no option "bodi". Did you mean "body"?'],
-  [{ body: 'object' }, 'validate.body must be a JSON Schema object or a Standard Schema, got "object"'],
-  [{ body: true }, 'validate.body must be a JSON Schema object'],
+  [
+    { body: 'object' },
+    'validate.body must be an object that is a JSON Schema, or a Standard Schema, got a string of 6 characters',
+  ],
+  [{ body: true }, 'validate.body must be an object that is a JSON Schema'],
   [{ body: { type: 'objct' } }, 'validate.body is no JSON Schema that can be used: "/type"'],
   [{ body: { type: 'object', propertis: {} } }, 'unknown keyword: "propertis"'],
   [{ query: { type: 'object', properties: { a: { type: 'string', format: 'emial' } } } }, 'validate.query'],

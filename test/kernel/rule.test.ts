@@ -112,7 +112,7 @@ describe('unknown words are refused at start', () => {
     [{ role: 'constructor' }, 'rbac.roles does not have'],
     [
       { any: ['orders:read', { all: [{ role: 'nobody' }] }] },
-      'rule.any[1].all[0].role names the role "nobody"',
+      'rule.any[1].all[0].role names a role (a string of 6 characters)',
     ],
   ])('%j', (rule, message) => {
     expect(() => compiled(rule)).toThrow(message)

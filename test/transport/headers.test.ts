@@ -134,12 +134,12 @@ describe('helmet options', () => {
     [
       'a string',
       { helmet: { xFrameOptions: 'deny' } },
-      /headers.helmet.xFrameOptions must be true, false or options/,
+      /headers.helmet.xFrameOptions must be an object of options/,
     ],
     [
       'null',
       { helmet: { referrerPolicy: null } },
-      /headers.helmet.referrerPolicy must be true, false or options, got null/,
+      /headers.helmet.referrerPolicy must be an object of options, got null/,
     ],
     [
       'what helmet refuses',

@@ -1,0 +1,447 @@
+import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { rbac } from '../src/access/rbac.js'
+import { body } from '../src/data/body.js'
+import { mask } from '../src/data/mask.js'
+import { validate } from '../src/data/validate.js'
+import { auth } from '../src/identity/auth.js'
+import { bearer } from '../src/identity/bearer.js'
+import { ConfigError } from '../src/kernel/config-error.js'
+import { defineStage } from '../src/kernel/define.js'
+import { memory } from '../src/kernel/memory.js'
+import { pipeline } from '../src/kernel/pipeline.js'
+import { respond } from '../src/kernel/respond.js'
+import { audit } from '../src/observe/audit.js'
+import { requestId } from '../src/observe/request-id.js'
+import { secureApi } from '../src/secure-api.js'
+import { redis } from '../src/stores/redis.js'
+import { fakeClock, localIssuer } from '../src/testing/index.js'
+import { quota } from '../src/traffic/quota.js'
+import { rateLimit } from '../src/traffic/rate-limit.js'
+import { cors } from '../src/transport/cors.js'
+import { firewall } from '../src/transport/firewall.js'
+import { headers } from '../src/transport/headers.js'
+
+const clock = fakeClock()
+const issuer = localIssuer({ clock })
+const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const directory = mkdtempSync(join(tmpdir(), 'hostile-'))
+const keep = () => undefined
+const logger = { info: keep, warn: keep, error: keep }
+const stage = defineStage('own', () => ({ enter: keep }))
+const identity = () => bearer({ issuer: issuer.issuer, audience: 'orders' })
+
+class Outside {
+  now = clock.now
+  monotonic = clock.monotonic
+  after = clock.after
+  info = keep
+  warn = keep
+  error = keep
+}
+const services = {
+  trustProxy: 1,
+  store: memory(),
+  storeTimeoutMs: 50,
+  clock: new Outside(),
+  log: new Outside(),
+  fetch: issuer.fetch,
+  respond,
+  problemBase: 'https://errors.example/',
+}
+const limit = {
+  name: 'burst',
+  limit: 5,
+  windowMs: 1_000,
+  algorithm: 'gcra',
+  cost: 1,
+  key: () => 'k',
+  whenStoreFails: 'local',
+  headers: 'draft-11',
+  problemType: 'own',
+}
+const catalogue = {
+  roles: { clerk: ['orders:read'], lead: { inherits: ['clerk'], permissions: ['orders:cancel'] } },
+  permissions: ['refunds:make'],
+  scopes: ['orders'],
+  claims: { roles: 'realm.roles', permissions: ['perms', ['https://a.example', 'perms']], scopes: ['scope'] },
+}
+const rule = {
+  any: [
+    'orders:read',
+    { all: ['authenticated', { role: 'clerk' }, { scope: 'orders' }, { permission: 'refunds:make' }] },
+  ],
+}
+const schema = { type: 'object', required: ['a'], properties: { a: { type: 'string' } } }
+const schemas = { query: schema, body: schema }
+const fields = { 'card.number': 'last4', '**.id': { as: 'hash', unless: rule }, note: () => 'x' }
+
+const requestIdOptions = { header: 'X-Id', trustIncoming: true, trace: 'restart', sampled: true }
+const auditOptions = {
+  logger,
+  durability: 'turn',
+  onFailure: 'count',
+  maxPending: 10,
+  redact: (event: object) => event,
+  path: 'never',
+  service: 'orders',
+}
+const headersOptions = {
+  preset: 'api',
+  noStore: 'always',
+  helmet: {
+    contentSecurityPolicy: { useDefaults: true, directives: { 'img-src': ["'self'"] }, reportOnly: false },
+    hsts: { maxAge: 1_000, includeSubDomains: true, preload: false },
+    xFrameOptions: { action: 'deny' },
+    referrerPolicy: { policy: 'no-referrer' },
+    noSniff: true,
+  },
+}
+const corsOptions = {
+  origins: ['https://app.example.com'],
+  methods: ['GET'],
+  allowedHeaders: ['X-A'],
+  exposedHeaders: ['X-B'],
+  credentials: true,
+  maxAgeSeconds: 60,
+}
+const firewallOptions = { methods: ['GET'], hosts: ['api.example.com'], allow: { semicolon: true } }
+const bodyOptions = {
+  maxBytes: 100,
+  maxUnreadBytes: 100,
+  maxDepth: 5,
+  maxKeys: 5,
+  maxArrayItems: 5,
+  charsets: ['utf-8'],
+  timeoutMs: 100,
+  scalars: true,
+  parse: 'json',
+}
+const validateOptions = { ...schemas, unknown: 'strip', maxErrors: 5, timeoutMs: 100, queryLists: ['tag'] }
+const guard = {
+  auth: { methods: ['bearer'], maxLifetimeSeconds: 60 },
+  rbac: rule,
+  rateLimit: { ...limit, name: 'own' },
+  quota: [{ ...limit, name: 'own quota' }],
+  validate: { ...validateOptions, body: { type: 'object' } },
+  mask: fields,
+}
+const routes = {
+  'POST /orders': {
+    ...guard,
+    auth: { ...guard.auth, optional: false },
+    body: { maxBytes: 10 },
+    mode: { rbac: 'report' },
+  },
+  'GET /health': { public: true },
+  'GET /raw': { body: 'raw', headers: { replace: {} } },
+}
+const general = {
+  auth: [identity()],
+  rbac: catalogue,
+  mask: { fields: { x: 'redact' }, key: 'k'.repeat(32) },
+  audit: false,
+} as const
+
+/** Every factory, and settings that name each of its options. */
+const factories: Record<string, [settings: object, build: (settings: never) => unknown]> = {
+  secureApi: [
+    {
+      requestId: requestIdOptions,
+      audit: auditOptions,
+      headers: headersOptions,
+      cors: corsOptions,
+      firewall: firewallOptions,
+      rateLimit: [limit],
+      auth: { any: [identity()], methods: ['bearer'], maxLifetimeSeconds: 600, optional: false },
+      rbac: { ...catalogue, default: rule },
+      quota: { ...limit, name: 'daily' },
+      body: bodyOptions,
+      validate: { query: schema },
+      mask: { fields, key: createSecretKey(randomBytes(32)), maxDepth: 10 },
+      routes: { 'GET /health': { public: true } },
+      extra: [{ after: 'auth', stage: stage() }],
+      strict: false,
+      mode: { rbac: 'report' },
+      trace: false,
+      handlerTimeoutMs: 1_000,
+      ...services,
+    },
+    secureApi,
+  ],
+  routes: [routes, (settings) => secureApi({ ...general, routes: settings })],
+  guard: [guard, (settings) => secureApi(general).guard(settings)],
+  pipeline: [
+    { ...services, mode: { own: 'report' }, trace: true },
+    (settings) => pipeline([stage()], settings),
+  ],
+  'a stage alone': [{ ...services, mode: 'report' }, (settings) => headers({}, settings)],
+  requestId: [requestIdOptions, requestId],
+  audit: [auditOptions, audit],
+  'audit to a file': [
+    {
+      file: {
+        path: join(directory, 'audit'),
+        key: privateKey,
+        checkpointEvery: 5,
+        checkpointMs: 5,
+        onCheckpoint: keep,
+        mode: 0o600,
+      },
+    },
+    audit,
+  ],
+  headers: [headersOptions, headers],
+  cors: [corsOptions, cors],
+  'cors for all': [{ dangerouslyAllowAnyOrigin: true }, cors],
+  firewall: [firewallOptions, firewall],
+  rateLimit: [limit, rateLimit],
+  quota: [limit, quota],
+  auth: [{ all: [identity()], optional: true, methods: ['bearer'], maxLifetimeSeconds: 60 }, auth],
+  bearer: [
+    {
+      issuer: 'https://id.example',
+      audience: ['orders'],
+      jwksUri: 'https://id.example/keys',
+      algorithms: ['ES256'],
+      typ: ['at+jwt'],
+      maxLifetimeSeconds: 60,
+      clockToleranceSeconds: 5,
+      maxTokenBytes: 300,
+      maxStaleMs: 1_000,
+      cacheEntries: 5,
+      allowInsecureLoopback: false,
+      realm: 'api',
+    },
+    bearer,
+  ],
+  'bearer with issuers': [
+    {
+      issuers: [
+        { issuer: 'https://a.example', audience: 'orders', secret: [randomBytes(32)], algorithms: ['HS256'] },
+        { issuer: 'https://b.example', audience: 'orders', keys: [publicKey] },
+      ],
+    },
+    bearer,
+  ],
+  rbac: [{ ...catalogue, require: rule }, rbac],
+  body: [bodyOptions, body],
+  validate: [validateOptions, validate],
+  mask: [{ fields, key: randomBytes(32), maxDepth: 5, ...catalogue }, mask],
+  memory: [{ maxClients: 5 }, memory],
+  redis: [
+    { prefix: 'orders' },
+    (settings) => redis({ evalsha: keep, eval: keep, on: keep } as never, settings),
+  ],
+}
+
+const throwing = () =>
+  Object.defineProperty({}, 'limit', {
+    enumerable: true,
+    get() {
+      throw new TypeError('hunter2')
+    },
+  })
+
+const hostile: Record<string, () => unknown> = {
+  undefined: () => undefined,
+  null: () => null,
+  NaN: () => NaN,
+  Infinity: () => Infinity,
+  '-Infinity': () => -Infinity,
+  '-1': () => -1,
+  '1.5': () => 1.5,
+  '2 ** 53': () => 2 ** 53,
+  'a bigint': () => 1n,
+  'a number as text': () => '5',
+  'an empty text': () => '',
+  'a text': () => 'hunter2 correct\nhorse',
+  true: () => true,
+  false: () => false,
+  'an empty array': () => [],
+  'an array of null': () => [null],
+  'an array of arrays': () => [[[]]],
+  'an empty object': () => ({}),
+  'an object without prototype': () => Object.assign(Object.create(null), { x: 1 }) as object,
+  'a Map': () => new Map([['limit', 1]]),
+  'a date': () => new Date(0),
+  'an instance': () =>
+    new (class {
+      limit = 1
+    })(),
+  'what inherits': () => Object.create({ limit: 1 }) as object,
+  'a function': () => keep,
+  'a symbol': () => Symbol('x'),
+  'a promise': () => Promise.resolve({}),
+  'a getter that throws': throwing,
+  '__proto__ of its own': () => JSON.parse('{"__proto__":{"limit":1}}') as object,
+  'an own constructor': () => ({ constructor: { prototype: {} } }),
+  'a frozen object': () => Object.freeze({ x: 1 }),
+}
+
+/** Forms in which a secret gets where it does not belong. */
+const secrets: (() => unknown)[] = [
+  () => 'hunter2-hunter2',
+  () => 'hunter2',
+  () => 'hunter2 correct\nhorse "battery" \\staple',
+  () => `hunter2${'x'.repeat(60)}`,
+  () => 'redis://:hunter2@cache.example:6379',
+  () => ['hunter2-hunter2'],
+  () => ({ any: 'hunter2-hunter2' }),
+  () => ({ limit: 'hunter2-hunter2', as: 'hunter2-hunter2' }),
+  () => new Map([['x', 'hunter2-hunter2']]),
+  () => () => 'hunter2-hunter2',
+  () => Symbol('hunter2'),
+  throwing,
+]
+
+type Path = readonly (string | number)[]
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+}
+
+/** Every place of a tree of settings, root and objects included. */
+function places(value: unknown, path: Path = []): Path[] {
+  const inner = isTree(value)
+    ? Object.entries(value).flatMap(([key, child]) => places(child, [...path, key]))
+    : []
+  return [path, ...inner]
+}
+
+/** A copy of the tree with something else in one place. */
+function planted(value: unknown, [key, ...rest]: Path, plant: unknown): unknown {
+  if (key === undefined) return plant
+  const copy = (Array.isArray(value) ? [...(value as unknown[])] : { ...(value as object) }) as Record<
+    string,
+    unknown
+  >
+  copy[key] = planted(copy[key], rest, plant)
+  return copy
+}
+
+/** Whoever names one of these and misses its value by a slip would do without it; elsewhere `undefined` means the default. */
+const PROTECTING = [
+  /^secureApi: (?:\w+|routes\..+)$/,
+  /^routes: [^.]+(?:\.\w+)?$/,
+  /^guard: \w+$/,
+  /(?:roles|permissions|scopes|default|require|replace|redact|hosts|query|body|required|properties)$/,
+  /^(?:firewall|secureApi: firewall)(?:: |\.)methods$/,
+  /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|optional)$/,
+]
+const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|problemBase)$/
+
+/** Values of the table that are settings like any other. Whatever else is taken without a word is a mistake. */
+const SOUND: [where: RegExp, ...values: string[]][] = [
+  // Free texts, and names of the user's own.
+  [/(?:name|header|prefix|hosts\.0|Headers\.0|permissions\.0|realm|issuer|problemBase)$/, 'a number as text'],
+  [/(?:service|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
+  [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
+  [/^rbac: $/, 'a number as text'],
+  [/img-src(?:\.0)?$/, 'a number as text', 'an empty text', 'an empty array', 'null'],
+  [/referrerPolicy\.policy$/, 'an empty text'],
+  // Rows and switches.
+  [/^secureApi: (?:requestId|audit|headers|firewall|rateLimit|body)$/, 'true'],
+  [/^(?:secureApi: \w+|routes: [^.]+\.(?!auth|public|mode)\w+)$/, 'false'],
+  [/(?:headers|trace|noStore|typ|handlerTimeoutMs)$/, 'false'],
+  [/helmet\.\w+$/, 'true', 'false'],
+  // Lists that may be empty.
+  [/(?:lead|inherits|permissions|claims\.\w+|required|queryLists|extra|trustProxy)$/, 'an empty array'],
+  [/cors.*(?:methods|Headers)$/, 'an empty array'],
+  [/roles\.lead$/, 'an empty object'],
+  [/cost$/, '1.5', '2 ** 53', 'a function'],
+  [/(?:claims\.\w+|fields\.[^:]*|mask\.[^:]*)$/, 'a function'],
+  // A schema for anything, or for nothing.
+  [/(?:query|body)$/, 'an own constructor'],
+  [/^routes: GET \/raw\.body$/, 'an empty object'],
+  [/properties\.a$/, 'true', 'false', 'an own constructor'],
+]
+
+function isSound(at: string, what: string, was: unknown): boolean {
+  if (what === 'undefined' && (OUTSIDE.test(at) || !PROTECTING.some((place) => place.test(at)))) return true
+  if (typeof was === 'boolean' && (what === 'true' || what === 'false')) return true
+  if (typeof was === 'function' && what === 'a function') return true
+  if (what === 'an empty object' && typeof was === 'object' && !/fields$|mask$|guard: $/.test(at)) return true
+  return SOUND.some(([where, ...values]) => where.test(at) && values.includes(what))
+}
+
+function at(value: unknown, path: Path): unknown {
+  return path.reduce((node, key) => (node as Record<string, unknown>)[key], value)
+}
+
+function outcome(build: () => unknown): string {
+  try {
+    build()
+    return 'accepted'
+  } catch (error) {
+    return error instanceof ConfigError ? 'ConfigError' : String(error)
+  }
+}
+
+/** A path is told, because nobody could look after the file without it. */
+const TELLS_PATH = /^audit to a file: file(?:\.path)?$/
+
+describe.each(Object.keys(factories))('%s', (name) => {
+  const [settings, build] = factories[name]!
+  const builds = (given: unknown) => outcome(() => build(given as never))
+
+  test('takes settings that name every option', () => {
+    expect(builds(settings)).toBe('accepted')
+  })
+
+  test('answers a hostile value in any place with a ConfigError, and leaves all prototypes alone', () => {
+    const before = Object.getOwnPropertyNames(Object.prototype)
+    const wrong: string[] = []
+    for (const path of places(settings)) {
+      const place = `${name}: ${path.join('.')}`
+      if (TELLS_PATH.test(place)) continue
+      for (const [what, make] of Object.entries(hostile)) {
+        const got = builds(planted(settings, path, make()))
+        if (got === 'ConfigError' || (got === 'accepted' && isSound(place, what, at(settings, path))))
+          continue
+        wrong.push(`${place} = ${what}: ${got}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect(Object.getOwnPropertyNames(Object.prototype)).toEqual(before)
+    expect(({} as { limit?: unknown }).limit).toBeUndefined()
+  })
+
+  test('never tells what it was given, which may be a secret in the wrong place', () => {
+    const told: string[] = []
+    for (const path of places(settings)) {
+      const place = `${name}: ${path.join('.')}`
+      if (TELLS_PATH.test(place)) continue
+      for (const secret of secrets) {
+        try {
+          build(planted(settings, path, secret()) as never)
+        } catch (error) {
+          const { message, stack, cause } = error as Error
+          if (`${message} ${stack} ${String(cause)}`.includes('hunter2')) told.push(`${place}: ${message}`)
+        }
+      }
+    }
+    expect(told).toEqual([])
+  })
+})
+
+test('frozen settings and settings without a prototype are settings like any other', () => {
+  const bare = (value: unknown): unknown =>
+    isTree(value) && !Array.isArray(value)
+      ? Object.freeze(
+          Object.assign(
+            Object.create(null),
+            Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, bare(inner)])),
+          ),
+        )
+      : Array.isArray(value)
+        ? Object.freeze(value.map(bare))
+        : value
+  for (const [name, [settings, build]] of Object.entries(factories)) {
+    if (TELLS_PATH.test(`${name}: file`)) continue
+    expect([name, outcome(() => build(bare(settings) as never))]).toEqual([name, 'accepted'])
+  }
+})
