@@ -45,8 +45,13 @@ function checked(option: string, origin: unknown): string {
 }
 
 function originOf(text: string): string | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined) return undefined
+  let url: URL
+  try {
+    // Once it is compiled, `URL.canParse` of Node 20 says no to hosts beyond ASCII.
+    url = new URL(text)
+  } catch {
+    return undefined
+  }
   if (url.origin !== 'null')
     return url.protocol === 'http:' || url.protocol === 'https:' ? url.origin : undefined
   return OTHER_ORIGIN.test(text) ? text : undefined
