@@ -79,7 +79,7 @@ describe.each(expressVersions)('on %s', (name, express) => {
     const router = express.Router()
     router.get('/b', answer)
     app.use(/^\/a(?:x|y)/, router)
-    expect(found(api, app)).toContain('mount-unknown GET /(unknown)/b')
+    expect(found(api, app)).toContain('mount-unknown GET /^\\/a(?:x|y)/ /b')
     expect(found(api, app)).not.toContain('rule-without-route GET /a/b')
 
     const nested = express()
@@ -227,6 +227,28 @@ describe.each(expressVersions)('on %s', (name, express) => {
       outer.use('/a', below)
       aligned.use(outer)
       expect(unprotected(api, aligned)).toEqual([])
+    })
+
+    test('a slash in a list of paths is not what it looks like', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.use(['/'], api as never)
+      app.get('/a', answer)
+      // Express 5 mounts it at nothing but a slash.
+      expect(unprotected(api, app)).toEqual(name === 'Express 4' ? [] : ['GET /a'])
+      await request(app)
+        .get('/a')
+        .expect(name === 'Express 4' ? 401 : 200)
+
+      const swallowing = express()
+      const inner = express.Router()
+      inner.get('/a/b', answer)
+      swallowing.use('/a', api as never)
+      swallowing.use(['/'], inner)
+      // Express 4 takes the first of two slashes for the mount.
+      const [label] = unprotected(api, swallowing)
+      expect(label).toBe(name === 'Express 4' ? 'GET /a/b' : 'GET / /a/b')
+      await request(swallowing).get('//a/b').expect(200)
     })
 
     test('an API that heeds the case covers no route that does not', async () => {

@@ -4,8 +4,12 @@ import { ANYWHERE, readMount4, readPath4, readPath5, ROOT, type Path } from './e
 export interface Step {
   /** Place in its router. */
   readonly position: number
-  /** Under which path; `undefined` if the router does not tell. */
+  /** Under which path; `undefined` if it cannot be read. */
   readonly path: Path | undefined
+  /** The path as it was written, for people. */
+  readonly text: string
+  /** Mounted without a path: nothing of the URL is taken away. */
+  readonly isBare: boolean
   readonly caseSensitive: boolean
   /** `app.param` may leave a layer out whose path has names. */
   readonly hasParamHooks: boolean
@@ -99,8 +103,8 @@ function walk(
       caseSensitive: layer.regexp ? !layer.regexp.ignoreCase : router.caseSensitive === true,
       hasParamHooks: Object.keys(router.params ?? {}).length > 0 || (router._params ?? []).length > 0,
     }
-    for (const path of pathsOf(layer)) {
-      const steps = [...above, { ...step, path }]
+    for (const place of placesOf(layer)) {
+      const steps = [...above, { ...step, ...place }]
       if (layer.route !== undefined) {
         found.push(...routesOf(layer.route, steps))
         continue
@@ -124,12 +128,12 @@ function walk(
   })
 }
 
-function routesOf({ path, methods = {}, stack }: ExpressRoute, steps: readonly Step[]): Layer[] {
+function routesOf({ methods = {}, stack }: ExpressRoute, steps: readonly Step[]): Layer[] {
   return Object.keys(methods).map((method) => ({
     steps,
     kind: 'route',
     method: method === '_all' ? '*' : method.toUpperCase(),
-    ...spelled(steps, ROOT, String(path)),
+    ...spelled(steps, ROOT),
     name: '',
     handlers: stack
       .filter((each) => each.method === undefined || each.method === method)
@@ -138,37 +142,39 @@ function routesOf({ path, methods = {}, stack }: ExpressRoute, steps: readonly S
 }
 
 /** As far as it is known; what follows an unknown path can be anything. */
-function spelled(steps: readonly Step[], end: Path, own?: string): Pick<Layer, 'segments' | 'path'> {
-  const paths = [...steps.map(({ path }) => path), end]
-  const segments = paths.flatMap((path) => (path ?? ANYWHERE).segments)
+function spelled(steps: readonly Step[], end: Path): Pick<Layer, 'segments' | 'path'> {
+  const segments = [...steps.flatMap(({ path }) => (path ?? ANYWHERE).segments), ...end.segments]
   const rest = segments.indexOf('*')
   const known = rest === -1 ? segments : segments.slice(0, rest + 1)
-  if (!paths.includes(undefined)) return { segments: known, path: shown(known) }
-  const texts = paths.map((path, i) =>
-    path !== undefined
-      ? path.segments.map((text) => `/${text}`).join('')
-      : i === steps.length - 1
-        ? ` ${own}`
-        : '/(unknown)',
+  if (steps.every(({ path }) => path !== undefined)) return { segments: known, path: shown(known) }
+  const texts = steps.flatMap(
+    ({ path, text }) => path?.segments.map((segment) => `/${segment}`) ?? ` ${text} `,
   )
   return { segments: known, path: texts.join('').trim() }
 }
 
+type Place = Pick<Step, 'path' | 'text' | 'isBare'>
+
 /** Each path by which the layer may be met. */
-function pathsOf({ route, rawPath, slash, regexp, keys = [] }: ExpressLayer): (Path | undefined)[] {
-  if (route === undefined) {
-    if (slash === true || regexp?.fast_slash === true) return [ROOT]
-    if (regexp !== undefined)
-      return (
-        readMount4(
-          regexp,
-          keys.map((key) => String(key.name)),
-        ) ?? [undefined]
-      )
+function placesOf({ route, rawPath, slash, regexp, keys = [] }: ExpressLayer): Place[] {
+  const isMount = route === undefined
+  if (isMount && (slash === true || regexp?.fast_slash === true))
+    return [{ path: ROOT, text: '/', isBare: true }]
+  if (isMount && regexp !== undefined) {
+    const names = keys.map((key) => String(key.name))
+    return eachOf(readMount4(regexp, names), String(regexp))
   }
-  const paths: unknown[] = [route?.path ?? rawPath].flat(Infinity)
+  const paths: unknown[] = [route?.path ?? rawPath ?? '(unknown)'].flat(Infinity)
   const read = regexp === undefined ? readPath5 : readPath4
-  return paths.flatMap((path) => (typeof path === 'string' ? (read(path) ?? [undefined]) : [undefined]))
+  return paths.flatMap((path) => {
+    // As one of several mounts, Express 5 takes a slash for no more than a slash.
+    const isText = typeof path === 'string' && !(isMount && path === '/')
+    return eachOf(isText ? read(path) : undefined, String(path))
+  })
+}
+
+function eachOf(paths: readonly Path[] | undefined, text: string): Place[] {
+  return (paths ?? [undefined]).map((path) => ({ path, text, isBare: false }))
 }
 
 /** As `routes` spells it. */

@@ -35,11 +35,13 @@ export function casesOf(
     const candidates = rules.filter((rule) => rule.method === '*' || rule.method === each)
     for (const length of lengthsOf(segments, candidates)) {
       for (const rule of [undefined, ...candidates]) {
-        if (cases.has(rule)) continue
+        const known = cases.get(rule)
+        if (known !== undefined && known.fit.exact === rule) continue
         const path = meeting(segments, rule?.segments, length)
         if (path === undefined) continue
         const fit = match(each, shown(path.map((segment) => (isName(segment) ? SAMPLE : segment))))
-        if (fit.fits[0] !== rule) continue
+        // Where a rest is empty, the rule fits no longer letter by letter, and others may add to it.
+        if (fit.fits[0] !== rule || (known !== undefined && fit.exact === undefined)) continue
         const label = `${each === asked ? method : each} ${rule === undefined ? shown(segments) : named(path)}`
         cases.set(rule, { label, fit })
       }
@@ -91,7 +93,9 @@ export function isDecided(
   settings: Readonly<Record<string, unknown>>,
 ): boolean {
   if (exact?.isPublic === true || guards.some((guard) => guard.settings.rbac !== undefined)) return true
-  const words = (exact === undefined ? fits : [exact]).map(({ setting }) => setting.rbac)
-  if (words.some((rbac) => rbac !== undefined && rbac !== false)) return true
-  return !words.includes(false) && (settings.rbac as { default?: unknown } | undefined)?.default !== undefined
+  const adding = exact === undefined ? fits : [exact]
+  if (adding.some(({ setting }) => setting.rbac !== undefined && setting.rbac !== false)) return true
+  // Only a rule that fits letter by letter takes something away.
+  if (exact?.setting.rbac === false) return false
+  return (settings.rbac as { default?: unknown } | undefined)?.default !== undefined
 }

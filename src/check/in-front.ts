@@ -55,27 +55,28 @@ export function sharedSteps(a: Layer, b: Layer): number {
 
 interface FlatPath {
   readonly segments: readonly { readonly text: string; readonly caseSensitive: boolean }[]
-  /** After how many segments a mount ends. */
-  readonly joints: ReadonlySet<number>
+  /** After how many segments mounts end, and how many do. */
+  readonly joints: ReadonlyMap<number, number>
 }
 
 function flat(steps: readonly Step[]): FlatPath {
   const segments: { text: string; caseSensitive: boolean }[] = []
-  const joints = new Set<number>()
-  for (const { path, caseSensitive } of steps) {
+  const joints = new Map<number, number>()
+  for (const { path, caseSensitive, isBare } of steps) {
     for (const text of path?.segments ?? ['*']) {
       if (text === '*') return { segments, joints }
       segments.push({ text, caseSensitive })
     }
-    joints.add(segments.length)
+    if (!isBare) joints.set(segments.length, (joints.get(segments.length) ?? 0) + 1)
   }
   return { segments, joints }
 }
 
 function isPrefix(prefix: FlatPath, whole: FlatPath): boolean {
   const length = prefix.segments.length
-  // Express 4 swallows a second slash where a mount ends, so /a//b gets past '/a/b' to '/b' mounted under '/a'.
-  for (const joint of whole.joints) if (joint > 0 && joint < length && !prefix.joints.has(joint)) return false
+  // Express 4 swallows one more slash where a mount ends: /a//b gets past '/a/b' to '/b' mounted under '/a'.
+  for (const [at, count] of whole.joints)
+    if (at < length && count > (prefix.joints.get(at) ?? 0)) return false
   return prefix.segments.every(({ text, caseSensitive }, i) => {
     const other = whole.segments[i]
     if (other === undefined) return false
