@@ -13,6 +13,8 @@ export class AppendFile {
   private identity: Stats
   /** Bytes of a broken write stand behind `size`. */
   private torn: boolean
+  /** What stands at the end is not ours: our next line must not be glued to it. */
+  private unfinished = false
 
   /**
    * @param keep bytes that are good; what stands behind them is cut off before the first write
@@ -42,10 +44,12 @@ export class AppendFile {
       this.fd = fd
       this.identity = fresh
       this.size = fresh.size
+      this.unfinished = fresh.size > 0
       return { disturbance: 'moved', bytes: fresh.size }
     }
     const bytes = stats.size - this.size
     this.size = stats.size
+    this.unfinished ||= bytes > 0
     return { disturbance: bytes === 0 ? 'none' : bytes > 0 ? 'grown' : 'shrunk', bytes: Math.abs(bytes) }
   }
 
@@ -54,6 +58,23 @@ export class AppendFile {
    * what was written before the failure.
    */
   append(text: string): { bytes: number; failure?: Error } {
+    if (this.unfinished) {
+      const { failure } = this.write('\n')
+      if (failure !== undefined) return { bytes: 0, failure }
+      this.unfinished = false
+    }
+    return this.write(text)
+  }
+
+  close(): void {
+    try {
+      this.files.closeSync(this.fd)
+    } catch {
+      // Nothing more can be done for this descriptor, and all that was accepted is written.
+    }
+  }
+
+  private write(text: string): { bytes: number; failure?: Error } {
     let done = 0
     try {
       while (done < text.length) {
@@ -72,14 +93,6 @@ export class AppendFile {
     return { bytes: text.length }
   }
 
-  close(): void {
-    try {
-      this.files.closeSync(this.fd)
-    } catch {
-      // Nothing more can be done for this descriptor, and all that was accepted is written.
-    }
-  }
-
   /** Shortening a file needs no space, so it works where a write just failed; if not, it is done before the next write. */
   private tryToCut(): void {
     try {
@@ -90,7 +103,14 @@ export class AppendFile {
   }
 
   private cut(): void {
-    this.files.ftruncateSync(this.fd, this.size)
+    try {
+      this.files.ftruncateSync(this.fd, this.size)
+    } catch (cause) {
+      // A file that may only grow (`chattr +a`) keeps the torn line; verification names it.
+      if ((cause as NodeJS.ErrnoException).code !== 'EPERM') throw cause
+      this.size = this.files.fstatSync(this.fd).size
+      this.unfinished = true
+    }
     this.torn = false
   }
 

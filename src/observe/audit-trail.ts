@@ -48,8 +48,6 @@ export class AuditTrail {
   private notes: AuditEvent[] = []
   /** The next line must be a checkpoint that says how this file begins. */
   private opening: CheckpointReason | undefined = 'start'
-  /** Somebody else wrote here: our next line must not be glued to theirs. */
-  private startNewLine = false
   private lockInDoubt = false
 
   /** @throws ConfigError if another writer holds the file; Error if it cannot be opened, or holds what is not ours */
@@ -89,10 +87,8 @@ export class AuditTrail {
   append(events: readonly string[], reason: CheckpointReason | undefined, services: SinkServices): Appended {
     this.lookAround(services)
     const draft = this.draft(events, reason, services.clock.now())
-    const text = (this.startNewLine ? '\n' : '') + draft.text
-    const { bytes, failure } = this.file.append(text)
-    if (bytes > 0) this.startNewLine = false
-    if (failure !== undefined) return { ...this.keep(text.slice(0, bytes)), failure }
+    const { bytes, failure } = this.file.append(draft.text)
+    if (failure !== undefined) return { ...this.keep(draft.text.slice(0, bytes)), failure }
 
     this.link = draft.link
     this.loose = draft.loose
@@ -165,12 +161,10 @@ export class AuditTrail {
     if (how === 'moved') {
       this.opening = 'rotation'
       this.lockInDoubt = true
-      this.startNewLine = bytes > 0
       log.warn(`audit: ${path} was moved or removed; the trail goes on in a new file`)
       return
     }
     if (how === 'shrunk') this.opening = 'truncation'
-    else this.startNewLine = true
     const kind = how === 'shrunk' ? 'audit-truncated' : 'audit-foreign-write'
     this.notes.push({ kind, severity: 'high', facts: { bytes } })
     log.error(`audit: somebody else has ${how === 'shrunk' ? 'shortened' : 'written to'} ${path}`, { bytes })

@@ -269,6 +269,25 @@ describe('a restart', () => {
     expect(await second.verify()).toMatchObject({ ok: true, tail: 'proven' })
   })
 
+  test('leaves the torn end of a line where the file may only grow, and verification names it', async () => {
+    const first = open()
+    first.write('a', 'b')
+    await first.file.close()
+    const lines = readFileSync(first.path, 'latin1').split('\n')
+    writeFileSync(first.path, [...lines.slice(0, 3), lines[3]!.slice(0, 50)].join('\n'))
+
+    const { state, system } = frail()
+    state.cut = 'EPERM'
+    const second = open({}, system)
+    second.write('c')
+    await turn()
+    second.write('d')
+    await second.file.close()
+    expect(second.file.health).toMatchObject({ failing: false, written: 2, dropped: 0 })
+    expect(second.logged).toEqual([])
+    expect(await second.verify()).toMatchObject({ problems: [{ kind: 'inserted', line: 4 }], tail: 'proven' })
+  })
+
   test.each(['{"seq":1,"pr', '{"seq":1,"prev":"","kind":"checkpoint"', '\0\0\0\0'])(
     'after dying within its first line (%j) begins anew',
     async (text) => {
