@@ -2,8 +2,10 @@ import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from '
 import formats from 'ajv-formats'
 import { membersOf } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { forThisTurn } from '../lib/for-this-turn.js'
 import { once } from '../lib/once.js'
 import type { Checker, Judgement, Part } from './checker.js'
+import { compileMetaSchema } from './meta-schema.js'
 import { flawOf } from './schema-flaws.js'
 import { shapeOf } from './schema-shape.js'
 import { allDifferent } from './unique-items.js'
@@ -41,9 +43,9 @@ export function jsonSchemaChecker(
   { unknown, maxErrors }: JsonSchemaOptions,
 ): Checker {
   assertSchema(part, schema)
-  const quick = compile(part, schema, unknown, { allErrors: false })
+  const quick = compile(part, schema, unknown, 'quick')
   let thorough: Compiled | undefined
-  const warm = () => (thorough ??= compile(part, schema, unknown, { allErrors: true }))
+  const warm = () => (thorough ??= compile(part, schema, unknown, 'thorough'))
 
   return {
     kind: 'json-schema',
@@ -62,13 +64,20 @@ export function jsonSchemaChecker(
 /** Judges a value and, if it is valid, takes away what is to be stripped. `null`: no errors. */
 type Compiled = (value: unknown) => readonly ErrorObject[] | null
 
-function compile(part: Part, schema: JsonSchema, unknown: Unknown, options: Options): Compiled {
-  const complaints: string[] = []
-  const strangers: Stranger[] = []
-  const ajv = newAjv(options, complaints, strangers)
+/** `quick` stops at the first error; `thorough` finds them all. */
+const MAKERS = {
+  quick: () => newCompiler({ allErrors: false }),
+  thorough: () => newCompiler({ allErrors: true }),
+}
+/** Making one takes half as long as compiling a schema with it, and it keeps whatever it compiled. */
+const shared = { quick: forThisTurn(MAKERS.quick), thorough: forThisTurn(MAKERS.thorough) }
+
+function compile(part: Part, schema: JsonSchema, unknown: Unknown, how: keyof typeof MAKERS): Compiled {
+  const { ajv, complaints, strangers } = (hasNames(schema) ? MAKERS : shared)[how]()
+  complaints.length = 0
   let validate: ValidateFunction
   try {
-    validate = ajv.compile(closed(ajv, schema, unknown))
+    validate = validator(ajv, schema, unknown)
   } catch (error) {
     throw broken(part, error instanceof Error ? error.message : String(error))
   }
@@ -86,13 +95,28 @@ function compile(part: Part, schema: JsonSchema, unknown: Unknown, options: Opti
   }
 }
 
+/** Schemas that name themselves, or a part of themselves, could meet others of the same name. */
+function hasNames(schema: JsonSchema): boolean {
+  return /"\$(?:id|dynamicAnchor)"/.test(JSON.stringify(schema))
+}
+
+interface Compiler {
+  readonly ajv: Ajv2020
+  /** What it said about the schema that it compiled last. */
+  readonly complaints: string[]
+  /** What is to be taken from the value that it judged last. */
+  readonly strangers: Stranger[]
+}
+
 /** A member that the schema does not know. */
 interface Stranger {
   readonly owner: object
   readonly name: string
 }
 
-function newAjv(options: Options, complaints: string[], strangers: Stranger[]): Ajv2020 {
+function newCompiler(options: Options): Compiler {
+  const complaints: string[] = []
+  const strangers: Stranger[] = []
   const note = (text: unknown) => void complaints.push(String(text))
   const ajv = new Ajv2020({
     ...options,
@@ -108,6 +132,8 @@ function newAjv(options: Options, complaints: string[], strangers: Stranger[]): 
     // Schemas are checked by one instance for all, because preparing that takes long.
     meta: false,
     validateSchema: false,
+    // Under no name, they would all be taken for the last one.
+    addUsedSchema: false,
     logger: { log: note, warn: note, error: note },
     // Halves what a schema costs at start, for some nanoseconds a request.
     code: { optimize: false },
@@ -129,28 +155,32 @@ function newAjv(options: Options, complaints: string[], strangers: Stranger[]): 
       return true
     },
   })
-  return ajv
+  return { ajv, complaints, strangers }
 }
 
 /**
- * The schema with its root closed, unless the root says itself what else may come. Closed from outside, so that
- * references to the root from within it still mean the schema as it was written.
+ * A validator of the schema with its root closed, unless the root says itself what else may come. Closed from outside, so
+ * that references to the root from within it still mean the schema as it was written. Under a name of its own, because
+ * references to a root without a name would find the last one; as a copy, because a schema that is known is not looked at
+ * again.
  */
-function closed(ajv: Ajv2020, schema: JsonSchema, unknown: Unknown): JsonSchema {
+function validator(ajv: Ajv2020, schema: JsonSchema, unknown: Unknown): ValidateFunction {
+  const name = `${ROOT}-${Object.keys(ajv.schemas).length}`
+  ajv.addSchema({ ...schema }, name)
   const stated = schema.additionalProperties !== undefined || schema.unevaluatedProperties !== undefined
-  if (unknown === 'ignore' || stated) return schema
-  ajv.addSchema(schema, ROOT)
-  return { $ref: ROOT, unevaluatedProperties: unknown === 'reject' ? false : { [STRIP]: true } }
+  if (unknown === 'ignore' || stated) return ajv.getSchema(name) as ValidateFunction
+  return ajv.compile({ $ref: name, unevaluatedProperties: unknown === 'reject' ? false : { [STRIP]: true } })
 }
 
-const rules = once(() => new Ajv2020({ logger: false }))
+const metaSchema = once(compileMetaSchema)
 
 function assertSchema(part: Part, schema: JsonSchema): void {
   assertJson(`validate.${part}`, schema)
   if (schema.$schema !== undefined && schema.$schema !== DIALECT)
     throw broken(part, `its dialect must be ${DIALECT}`)
-  if (rules().validateSchema(schema) === true) return
-  const [error] = rules().errors ?? []
+  const isSchema = metaSchema()
+  if (isSchema(schema)) return
+  const [error] = isSchema.errors ?? []
   throw broken(part, `"${error?.instancePath ?? ''}" ${error?.message ?? 'is wrong'}`)
 }
 
