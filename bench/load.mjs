@@ -32,27 +32,32 @@ const bodies = {
 /** How far each contestant has come in the list of fresh tokens, so that it meets none twice before all were used. */
 const cursors = new Map()
 
-process.on('message', async ({ port, scenario, ms, isBare, until }) => {
+process.on('message', async ({ port, scenario, ...how }) => {
   try {
-    process.send({ done: await run(port, scenario, ms, isBare, until) })
+    process.send({ done: await run(port, scenario, how) })
   } catch (error) {
     process.send({ error: error.message })
   }
 })
 
-/** Keeps all connections busy for `ms`, or until each was answered with the status `until`; resolves to the number of replies. */
-async function run(port, name, ms, isBare, until) {
+/**
+ * Keeps all connections busy for `ms` and until there were `least` replies, or until each was answered with the status
+ * `until`; resolves to the number of replies.
+ */
+async function run(port, name, { ms, isBare, until, least = 0 }) {
   const scenario = SCENARIOS[name]
   const next = requestsOf(scenario, `${port} ${name}`)
   const wanted = isBare && scenario.bare !== undefined ? [scenario.bare] : scenario.status
   const end = performance.now() + ms
   const counts = await Promise.all(
-    Array.from({ length: CONNECTIONS }, () => exchange(port, next, end, { wanted, isBare, until })),
+    Array.from({ length: CONNECTIONS }, () =>
+      exchange(port, next, end, { wanted, isBare, until, least: least / CONNECTIONS }),
+    ),
   )
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
-function exchange(port, next, end, { wanted, isBare, until }) {
+function exchange(port, next, end, { wanted, isBare, until, least }) {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     let done = 0
@@ -85,7 +90,7 @@ function exchange(port, next, end, { wanted, isBare, until }) {
         if (fault !== undefined) return fail(`${fault}: ${received}`)
       }
       received = ''
-      if (status === until || performance.now() >= end) {
+      if (status === until || (performance.now() >= end && done >= least)) {
         socket.removeAllListeners('close')
         socket.end()
         return resolve(done)

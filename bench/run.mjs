@@ -20,6 +20,8 @@ const { values: options } = parseArgs({
   },
 })
 const turns = Number(options.turns)
+/** Requests after which code is compiled, however little of the processor there was. */
+const WARM_UP = 6_000
 const names = options.contestants.split(',')
 const scenarios = options.only.split(',')
 
@@ -65,8 +67,9 @@ async function measureAll(load, contestants) {
 
 async function measure(load, { name, ask, hello }, scenario, isFirst) {
   const request = { port: hello.port, scenario, ms: Number(options.ms), isBare: name === 'bare' }
+  if (isFirst) request.least = WARM_UP
   if (isFirst && scenario === 'limited' && name !== 'bare')
-    await load.ask({ ...request, ms: 60_000, until: 429 })
+    await load.ask({ ...request, ms: 120_000, until: 429 })
 
   const before = await ask('usage')
   const { done, error } = await load.ask(request)
