@@ -3,8 +3,7 @@ import { undecided } from './handler-watch.js'
 import { run } from './kernel/compile.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
 import { failExchange } from './kernel/errors.js'
-import { reserveFields } from './kernel/express-shape.js'
-import { paramsOf } from './kernel/match.js'
+import { prepareForExpress } from './kernel/express-shape.js'
 import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
@@ -43,8 +42,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     // Decided about another URL is not decided about this one.
     ctx.decided = false
     ctx.route = plan.route
-    if (plan.rule !== undefined && plan.rule.additions.size > 0)
-      ctx.set(routeParams, paramsOf(plan.rule, ctx.path))
+    if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
@@ -59,7 +57,7 @@ export function frontDoor(enter: Enter, app: Handler) {
   return (req: IncomingMessage, res: ServerResponse): void =>
     enter(req, res, (error, _plan, ctx) => {
       if (error !== undefined) return failExchange(ctx, error)
-      reserveFields(req, res)
+      prepareForExpress(req, res)
       try {
         const answer = app(req, res)
         if (isThenable(answer)) answer.then(undefined, (cause: unknown) => failExchange(ctx, cause))

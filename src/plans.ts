@@ -1,6 +1,6 @@
 import { prepare, type Pipeline } from './kernel/compile.js'
 import { pathOf } from './kernel/context.js'
-import { compileRoutes, type Fit } from './kernel/match.js'
+import { compileRoutes, paramsReader, type Fit } from './kernel/match.js'
 import { enforcementOf, type Enforcement, type Mode } from './kernel/mode.js'
 import type { Stage } from './kernel/stage.js'
 import type { Planner, RouteRule, Seat } from './plan.js'
@@ -12,6 +12,8 @@ export interface Plan {
   readonly enforcement: (stage: Stage) => Enforcement
   readonly route: string | undefined
   readonly rule: RouteRule | undefined
+  /** Reads the parameters of the route, where it adds something that may ask for them. */
+  readonly paramsOf: ((path: string) => Record<string, string>) | undefined
   /** The route's own mode, where it holds. */
   readonly mode: Mode | undefined
 }
@@ -89,6 +91,7 @@ export class Plans {
       enforcement,
       route: rule?.pattern,
       rule,
+      paramsOf: rule !== undefined && rule.additions.size > 0 ? paramsReader(rule) : undefined,
       mode: routeMode,
     }
   }

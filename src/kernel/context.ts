@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { toDictionaries } from './express-shape.js'
+import { repairFromExpress } from './express-shape.js'
 import type { Problem } from './problem.js'
 import type { ReplyGate } from './reply-gate.js'
 import type { Client, Services } from './services.js'
@@ -201,7 +201,7 @@ export function openContext(
 ): SecurityContext {
   const found = contextOf(req)
   if (found === undefined) {
-    toDictionaries(req, res)
+    repairFromExpress(req, res)
     return ((req as Carrier).security = new SecurityContext(req, res, services))
   }
   if (own) found.services = services

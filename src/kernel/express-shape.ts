@@ -6,16 +6,14 @@ import { IncomingMessage, type ServerResponse } from 'node:http'
  * is half of what Express costs. Both functions avoid it, and change nothing that anybody can read.
  */
 
+const GIVES_OWN_CLASSES = Number.parseInt(process.versions.v8) < 13
+
 type Fields = Record<string, unknown>
 
-/** What Express and its router put on every request; not `query`, a getter of the prototype that must not be hidden. */
-const ON_REQUEST = ['res', 'next', 'baseUrl', 'originalUrl', '_parsedUrl', 'route', 'params', 'body'] as const
-
-/** In front of Express: whatever it is going to add is there before the prototype changes. */
-export function reserveFields(req: IncomingMessage, res: ServerResponse): void {
-  const request = req as unknown as Fields
-  for (const name of ON_REQUEST) if (!(name in request)) request[name] = undefined
-
+/** In front of Express: few fields are added to a response, and they can be there before. */
+export function prepareForExpress(req: IncomingMessage, res: ServerResponse): void {
+  if (!GIVES_OWN_CLASSES) return
+  toDictionary(req, 'url')
   const response = res as unknown as Fields
   if (!('locals' in response)) response.locals = undefined
   // Node has the defaults on the prototype, and what is written on the response.
@@ -24,16 +22,15 @@ export function reserveFields(req: IncomingMessage, res: ServerResponse): void {
   res.statusMessage = statusMessage
 }
 
-const GIVES_OWN_CLASSES = Number.parseInt(process.versions.v8) < 13
-
-/** Inside Express: as a dictionary, which an object becomes when an older property is deleted, it has no class to change. */
-export function toDictionaries(req: IncomingMessage, res: ServerResponse): void {
+/** Inside Express, where it is too late for that. */
+export function repairFromExpress(req: IncomingMessage, res: ServerResponse): void {
   if (!GIVES_OWN_CLASSES || Object.getPrototypeOf(req) === IncomingMessage.prototype) return
-  renew(req, 'url')
-  renew(res, 'req')
+  toDictionary(req, 'url')
+  toDictionary(res, 'req')
 }
 
-function renew(object: object, name: string): void {
+/** An object becomes one when a property is deleted that is not its newest, and then has no class to change. */
+function toDictionary(object: object, name: string): void {
   if (!Object.hasOwn(object, name)) return
   const fields = object as Fields
   const value = fields[name]

@@ -63,35 +63,38 @@ export function compileRoutes<R extends RoutePattern>(
 ): (method: string, path: string) => Fit<R> {
   const root = newNode<R>()
   for (const rule of rules) plant(root, rule)
+  const exactly = new Map(rules.map((rule): [R, Fit<R>] => [rule, { exact: rule, fits: [rule] }]))
 
   return (method, path) => {
     if (rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
     const canonical = isCanonical(path)
     const found: R[] = []
-    for (const segments of canonical ? [split(path.toLowerCase())] : readings(path)) {
-      collect(root, segments, 0, asked, found)
-    }
-    const fits = found.length > 1 ? [...new Set(found)] : found
-    const [best] = fits
-    if (best === undefined) return NOTHING
-    fits.sort(bySpecificity)
+    if (canonical) collect(root, split(path.toLowerCase()), 0, asked, found)
+    else for (const segments of readings(path)) collect(root, segments, 0, asked, found)
+    if (found.length === 0) return NOTHING
+
+    const fits = found.length > 1 ? [...new Set(found)].sort(bySpecificity) : found
     const winner = fits[0]!
     // What `*` adds holds for OPTIONS too; what it takes away was hardly meant for it.
     return canonical && method !== 'OPTIONS' && fitsLetterByLetter(winner, path)
-      ? { exact: winner, fits: [winner] }
+      ? exactly.get(winner)!
       : { exact: undefined, fits }
   }
 }
 
-/** The values of a rule's `:name` segments in a path, decoded once. */
-export function paramsOf({ segments }: RoutePattern, path: string): Record<string, string> {
-  const values = split(path)
-  const params = Object.create(null) as Record<string, string>
-  segments.forEach((segment, i) => {
-    if (segment.startsWith(':')) params[segment.slice(1)] = decoded(values[i] ?? '')
-  })
-  return params
+/** Reads the values of a rule's `:name` segments from a path, decoded once. */
+export function paramsReader({ segments }: RoutePattern): (path: string) => Record<string, string> {
+  const names = segments.map((segment) => (segment.startsWith(':') ? segment.slice(1) : undefined))
+  return (path) => {
+    const values = split(path)
+    const params = Object.create(null) as Record<string, string>
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]
+      if (name !== undefined) params[name] = decoded(values[i] ?? '')
+    }
+    return params
+  }
 }
 
 const NOTHING: Fit<never> = { exact: undefined, fits: [] }

@@ -163,6 +163,7 @@ function prepared(event: AuditEvent, { redact }: AuditSettings): AuditEvent {
   if (redact === undefined) return event
   try {
     const masked: unknown = redact(event)
+    if (masked === event) return event
     if (typeof masked === 'object' && masked !== null && !isStrayPromise(masked))
       return { ...(masked as AuditEvent) }
   } catch {

@@ -3,13 +3,13 @@ import { Socket } from 'node:net'
 import express from 'express'
 import express4 from 'express4'
 import request from 'supertest'
-import { reserveFields, toDictionaries } from '../../src/kernel/express-shape.js'
+import { prepareForExpress, repairFromExpress } from '../../src/kernel/express-shape.js'
 
 const apps = { 5: express, 4: express4 }
 
 describe.each(['4', '5'] as const)('Express %s', (version) => {
-  test('finds a request with reserved fields as it would find any other', async () => {
-    const seen = async (prepare: typeof reserveFields) => {
+  test('finds a request that was prepared for it as it would find any other', async () => {
+    const seen = async (prepare: typeof prepareForExpress) => {
       const app = apps[version]()
       app.use('/shop', (req, res, next) => {
         res.locals.mounted = `${req.baseUrl} ${req.url} ${req.originalUrl}`
@@ -31,13 +31,13 @@ describe.each(['4', '5'] as const)('Express %s', (version) => {
       status: 201,
       body: { params: { id: '7' }, query: { a: '1' }, body: { b: 2 } },
     })
-    expect(await seen(reserveFields)).toEqual(plain)
+    expect(await seen(prepareForExpress)).toEqual(plain)
   })
 
-  test('goes on with a request that became a dictionary', async () => {
+  test('goes on with a request that was repaired', async () => {
     const app = apps[version]()
     app.use((req, res, next) => {
-      toDictionaries(req, res)
+      repairFromExpress(req, res)
       next()
     })
     app.get('/:id', (req, res) => res.json({ id: req.params.id, url: req.url, same: res.req === req }))
@@ -45,14 +45,14 @@ describe.each(['4', '5'] as const)('Express %s', (version) => {
   })
 })
 
-describe('reserveFields', () => {
+describe('prepareForExpress', () => {
   test('keeps what somebody else has put there', () => {
     const req = Object.assign(new IncomingMessage(new Socket()), { body: 'read', originalUrl: '/before' })
     const res = Object.assign(new ServerResponse(req), { locals: { user: 1 } })
     res.statusCode = 418
-    reserveFields(req, res)
+    prepareForExpress(req, res)
 
-    expect(req).toMatchObject({ body: 'read', originalUrl: '/before', params: undefined })
+    expect(req).toMatchObject({ body: 'read', originalUrl: '/before' })
     expect(res).toMatchObject({ locals: { user: 1 }, statusCode: 418 })
   })
 })
