@@ -34,7 +34,7 @@ export async function startRedis(...args) {
   return server
 }
 
-/** What clients do when they are told to reconnect often, as docs/stores.md advises. */
+/** Clients set as docs/stores.md advises. */
 export const drivers = {
   async ioredis(port, options = {}) {
     const { Redis } = await import('ioredis')
@@ -43,6 +43,7 @@ export const drivers = {
       port,
       lazyConnect: true,
       retryStrategy: () => 200,
+      socketTimeout: 500,
       ...options,
     })
     await client.connect()
@@ -64,20 +65,22 @@ export const drivers = {
 /** Stands between client and server, and can be slow, or swallow everything. */
 export async function startProxy(target) {
   const sockets = new Set()
+  const dead = new Set()
   let delayMs = 0
   let swallowing = false
   const forward = (from, to) => {
+    sockets.add(from)
+    if (swallowing) dead.add(from)
     from.on('data', (chunk) => {
-      if (swallowing) return
+      if (dead.has(from)) return
       if (delayMs === 0) to.write(chunk)
       else setTimeout(() => to.writable && to.write(chunk), delayMs)
     })
     from.on('error', () => undefined)
     from.on('close', () => {
       sockets.delete(from)
-      if (!swallowing) to.destroy()
+      if (!dead.delete(from)) to.destroy()
     })
-    sockets.add(from)
   }
   const proxy = createServer((inside) => {
     const outside = connect(target, '127.0.0.1')
@@ -90,11 +93,16 @@ export async function startProxy(target) {
     port: proxy.address().port,
     slow: (ms) => void (delayMs = ms),
     /** Connections stay, and nothing gets through. */
-    swallow: () => void (swallowing = true),
-    /** What was swallowed cannot be had any more, so old connections end. */
+    swallow() {
+      swallowing = true
+      for (const socket of sockets) dead.add(socket)
+    },
+    /** New connections work. What was swallowed cannot be had any more, so old ones stay dead. */
+    heal: () => void (swallowing = false),
+    /** Old connections are told so. */
     reset() {
       swallowing = false
-      for (const socket of sockets) socket.resetAndDestroy()
+      for (const socket of dead) socket.resetAndDestroy()
     },
   }
 }
