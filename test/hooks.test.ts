@@ -7,6 +7,7 @@ import express5 from 'express'
 import request from 'supertest'
 import type { StandardSchema } from '../src/data/standard-schema.js'
 import { defineStage } from '../src/kernel/define.js'
+import type { Method } from '../src/identity/method.js'
 import type { Log } from '../src/kernel/ports.js'
 import type { Stage } from '../src/kernel/stage.js'
 import type { SecureApiOptions } from '../src/secure-api.js'
@@ -60,6 +61,14 @@ const extra = (stage: Omit<Stage, 'name'>) => ({
 const schema = (validate: Bad): StandardSchema => ({
   '~standard': { version: 1, vendor: 'own', validate },
 })
+const method = (how: Partial<Method>) =>
+  defineStage('own', (): Omit<Method, 'name'> => ({
+    methodName: 'own',
+    challenge: () => 'Own',
+    recognises: () => true,
+    enter: () => undefined,
+    ...how,
+  }))()
 const failing = { counters: { hit: () => Promise.reject(new Error('down')) } }
 
 /** Every function that an application can hand to the package, and what is due when it fails. */
@@ -119,6 +128,25 @@ const hooks: Record<string, Hook> = {
       audit: { file: { path: join(dir, `${++files}.log`), checkpointEvery: 1, onCheckpoint } },
     }),
     ...served,
+  },
+  'auth, whether a method of your own recognises a credential': {
+    options: (recognises) => ({ auth: [method({ recognises })] }),
+    ...broken,
+  },
+  'auth, whether a method that is not asked recognises one': {
+    options: (recognises) => ({
+      auth: {
+        any: [method({ recognises: () => false }), method({ methodName: 'other', recognises })],
+        methods: ['own'],
+      },
+      routes: { 'GET /orders': { auth: { optional: true } } },
+    }),
+    ...broken,
+    anonymous: true,
+  },
+  'auth, a method of your own that decides': {
+    options: (enter) => ({ auth: [method({ enter })] }),
+    ...broken,
   },
   'rbac.claims.roles': {
     options: (roles) => ({

@@ -2,7 +2,7 @@ import { challenges } from '../kernel/challenges.js'
 import { slot, type Principal, type SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
-import { when } from '../lib/when.js'
+import { isStrayPromise, when } from '../lib/when.js'
 import { prepareAuth, type AuthSetting } from './auth-options.js'
 import { livesTooLong, outlives, sentTwice, unauthenticated } from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
@@ -29,7 +29,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const withoutCredential = (ctx: SecurityContext): Verdict => {
     if (!optional) return unauthenticated(offered)
     // A credential of a kind that is not accepted here is a bad one, and a bad one is never treated as none.
-    if (ctx.req.headers.authorization !== undefined || others.some((one) => one.recognises(ctx))) {
+    if (ctx.req.headers.authorization !== undefined || others.some((one) => recognises(one, ctx))) {
       return unauthenticated(offered)
     }
     ctx.note('anonymous', 'no credential was sent, and none is required')
@@ -79,10 +79,10 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (authorizationCount(ctx.req) > 1) return sentTwice(offered)
 
       if (!every) {
-        const method = methods.find((one) => one.recognises(ctx))
+        const method = methods.find((one) => recognises(one, ctx))
         return method === undefined ? withoutCredential(ctx) : prove(ctx, [method])
       }
-      const missing = methods.filter((one) => !one.recognises(ctx))
+      const missing = methods.filter((one) => !recognises(one, ctx))
       if (missing.length === methods.length) return withoutCredential(ctx)
       if (missing.length === 0) return prove(ctx, methods)
       return unauthenticated(
@@ -111,6 +111,14 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
     },
   }
 })
+
+function recognises(method: Method, ctx: SecurityContext): boolean {
+  const found: unknown = method.recognises(ctx)
+  if (isStrayPromise(found)) {
+    throw new TypeError(`${method.methodName}: recognises returned a promise; it must answer at once`)
+  }
+  return Boolean(found)
+}
 
 const optionalFinding: Finding = {
   code: 'auth-optional',

@@ -9,7 +9,7 @@ export interface Method extends Stage {
   /** What `auth({ methods })` and `principal.method` call it. */
   readonly methodName: string
 
-  /** Whether the request carries a credential of this kind, good or bad, once or twice. Must not throw. */
+  /** Whether the request carries a credential of this kind, good or bad, once or twice. Must answer at once; what throws is 500. */
   recognises(ctx: SecurityContext): boolean
 
   /** The value of `WWW-Authenticate` for a request without a credential; no error code (RFC 6750 section 3.1). */
