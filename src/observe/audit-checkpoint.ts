@@ -34,6 +34,8 @@ export interface Checkpoint {
 
 const CHECKPOINT_DOMAIN = 'secure-api audit checkpoint 1\n'
 const KIND = '"kind":"checkpoint",'
+/** Behind the number and the hash of the line before. */
+const KIND_WITHIN = 80
 const SIGNATURE = /,"signature":"([\w-]{86})"$/
 const OPENING: readonly string[] = ['start', 'rotation', 'truncation'] satisfies CheckpointReason[]
 const CLOSING: readonly string[] = ['close', 'exit'] satisfies CheckpointReason[]
@@ -83,8 +85,7 @@ export function checkpointAfter(link: Link, facts: CheckpointFacts, by: Signer |
 
 /** `undefined` for a line that is no checkpoint. */
 export function parseCheckpoint({ content }: ChainLine): Checkpoint | undefined {
-  const prefix = content.indexOf(KIND)
-  if (prefix < 0 || prefix > 80) return undefined
+  if (content.lastIndexOf(KIND, KIND_WITHIN) < 0) return undefined
   try {
     const { why, chain, time, every, key } = JSON.parse(`${content}}`) as Record<string, unknown>
     if (typeof why !== 'string' || typeof chain !== 'string' || typeof time !== 'string') return undefined

@@ -1,5 +1,5 @@
 import { ConfigError } from '../kernel/config-error.js'
-import { hashOf, parseLine, type AuditHead, type ChainLine } from './audit-chain.js'
+import { isIntact, parseLine, type AuditHead, type ChainLine } from './audit-chain.js'
 import { checker, parseCheckpoint, type AuditKey, type Checker } from './audit-checkpoint.js'
 import { linesOf, type RawLine } from './audit-lines.js'
 import { ChainOrder } from './audit-order.js'
@@ -82,7 +82,8 @@ class Verifier {
     this.lastPlace = place
     if (torn) return this.problems.add('torn', place, 'The file stops within this line.')
     const chain = tooLong ? undefined : parseLine(text)
-    this.order.add({ ...place, chain, intact: chain !== undefined && hashOf(chain.content) === chain.hash })
+    const intact = chain !== undefined && isIntact(chain)
+    this.order.add({ file: place.file, line: place.line, chain, intact })
   }
 
   result(): AuditVerification {
