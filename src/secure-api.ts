@@ -168,7 +168,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
   const allStages = (): Stage[] => [...plans.stages(), ...guards]
 
   return Object.assign(secured, {
-    [GUARD]: { settings: {}, by: secured },
+    [GUARD]: { by: secured, settings: undefined },
     guard,
     protect: (app: Handler) => {
       behindFrontDoor.add(app)

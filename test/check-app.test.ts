@@ -301,6 +301,24 @@ describe.each(expressVersions)('on %s', (name, express) => {
       expect(lines).toContain('route-without-rule GET /c')
     })
 
+    test('what a tracing tool wraps around middleware does not hide the API, a guard or a router', () => {
+      const { api } = testApi({ rbac: { roles } })
+      const app = express()
+      const router = express.Router()
+      router.use(api.guard({ rbac: 'orders:read' }) as never)
+      router.get('/b', answer)
+      app.use(api as never)
+      app.use('/a', router)
+      const router4 = (app as unknown as { _router?: typeof app.router })._router
+      for (const layer of (router4 ?? app.router).stack) {
+        const { handle } = layer
+        const wrapped = ((req, res, next) => handle(req, res, next)) as typeof handle
+        for (const key in handle) Object.defineProperty(wrapped, key, { get: () => handle[key as never] })
+        layer.handle = wrapped
+      }
+      expect(found(api, app).filter((line) => /^(?:api|route|mount)-/.test(line))).toEqual([])
+    })
+
     test('what another API lets in is for that one to judge', () => {
       const [one, two] = [testApi(), testApi()]
       const app = express()

@@ -92,7 +92,7 @@ export function isDecided(
   guards: readonly GuardMark[],
   settings: Readonly<Record<string, unknown>>,
 ): boolean {
-  if (exact?.isPublic === true || guards.some((guard) => guard.settings.rbac !== undefined)) return true
+  if (exact?.isPublic === true || guards.some(({ settings: added }) => added?.rbac !== undefined)) return true
   const adding = exact === undefined ? fits : [exact]
   if (adding.some(({ setting }) => setting.rbac !== undefined && setting.rbac !== false)) return true
   // Only a rule that fits letter by letter takes something away.

@@ -33,14 +33,13 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
       if (!standing.isGuardLate) found.push(isHandler(layer) ? unprotected(route) : unknown(route, layer))
       continue
     }
-    const guards = standing.guards.map(({ mark }) => mark)
     const cases = casesOf(layer.method, layer.segments, rules, match)
-    const undecided = cases.filter(({ fit }) => !isDecided(fit, guards, settings))
+    const undecided = cases.filter(({ fit }) => !isDecided(fit, standing.guards, settings))
     if (!isHandler(layer) || !isReadable(layer)) {
       if (undecided.length > 0) found.push(unknown(route, layer))
       continue
     }
-    const hasGuard = standing.guards.some(({ handler }) => handler !== api)
+    const hasGuard = standing.guards.some((mark) => mark.settings !== undefined)
     found.push(
       ...cases.filter(({ fit }) => fit.fits.length === 0 && !hasGuard).map(withoutRule),
       ...undecided.map(({ label }) => withoutDecision(label)),
@@ -79,9 +78,9 @@ function guardFindings(route: string, layer: Layer, standing: Standing, isProtec
       fix: 'write the guard first',
     })
   }
-  const own = standing.guards.filter(({ mark, handler }) => mark.by !== handler)
+  const own = standing.guards.filter((mark) => mark.settings !== undefined)
   if (standing.answering.length === 0) return found
-  if (BODY_METHODS.has(layer.method) && own.some(({ mark }) => mark.settings.rbac !== undefined)) {
+  if (BODY_METHODS.has(layer.method) && own.some(({ settings }) => settings?.rbac !== undefined)) {
     found.push({
       code: 'guard-after-body',
       severity: 'low',
@@ -90,7 +89,7 @@ function guardFindings(route: string, layer: Layer, standing: Standing, isProtec
       fix: `write its rbac in routes['${route}'], which is decided before`,
     })
   }
-  if (new Set(own.map(({ handler }) => handler)).size < own.length) {
+  if (new Set(own).size < own.length) {
     found.push({
       code: 'guard-repeated',
       severity: 'low',

@@ -3,17 +3,12 @@ import { markOf, type GuardMark } from './guard-mark.js'
 import { mayAnswer, mustAnswer } from './handlers.js'
 import { isInFront } from './in-front.js'
 
-export interface Guard {
-  readonly handler: unknown
-  readonly mark: GuardMark
-}
-
 /** What stands between the client and the handler of a layer. */
 export interface Standing {
   /** What may answer; empty if the layer only passes on. */
   readonly answering: readonly unknown[]
   /** The API and its guards that every request has met before, in order. */
-  readonly guards: readonly Guard[]
+  readonly guards: readonly GuardMark[]
   /** The API is met before anything of this layer runs. */
   readonly isEntered: boolean
   /** Guards that nothing stands behind. */
@@ -51,9 +46,6 @@ export function standingOf(layer: Layer, marked: readonly Layer[], api: object):
   }
 }
 
-function guardsIn(handlers: readonly unknown[], api: object): Guard[] {
-  return handlers.flatMap((handler) => {
-    const mark = markOf(handler)
-    return mark?.by === api ? [{ handler, mark }] : []
-  })
+function guardsIn(handlers: readonly unknown[], api: object): GuardMark[] {
+  return handlers.map(markOf).filter((mark) => mark?.by === api) as GuardMark[]
 }
