@@ -245,10 +245,40 @@ describe.each(expressVersions)('on %s', (name, express) => {
       inner.get('/a/b', answer)
       swallowing.use('/a', api as never)
       swallowing.use(['/'], inner)
-      // Express 4 takes the first of two slashes for the mount.
+      // Of two slashes, both take the first for the mount.
       const [label] = unprotected(api, swallowing)
       expect(label).toBe(name === 'Express 4' ? 'GET /a/b' : 'GET / /a/b')
       await request(swallowing).get('//a/b').expect(200)
+
+      const twice = express()
+      const [guarded, outer, innermost] = [express.Router(), express.Router(), express.Router()]
+      guarded.use('/a', api as never)
+      innermost.get('/a/b', answer)
+      outer.use(['/'], innermost)
+      twice.use(['/'], guarded)
+      twice.use(['/'], outer)
+      expect(unprotected(api, twice)).toHaveLength(1)
+      await request(twice).get('///a/b').expect(200)
+    })
+
+    test('a router without a path changes nothing', () => {
+      const { api } = testApi()
+      const app = express()
+      const inner = express.Router()
+      inner.get('/a/b', answer)
+      app.use('/a', api as never)
+      app.use(inner)
+      app.use('/', inner)
+      expect(unprotected(api, app)).toEqual([])
+    })
+
+    test('an API under a path that fits less than it shows covers nothing', async () => {
+      const { api } = testApi()
+      const app = express()
+      app.use('/:from-:to', api as never)
+      app.get('/:range', answer)
+      expect(unprotected(api, app)).toEqual(['GET /:range'])
+      await request(app).get('/a').expect(200)
     })
 
     test('an API that heeds the case covers no route that does not', async () => {
@@ -623,6 +653,9 @@ describe.each(expressVersions)('on %s', (name, express) => {
       ).toHaveLength(1)
       expect(named((app, api) => app.use('/a', express.json()).use('/b', api))).toEqual([])
       expect(named((app, api) => app.use('/b', api).use(express.json()))).toEqual([])
+      expect(
+        named((app, api) => app.use(api).use(express.json()).use('/a', api).post('/b', api, answer)),
+      ).toEqual([])
     })
 
     test('a method that is overridden behind the API is named', () => {

@@ -74,7 +74,7 @@ function flat(steps: readonly Step[]): FlatPath {
 
 function isPrefix(prefix: FlatPath, whole: FlatPath): boolean {
   const length = prefix.segments.length
-  // Express 4 swallows one more slash where a mount ends: /a//b gets past '/a/b' to '/b' mounted under '/a'.
+  // Where a mount ends, Express 4 swallows one more slash: /a//b gets past '/a/b' to '/b' mounted under '/a'.
   for (const [at, count] of whole.joints)
     if (at < length && count > (prefix.joints.get(at) ?? 0)) return false
   return prefix.segments.every(({ text, caseSensitive }, i) => {
