@@ -1,0 +1,115 @@
+import connect from 'connect'
+import type { RequestHandler } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import request from 'supertest'
+import { forward } from '../src/kernel/respond.js'
+import { testApi } from './support/api.js'
+import { expressVersions } from './support/express.js'
+
+const roles = { roles: { admin: ['*'] } }
+const adminOnly = { rbac: { role: 'admin' } }
+const asMiddleware = (one: unknown) => one as RequestHandler
+const adminData = (_req: IncomingMessage, res: ServerResponse) => void res.end('admin data')
+
+describe('on Connect, where mounting and rewriting look alike,', () => {
+  const rewriting = (from: string, to: string) => (req: IncomingMessage, _res: unknown, next: () => void) => {
+    if (req.url!.startsWith(from)) req.url = to
+    next()
+  }
+
+  test.each(['/legacy', '/legacy?/admin/list', '/legacy?x=/admin/list', '/legacy?a#/admin/list'])(
+    '%s is not public once it is rewritten: its query changes nothing',
+    async (path) => {
+      const { api } = testApi({
+        rbac: roles,
+        routes: { 'GET /legacy': { public: true }, 'GET /admin/list': adminOnly },
+      })
+      const app = connect()
+      app.use(rewriting('/legacy', '/admin/list'))
+      app.use(api)
+      app.use('/admin/list', adminData)
+      const reply = await request(app).get(path).expect(401)
+      expect(reply.text).not.toContain('admin data')
+    },
+  )
+
+  test('a URL that loses its prefix by rewriting is matched again', async () => {
+    const { api, as } = testApi({ rbac: roles, routes: { 'GET /admin': adminOnly } })
+    const app = connect()
+    app.use(rewriting('/en/', '/admin'))
+    app.use(api)
+    app.use('/admin', adminData)
+    await request(app).get('/admin').set('Authorization', as()).expect(403)
+    await request(app).get('/en/admin').set('Authorization', as()).expect(403)
+  })
+
+  test('an API that is mounted under a path still finds its rules by the whole path', async () => {
+    const { api, as } = testApi({ rbac: roles, routes: { 'GET /v1/admin': adminOnly } })
+    const app = connect()
+    app.use('/v1', api)
+    app.use('/v1/admin', adminData)
+    await request(app).get('/v1/admin').set('Authorization', as()).expect(403)
+    await request(app).get('/v1/other').set('Authorization', as()).expect(404)
+  })
+})
+
+describe.each(expressVersions)('on %s', (_name, express) => {
+  test("a rule for '*' holds for OPTIONS that reaches app.all", async () => {
+    const { api, as } = testApi({ rbac: roles, routes: { '* /admin': adminOnly } })
+    const app = express()
+    app.use(asMiddleware(api))
+    app.all('/admin', (_req, res) => void res.send('admin data'))
+    for (const method of ['get', 'post', 'put', 'patch', 'delete', 'options'] as const) {
+      const { text } = await request(app)[method]('/admin').set('Authorization', as()).expect(403)
+      expect(text).not.toContain('admin data')
+    }
+  })
+
+  test('a guard has the mode of its route letter by letter, whoever comes first', async () => {
+    const statuses = async (...paths: string[]) => {
+      const { api, as } = testApi({ rbac: roles, routes: { 'GET /a': { mode: 'report' } } })
+      const app = express()
+      app.use(asMiddleware(api))
+      app.get('/a', asMiddleware(api.guard(adminOnly)), (_req, res) => void res.send('in'))
+      const found: Record<string, number> = {}
+      for (const path of paths) found[path] = (await request(app).get(path).set('Authorization', as())).status
+      return found
+    }
+    expect(await statuses('/a', '/A')).toEqual({ '/a': 200, '/A': 403 })
+    expect(await statuses('/A', '/a')).toEqual({ '/a': 200, '/A': 403 })
+  })
+
+  test('a request that was refused does not count as let in', async () => {
+    const { api, as } = testApi({ respond: forward })
+    const app = express()
+    let handled = 0
+    app.use(asMiddleware(api))
+    // An error handler that serves what is below to whoever is not logged in.
+    app.use(asMiddleware((_error: unknown, _req: unknown, _res: unknown, next: () => void) => next()))
+    app.get('/x', asMiddleware(api.guard({ rateLimit: { limit: 5, windowMs: 1_000 } })), (_req, res) => {
+      handled++
+      res.send('in')
+    })
+    app.use(asMiddleware(api.errors()))
+    const reply = await request(app).get('/x').expect(401)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'unauthenticated' })
+    expect(handled).toBe(0)
+    await request(app).get('/x').set('Authorization', as()).expect(200, 'in')
+  })
+
+  test('strict: a decision about one path is none about the path it is rewritten to', async () => {
+    const { api, as } = testApi({ strict: true, routes: { 'GET /health': { public: true } } })
+    const app = express()
+    app.use((req, _res, next) => {
+      if (req.url === '/health') req.url = '/undecided'
+      next()
+    })
+    app.use(asMiddleware(api))
+    app.get('/undecided', (_req, res) => void res.send('in'))
+    const door = api.protect(app as never)
+    for (const path of ['/undecided', '/health']) {
+      const { text } = await request(door).get(path).set('Authorization', as()).expect(500)
+      expect(JSON.parse(text)).toMatchObject({ code: 'undecided' })
+    }
+  })
+})
