@@ -4,7 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import packageJson from '../../package.json' with { type: 'json' }
-import { ROOT } from '../support/source-tree.js'
+import { snippetsIn } from '../support/snippets.js'
+import { read, ROOT } from '../support/source-tree.js'
 import expected from './consumers/expected.json' with { type: 'json' }
 import { installPacked, pack, type Installed } from './installed.js'
 import { typeErrors } from './type-check.js'
@@ -80,10 +81,12 @@ test.each(['import', 'require'])(
   60_000,
 )
 
-test('a plain Jest, without any configuration, tests an application that uses it', () => {
+test('a plain Jest, without any configuration, tests an application that uses it, and as the documentation does', () => {
   const project = join(installed.full, 'consumers/jest')
+  const [application, stage] = snippetsIn('docs/testing.md', read('docs/testing.md'))
+  writeFileSync(join(project, 'documentation.test.js'), `${application!.code}\n${stage!.code}`)
   const { stderr } = runIn(project, join(ROOT, 'node_modules/jest/bin/jest.js'), '--ci')
-  expect(stderr).toContain('Tests:       5 passed, 5 total')
+  expect(stderr).toContain('Tests:       9 passed, 9 total')
 }, 60_000)
 
 describe('types', () => {
