@@ -9,7 +9,7 @@ import { buildIfStale, installDebian, installPackages } from './prepare.mjs'
 
 const PAGE = 'docs/reliability.md'
 const TABLE = /(?<=<!-- table -->\n)[^]*(?=<!-- \/table -->)/
-const ROW_MS = 120_000
+const ROW_MS = 240_000
 
 const args = process.argv.slice(2)
 const write = args.includes('--write')
