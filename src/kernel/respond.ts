@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { SecurityContext } from './context.js'
-import type { Problem } from './problem.js'
+import { refuse, type Problem } from './problem.js'
 import type { Next } from './stage.js'
 
 /** Answers a refusal. `next` is the application's, for those who hand refusals on. */
@@ -9,8 +9,19 @@ export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => vo
 /**
  * The only writer of error responses: `application/problem+json` (RFC 9457), `no-store`, and the problem's own headers.
  * `reason` and `cause` stay inside. Once the reply has begun, nothing true can be said any more: the connection is cut.
+ * A problem that cannot be written, because of a line break in a header or a member that is no JSON, becomes 500 `broken`.
  */
 export function respond(ctx: SecurityContext, problem: Problem): void {
+  try {
+    write(ctx, problem)
+  } catch (cause) {
+    // An exception here would leave through the server and end the process.
+    ctx.services.log.error(`respond: ${problem.code} cannot be written`, { id: ctx.id, cause })
+    write(ctx, refuse('broken'))
+  }
+}
+
+function write(ctx: SecurityContext, problem: Problem): void {
   const { res, req } = ctx
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
