@@ -33,7 +33,8 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
 
     let plan: Plan
     try {
-      plan = plans.of(method, originalUrl(req), routed)
+      const altered = ctx.entries.some((entry) => entry.method !== method)
+      plan = plans.of(method, originalUrl(req), routed, altered)
     } catch (cause) {
       return failExchange(ctx, cause)
     }

@@ -1,5 +1,5 @@
 import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
-import { body, tightenBody, type BodyOptions } from './data/body.js'
+import { body, tightenBody, unparsed, type BodyOptions } from './data/body.js'
 import { maskValue } from './data/mask-value.js'
 import { hasFields, maskWith, type MaskMap, type MaskSettings } from './data/mask.js'
 import { validateDefault, validateWith, type ValidateOptions } from './data/validate.js'
@@ -87,6 +87,7 @@ export const order = {
     merge: (general, own) => (own === 'raw' ? { ...general, parse: 'raw' } : tightenBody(general, own)),
     guard: false,
     loosens: (own) => own === 'raw' || own.parse === 'raw',
+    tightening: (own) => (own === 'raw' ? undefined : unparsed(own)),
   }),
   /** Params, query, headers, cookies and body against JSON Schema or a Standard Schema. Off by default. 400, 415, 422. */
   validate: onDemand<ValidateOptions>({

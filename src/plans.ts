@@ -1,4 +1,7 @@
+import { METHODS } from 'node:http'
+import { didYouMean, show } from './kernel/check.js'
 import { prepare, type Pipeline } from './kernel/compile.js'
+import { ConfigError } from './kernel/config-error.js'
 import { pathOf } from './kernel/context.js'
 import { compileRoutes, paramsReader, type Fit } from './kernel/match.js'
 import { enforcementOf, type Enforcement, type Mode } from './kernel/mode.js'
@@ -49,20 +52,43 @@ export class Plans {
     this.loose = new Map(rules.map((rule) => [rule.pattern, this.make(planner.loosely([rule]), rule)]))
   }
 
-  /** The plan of a request that came as `original`, and that the application now routes as `routed`. */
-  of(method: string, original: string, routed: string): Plan {
+  /**
+   * The plan of a request that came as `original`, and that the application now routes as `routed`.
+   *
+   * @param altered whether it came with another method
+   */
+  of(method: string, original: string, routed: string, altered = false): Plan {
     const { exact: winner, fits } = this.match(method, pathOf(original))
-    if (routed === original) return winner === undefined ? this.loosely(fits) : this.exact.get(winner)!
-    // Somebody rewrote the URL: whatever may be meant adds, and nothing takes away.
+    if (routed === original && !altered)
+      return winner === undefined ? this.loosely(fits) : this.exact.get(winner)!
+    // Somebody rewrote URL or method: whatever may be meant adds, and nothing takes away.
     return this.loosely([...new Set([...fits, ...this.match(method, pathOf(routed)).fits])])
   }
 
-  /** The plan of a rule as it is written in `routes`, or of a method and a path. */
-  named(route: string): Plan {
+  /**
+   * The plan of a rule as it is written in `routes`, or of a method and a path.
+   *
+   * @throws ConfigError for anything else
+   */
+  named(route: unknown): Plan {
     const named = this.rules.find(({ pattern }) => pattern === route)
     if (named !== undefined) return this.exact.get(named)!
-    const [method = '', path = '/'] = route.split(' ')
-    return this.of(method, path, path)
+    const [method = '', path = '', ...rest] = typeof route === 'string' ? route.split(' ') : []
+    if (METHODS.includes(method) && path.startsWith('/') && rest.length === 0)
+      return this.of(method, path, path)
+    const known = this.rules.map(({ pattern }) => pattern)
+    throw new ConfigError(
+      `explain takes a rule of routes, a method and a path such as 'POST /orders', or a guard of this API, got ` +
+        `${show(route, known)}${didYouMean(route, known)}`,
+      'unknown-route',
+    )
+  }
+
+  /** The plans in which the stage of this name only reports. */
+  reporting(name: string): Plan[] {
+    return [this.everywhere, ...this.exact.values()].filter(({ pipeline }) =>
+      [...pipeline.reporting].some((stage) => stage.name === name),
+    )
   }
 
   /** Every stage of every plan, once. */

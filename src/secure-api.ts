@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { checkApp } from './check-app.js'
 import { GUARD } from './check/guard-mark.js'
 import { entrance, frontDoor, type Handler } from './entrance.js'
+import { guardOf } from './guard.js'
 import { watchHandler } from './handler-watch.js'
 import { boolean, integer, knownKeys, membersOf } from './kernel/check.js'
-import { prepare, run, type Pipeline } from './kernel/compile.js'
 import { ConfigError } from './kernel/config-error.js'
 import { errorAnswerer, type ErrorMiddleware } from './kernel/errors.js'
 import { closeAll, readyAll } from './kernel/lifecycle.js'
@@ -86,8 +86,13 @@ export interface SecureApi extends Middleware {
   errors(): ErrorMiddleware
   /** What deserves a second look in an Express app, by stable code, with cause and fix. */
   check(app: unknown): Finding[]
-  /** The stages a request would meet, in order: `explain('POST /orders')`. Without a route: the general ones. */
-  explain(route?: string): ExplainedStage[]
+  /**
+   * The stages a request would meet, in order: `explain('POST /orders')`, or a guard would add: `explain(guard)`. Without
+   * either: the general ones.
+   *
+   * @throws ConfigError for what is neither a rule of `routes`, a method and a path, nor a guard of this API
+   */
+  explain(subject?: string | Middleware | GuardMiddleware<never>): ExplainedStage[]
   /** Which role grants which permission. */
   roles(): RoleMatrix
   /** Resolves when keys are fetched and files are open. */
@@ -142,30 +147,33 @@ export function secureApi(options: SecureApiOptions): SecureApi {
   )
   const plans = new Plans(planner, rules, { mode: generalMode, trace, last: watchHandler(handlerTimeoutMs) })
   const enter = entrance(plans, services, { strict })
+  const anonymous = plans.reporting('auth')
+  if (anonymous.length > 0) {
+    services.log.warn('auth only reports: callers without a valid credential get in as anonymous', {
+      routes: anonymous.map(({ route }) => route ?? 'all without a rule of their own'),
+    })
+  }
 
   const secured: Middleware = (req, res, next) =>
     enter(req, res, (error) => (error === undefined ? next() : next(error)))
 
   const behindFrontDoor = new WeakSet()
-  const guards: Stage[] = []
+  const guards = new Map<unknown, readonly Seat[]>()
   const guard = (settings: GuardProtections): Middleware => {
-    const seats = planner.guard(`guard ${guards.length + 1}`, settings)
-    const stages = seats.map(({ stage }) => stage)
-    guards.push(...stages)
-    const pipelines = new Map<Mode | undefined, Pipeline>()
-
-    const guarded: Middleware = (req, res, next) =>
-      enter(req, res, (error, { mode: routeMode, enforcement }, ctx) => {
-        if (error !== undefined) return next(error)
-        let pipeline = pipelines.get(routeMode)
-        if (pipeline === undefined)
-          pipelines.set(routeMode, (pipeline = prepare(stages, { enforcement, trace })))
-        run(pipeline, ctx, next)
-      })
+    const seats = planner.guard(`guard ${guards.size + 1}`, settings)
+    const guarded = guardOf(
+      seats.map(({ stage }) => stage),
+      enter,
+      trace,
+    )
+    guards.set(guarded, seats)
     return Object.assign(guarded, { [GUARD]: { settings, by: secured } })
   }
 
-  const allStages = (): Stage[] => [...plans.stages(), ...guards]
+  const allStages = (): Stage[] => [
+    ...plans.stages(),
+    ...[...guards.values()].flat().map(({ stage }) => stage),
+  ]
 
   return Object.assign(secured, {
     [GUARD]: { by: secured, settings: undefined },
@@ -185,9 +193,11 @@ export function secureApi(options: SecureApiOptions): SecureApi {
         stages: allStages(),
         isProtected: behindFrontDoor.has(app as object),
       }),
-    explain: (route?: string) => {
-      const plan = route === undefined ? plans.everywhere : plans.named(route)
-      return plan.seats.map(({ stage, door }) => ({
+    explain: (subject?: unknown) => {
+      const { everywhere } = plans
+      const seats = guards.get(subject)
+      const plan = seats !== undefined || subject === undefined ? everywhere : plans.named(subject)
+      return (seats ?? plan.seats).map(({ stage, door }) => ({
         stage: stage.name,
         door,
         mode: plan.enforcement(stage),

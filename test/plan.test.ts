@@ -89,6 +89,35 @@ describe('a path that may be meant for two rules', () => {
   })
 })
 
+describe('a raw body with a smaller limit', () => {
+  const post = async (path: string, type: string, body: string) => {
+    const { api } = testApi({
+      auth: false,
+      routes: { 'POST /raw': { body: { parse: 'raw', maxBytes: 10 } } },
+    })
+    let handled = 0
+    const server = createServer(
+      api.protect((_req, res) => {
+        handled++
+        res.end()
+      }),
+    )
+    const { status } = await request(server).post(path).set('Content-Type', type).send(body)
+    return [status, handled]
+  }
+  const long = '"0123456789"'
+
+  test.each(['/raw', '/RAW', '/raw/', '/%72aw'])('has it on %s as well, whatever the type', async (path) => {
+    expect(await post(path, 'application/json', long)).toEqual([413, 0])
+    expect(await post(path, 'text/plain', long)).toEqual([413, 0])
+    expect(await post(path, 'text/plain', 'short')).toEqual([200, 1])
+  })
+
+  test('has none elsewhere', async () => {
+    expect(await post('/else', 'text/plain', long)).toEqual([200, 1])
+  })
+})
+
 describe('what adds nothing by a slip is refused', () => {
   test.each<[string, object, RegExp]>([
     [

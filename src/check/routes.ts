@@ -94,7 +94,7 @@ function guardFindings(route: string, layer: Layer, standing: Standing, isProtec
       code: 'guard-repeated',
       severity: 'low',
       route,
-      cause: `the same guard stands twice before ${route}, so its limits count twice`,
+      cause: `the same guard stands twice before ${route}, and decides twice`,
       fix: 'mount it once',
     })
   }

@@ -112,6 +112,14 @@ export function tightenBody(general: BodyOptions, local: BodyOptions): BodyOptio
   }
 }
 
+/** The limits of a raw body for where bodies are not raw: there, what is no JSON is left unread. */
+export function unparsed({ maxBytes, ...more }: BodyOptions): BodyOptions {
+  const limits: BodyOptions = { ...more, ...(maxBytes !== undefined && { maxBytes }) }
+  delete limits.parse
+  if (maxBytes === undefined) return limits
+  return { ...limits, maxUnreadBytes: Math.min(maxBytes, more.maxUnreadBytes ?? maxBytes) }
+}
+
 function knownCharsets(charsets: unknown): readonly string[] {
   if (!Array.isArray(charsets) || charsets.length === 0)
     throw new ConfigError(`body.charsets must list at least one character encoding, got ${show(charsets)}`)

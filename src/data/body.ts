@@ -4,7 +4,7 @@ import { bodyLimits, type BodyOptions } from './body-limits.js'
 import { bodyParsedElsewhere, PARSED_BEFORE } from './body-read.js'
 import { readBody } from './read-body.js'
 
-export { tightenBody, type BodyOptions } from './body-limits.js'
+export { tightenBody, unparsed, type BodyOptions } from './body-limits.js'
 export { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
 
 /**

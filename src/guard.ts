@@ -1,0 +1,33 @@
+import type { Enter } from './entrance.js'
+import { prepare, run, type Pipeline } from './kernel/compile.js'
+import type { Slot } from './kernel/context.js'
+import type { Mode } from './kernel/mode.js'
+import type { Middleware, Stage } from './kernel/stage.js'
+
+/**
+ * What a guard adds, as middleware behind the entrance. Mounted twice in the way of one request, it decides twice, because
+ * the router may have found other parameters in between; but it counts once, and shapes the reply once.
+ */
+export function guardOf(stages: readonly Stage[], enter: Enter, trace: boolean): Middleware {
+  const repeated = stages.filter((stage) => !('policies' in stage) && !('shape' in stage))
+  const pipelines = new Map<Mode | undefined, { first: Pipeline; again: Pipeline }>()
+  /** Of this guard alone. */
+  const passed: Slot<boolean> = { symbol: Symbol('guard.passed') }
+
+  return (req, res, next) =>
+    enter(req, res, (error, { mode, enforcement }, ctx) => {
+      if (error !== undefined) return next(error)
+      let pipeline = pipelines.get(mode)
+      if (pipeline === undefined) {
+        const options = { enforcement, trace }
+        pipelines.set(
+          mode,
+          (pipeline = { first: prepare(stages, options), again: prepare(repeated, options) }),
+        )
+      }
+      run(ctx.get(passed) === true ? pipeline.again : pipeline.first, ctx, (failure) => {
+        if (failure === undefined) ctx.set(passed, true)
+        next(failure)
+      })
+    })
+}
