@@ -489,6 +489,21 @@ describe.each(expressVersions)('on %s', (name, express) => {
       ])
     })
 
+    test('app.all is one finding, and one that only lets in is none', () => {
+      const { api } = testApi()
+      const app = express()
+      app.use(api as never)
+      app.all(name === 'Express 4' ? '*' : '/*rest', api.guard({ rbac: 'authenticated' }) as never)
+      app.all('/x', api.guard({ rbac: 'authenticated' }) as never, answer)
+      app.all('/y', answer)
+      const lines = found(api, app).filter((line) => / [*A-Z]+ \//.test(line))
+      expect(lines.sort()).toEqual([
+        'guard-after-body * /x',
+        'route-undecided * /y',
+        'route-without-rule * /y',
+      ])
+    })
+
     test('the handlers of one method are no guards of another', () => {
       const { api } = testApi({ rbac: { roles } })
       const app = express()

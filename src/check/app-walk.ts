@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { ANYWHERE, readMount4, readPath4, readPath5, ROOT, type Path } from './express-path.js'
 
 /** One router on the way down to a layer, or the layer itself. */
@@ -128,17 +129,28 @@ function walk(
   })
 }
 
-function routesOf({ methods = {}, stack }: ExpressRoute, steps: readonly Step[]): Layer[] {
-  return Object.keys(methods).map((method) => ({
+function routesOf(route: ExpressRoute, steps: readonly Step[]): Layer[] {
+  return handlersByMethod(route).map(([method, handlers]) => ({
     steps,
     kind: 'route',
-    method: method === '_all' ? '*' : method.toUpperCase(),
+    method,
     ...spelled(steps, ROOT),
     name: '',
-    handlers: stack
-      .filter((each) => each.method === undefined || each.method === method)
-      .map(({ handle }) => handle),
+    handlers,
   }))
+}
+
+function handlersByMethod({ methods = {}, stack }: ExpressRoute): [method: string, handlers: unknown[]][] {
+  const named = Object.keys(methods).map((method): [string, unknown[]] => {
+    const layers = stack.filter((each) => each.method === undefined || each.method === method)
+    return [method === '_all' ? '*' : method.toUpperCase(), layers.map(({ handle }) => handle)]
+  })
+  // Express 4 makes of `app.all` a handler for each method there is.
+  const [first] = named
+  const isAll =
+    METHODS.every((method) => named.some(([each]) => each === method)) &&
+    named.every(([, handlers]) => handlers.every((handler, i) => handler === first![1][i]))
+  return isAll ? [['*', first![1]]] : named
 }
 
 /** As far as it is known; what follows an unknown path can be anything. */

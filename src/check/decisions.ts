@@ -2,7 +2,7 @@ import type { Fit } from '../kernel/match.js'
 import type { RouteRule } from '../plan.js'
 import { shown } from './app-walk.js'
 import type { GuardMark } from './guard-mark.js'
-import { fixed, isName } from './in-front.js'
+import { fixed, isName, overlap } from './in-front.js'
 
 export type Match = (method: string, path: string) => Fit<RouteRule>
 
@@ -29,10 +29,11 @@ export function casesOf(
   match: Match,
 ): Case[] {
   const asked = method === 'HEAD' ? 'GET' : method
-  const methods = new Set(asked === '*' ? ['*', ...rules.map((rule) => rule.method)] : [asked])
+  const met = rules.filter((rule) => overlap(rule.segments, segments))
+  const methods = new Set(asked === '*' ? ['*', ...met.map((rule) => rule.method)] : [asked])
   const cases = new Map<RouteRule | undefined, Case>()
   for (const each of methods) {
-    const candidates = rules.filter((rule) => rule.method === '*' || rule.method === each)
+    const candidates = met.filter((rule) => rule.method === '*' || rule.method === each)
     for (const length of lengthsOf(segments, candidates)) {
       for (const rule of [undefined, ...candidates]) {
         const known = cases.get(rule)

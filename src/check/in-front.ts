@@ -31,14 +31,13 @@ export function mayBeInFront(earlier: Layer, later: Layer): boolean {
 
 /** Whether some path fits both. */
 export function overlap(a: readonly string[], b: readonly string[]): boolean {
-  const length = Math.max(fixed(a).length, fixed(b).length)
-  for (let i = 0; i < length; i++) {
+  for (let i = 0; ; i++) {
     const [one, other] = [a[i], b[i]]
-    if (one === '*' || other === '*') return true
+    if (one === '*' || other === '*' || (one === undefined && other === undefined)) return true
     if (one === undefined || other === undefined) return false
-    if (!isName(one) && !isName(other) && one.toLowerCase() !== other.toLowerCase()) return false
+    if (one === other || isName(one) || isName(other)) continue
+    if (one.toLowerCase() !== other.toLowerCase()) return false
   }
-  return true
 }
 
 export const isName = (segment: string): boolean => segment.startsWith(':')

@@ -11,7 +11,7 @@ export interface Standing {
   readonly guards: readonly GuardMark[]
   /** The API is met before anything of this layer runs. */
   readonly isEntered: boolean
-  /** Guards that nothing stands behind. */
+  /** A guard that only stands behind what answers. */
   readonly isGuardUseless: boolean
   /** A handler of the layer stands before its first guard. */
   readonly isGuardLate: boolean
@@ -41,7 +41,7 @@ export function standingOf(layer: Layer, marked: readonly Layer[], api: object):
       .filter((handler) => markOf(handler) === undefined && mayAnswer(handler)),
     guards: [...before, ...inside],
     isEntered: before.length > 0 || (inside.length > 0 && !isGuardLate),
-    isGuardUseless: guardsIn(handlers, api).length > inside.length,
+    isGuardUseless: last >= 0 && guardsIn(handlers, api).length > inside.length,
     isGuardLate,
   }
 }
