@@ -357,6 +357,7 @@ describe.each(expressVersions)('on %s', (name, express) => {
       app.get('/one/a', answer)
       app.get('/two/a', answer)
       app.get('/three/a', answer)
+      app.get('/four/a', two.api.guard({ rbac: 'authenticated' }) as never, answer)
       expect(unprotected(one.api, app)).toEqual(['GET /three/a'])
       expect(unprotected(two.api, app)).toEqual(['GET /three/a'])
     })

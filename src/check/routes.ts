@@ -28,7 +28,7 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
     const isEntered = standing.isEntered || isProtected || !isMounted
     if (!isEntered) {
       // What another API lets in is for the other one to judge.
-      if (marked.some((each) => isInFront(each, layer))) continue
+      if (markOf(layer.handlers[0]) !== undefined || marked.some((each) => isInFront(each, layer))) continue
       // A guard that is late is named already.
       if (!standing.isGuardLate) found.push(isHandler(layer) ? unprotected(route) : unknown(route, layer))
       continue
