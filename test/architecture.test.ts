@@ -2,7 +2,15 @@ import { builtinModules } from 'node:module'
 import { filesIn, importsOf, type Import } from './support/source-tree.js'
 
 const PHASES = ['identity', 'access', 'traffic', 'data', 'transport', 'observe']
-const WIRING = ['plan.ts', 'plans.ts', 'entrance.ts', 'guard.ts', 'handler-watch.ts', 'check-app.ts', 'secure-api.ts']
+const WIRING = [
+  'plan.ts',
+  'plans.ts',
+  'entrance.ts',
+  'guard.ts',
+  'handler-watch.ts',
+  'check-app.ts',
+  'secure-api.ts',
+]
 
 /** What each folder, or file at the top, may import besides itself. Read it as the architecture: everything points down. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
