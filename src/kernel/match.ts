@@ -70,14 +70,15 @@ export function compileRoutes<R extends RoutePattern>(
     const asked = method === 'HEAD' ? 'GET' : method
     const canonical = isCanonical(path)
     const found: R[] = []
-    if (canonical) collect(root, split(path.toLowerCase()), 0, asked, found)
-    else for (const segments of readings(path)) collect(root, segments, 0, asked, found)
+    const segments = canonical ? split(path) : []
+    if (!canonical) for (const reading of readings(path)) collect(root, reading, 0, asked, found)
+    else collect(root, UPPER_CASE.test(path) ? split(path.toLowerCase()) : segments, 0, asked, found)
     if (found.length === 0) return NOTHING
 
     const fits = found.length > 1 ? [...new Set(found)].sort(bySpecificity) : found
     const winner = fits[0]!
     // What `*` adds holds for OPTIONS too; what it takes away was hardly meant for it.
-    return canonical && method !== 'OPTIONS' && fitsLetterByLetter(winner, path)
+    return canonical && method !== 'OPTIONS' && fitsLetterByLetter(winner, segments)
       ? exactly.get(winner)!
       : { exact: undefined, fits }
   }
@@ -96,6 +97,9 @@ export function paramsReader({ segments }: RoutePattern): (path: string) => Reco
     return params
   }
 }
+
+/** A canonical path is ASCII. */
+const UPPER_CASE = /[A-Z]/
 
 const NOTHING: Fit<never> = { exact: undefined, fits: [] }
 
@@ -167,8 +171,7 @@ function addFitting<R extends RoutePattern>(rules: readonly R[], method: string,
   for (const rule of rules) if (rule.method === method || rule.method === '*') found.push(rule)
 }
 
-function fitsLetterByLetter({ segments }: RoutePattern, path: string): boolean {
-  const parts = split(path)
+function fitsLetterByLetter({ segments }: RoutePattern, parts: readonly string[]): boolean {
   if (segments.at(-1) === '*' && parts.length < segments.length) return false
   return segments.every((segment, i) => segment === '*' || segment.startsWith(':') || segment === parts[i])
 }
