@@ -101,7 +101,7 @@ export async function listener({ jwksUri, log }) {
 }
 
 /** Fetched and parsed once: asked for anew on each request, the key would cost more than the verification. */
-async function publicKey(jwksUri) {
+export async function publicKey(jwksUri) {
   const { keys } = await (await fetch(jwksUri)).json()
   return createPublicKey({ key: keys[0], format: 'jwk' }).export({ type: 'spki', format: 'pem' })
 }

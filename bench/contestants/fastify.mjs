@@ -1,5 +1,4 @@
 // Fastify 5 with its own plugins: another framework, not an Express application.
-import { createPublicKey } from 'node:crypto'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import jwt from '@fastify/jwt'
@@ -18,7 +17,7 @@ import {
   USER_LIMIT,
   WINDOW_MS,
 } from '../world.mjs'
-import { redact } from './best.mjs'
+import { publicKey, redact } from './best.mjs'
 
 export async function listener({ jwksUri, log }) {
   const app = fastify({
@@ -74,11 +73,6 @@ export async function listener({ jwksUri, log }) {
   )
   await app.ready()
   return (req, res) => app.routing(req, res)
-}
-
-async function publicKey(jwksUri) {
-  const { keys } = await (await fetch(jwksUri)).json()
-  return createPublicKey({ key: keys[0], format: 'jwk' }).export({ type: 'spki', format: 'pem' })
 }
 
 function needs(scope) {
