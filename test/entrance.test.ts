@@ -97,6 +97,27 @@ describe.each(expressVersions)('on %s', (_name, express) => {
     await request(app).get('/x').set('Authorization', as()).expect(200, 'in')
   })
 
+  test('a path that fits loosely keeps what a loosening rule tightens beside it', async () => {
+    const { api, as } = testApi({
+      routes: {
+        'GET /o': { auth: { optional: true, maxLifetimeSeconds: 1 } },
+        'POST /raw': { body: { parse: 'raw', maxBytes: 10 } },
+      },
+    })
+    const app = express()
+    app.use(asMiddleware(api))
+    app.get('/o', (_req, res) => void res.send('in'))
+    app.post('/raw', (req, res) => void res.json({ read: (req as { body?: unknown }).body ?? null }))
+    const post = (path: string, sent: object) => request(app).post(path).set('Authorization', as()).send(sent)
+    const long = { a: 'x'.repeat(100) }
+
+    for (const path of ['/o', '/O', '/o/'])
+      await request(app).get(path).set('Authorization', as()).expect(401)
+    for (const path of ['/raw', '/RAW', '/raw/']) await post(path, long).expect(413)
+    // Not raw there: a body that is small enough is read within the general limits.
+    await post('/RAW', { a: 1 }).expect(200, { read: { a: 1 } })
+  })
+
   test('strict: a decision about one path is none about the path it is rewritten to', async () => {
     const { api, as } = testApi({ strict: true, routes: { 'GET /health': { public: true } } })
     const app = express()
