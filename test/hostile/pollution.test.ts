@@ -17,7 +17,7 @@ const documents = POISONS.flatMap((poison) => PLACES.map((place): [string] => [p
 describe('a body', () => {
   const { post, handled } = serve(body())
 
-  test.each(documents)('%s is refused 400 (ASVS 1.3.4)', async (text) => {
+  test.each(documents)('%s is refused 400 (ASVS 15.3.6)', async (text) => {
     const reply = await post('/')
       .set('Content-Type', 'application/json')
       .serialize(asIs)
