@@ -6,6 +6,7 @@ import { forThisTurn } from '../lib/for-this-turn.js'
 import { once } from '../lib/once.js'
 import type { Checker, Judgement, Part } from './checker.js'
 import { compileMetaSchema } from './meta-schema.js'
+import { patternWithin } from './pattern-within.js'
 import { flawOf } from './schema-flaws.js'
 import { shapeOf } from './schema-shape.js'
 import { allDifferent } from './unique-items.js'
@@ -67,7 +68,11 @@ type Compiled = (value: unknown) => readonly ErrorObject[] | null
 /** `quick` stops at the first error; `thorough` finds them all. */
 const MAKERS = {
   quick: () => newCompiler({ allErrors: false }),
-  thorough: () => newCompiler({ allErrors: true }),
+  thorough: () => {
+    const compiler = newCompiler({ allErrors: true })
+    patternWithin(compiler.ajv)
+    return compiler
+  },
 }
 /** Making one takes half as long as compiling a schema with it, and it keeps whatever it compiled. */
 const shared = { quick: forThisTurn(MAKERS.quick), thorough: forThisTurn(MAKERS.thorough) }

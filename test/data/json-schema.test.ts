@@ -100,3 +100,41 @@ describe('schemas that are compiled in one go know nothing of one another', () =
     expect(lax.judge(value, 3)).toEqual({ valid: true, value: { a: 1 } })
   })
 })
+
+describe('a pattern beside a maxLength', () => {
+  const schema = (more: object) => ({
+    type: 'object',
+    properties: { first: { type: 'integer' }, text: { type: 'string', pattern: '^(a+)+$', ...more } },
+  })
+  const flaws = (more: object, value: object) => {
+    const judgement = checker(schema(more)).judge(value, 3)
+    return judgement.valid ? [] : judgement.flaws.map(({ pointer, detail }) => `${pointer} ${detail}`)
+  }
+
+  test('reads no text that is too long, whatever else is wrong', () => {
+    const texts: string[] = []
+    const test = RegExp.prototype.test
+    const spy = jest.spyOn(RegExp.prototype, 'test').mockImplementation(function (this: RegExp, text) {
+      texts.push(text)
+      return test.call(this, text)
+    })
+    const long = `${'a'.repeat(22)}!`
+    expect(flaws({ maxLength: 10 }, { text: long })).toEqual(['#/text must NOT have more than 10 characters'])
+    expect(flaws({ maxLength: 10 }, { first: 'x', text: long })).toEqual([
+      '#/first must be integer',
+      '#/text must NOT have more than 10 characters',
+    ])
+    spy.mockRestore()
+    expect(texts.length).toBeGreaterThan(0)
+    expect(texts).not.toContain(long)
+  })
+
+  test.each<[string, object, string]>([
+    ['a text that may be as long as it is', { maxLength: 4 }, 'aab!'],
+    ['a text of characters of two units', { maxLength: 4 }, '\u{1f600}\u{1f600}\u{1f600}\u{1f600}'],
+    ['any text if nothing is said', {}, 'aab!'],
+  ])('reads %s', (_what, more, text) => {
+    for (const first of [1, 'x'])
+      expect(flaws(more, { first, text })).toContain('#/text must match pattern "^(a+)+$"')
+  })
+})
