@@ -11,19 +11,14 @@ import { authorizationCount, credentialsFor } from './authorization.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
 import { bearerRefusals } from './bearer-refusals.js'
-import { checkTime, type Claims } from './claims.js'
+import { checkTime } from './claims.js'
 import type { Method } from './method.js'
+import type { BearerRequest } from './request-auth.js'
 import { verifyToken, type VerifiedToken } from './verify.js'
 
 export type { BearerOptions } from './bearer-options.js'
 export type { IssuerOptions } from './issuers.js'
-
-/** What a handler finds on `req.auth` behind `bearer`. Frozen, because all requests with the same token share it. */
-export interface BearerAuth {
-  readonly header: Claims
-  readonly payload: Claims
-  readonly token: string
-}
+export type { BearerAuth, BearerClaims } from './request-auth.js'
 
 interface Accepted extends VerifiedToken {
   readonly principal: Principal
@@ -55,7 +50,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
     if (fault !== undefined) return refusals.because(fault)
 
     ctx.principal = principal
-    ;(ctx.req as { auth?: BearerAuth }).auth = { header, payload, token }
+    ;(ctx.req as BearerRequest).auth = { header, payload, token }
     ctx.note('token', 'the access token is valid')
   }
 
@@ -91,7 +86,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       })
     },
 
-    forget: ({ req }) => delete (req as { auth?: BearerAuth }).auth,
+    forget: ({ req }) => delete (req as BearerRequest).auth,
 
     describe: () => ({
       issuers: issuers.map(({ name, audiences, algorithms, keysFrom }) => ({

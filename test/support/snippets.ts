@@ -88,8 +88,6 @@ function globals(): string {
   return [
     ...names.map((name) => `declare global { const ${name}: typeof import('secure-api').${name} }`),
     "declare global { const app: import('express').Express }",
-    // Set behind `bearer`, and left untyped, because other packages declare it too.
-    'declare global { namespace Express { interface Request { auth?: any } } }',
     "declare global { const express: typeof import('express') }",
     'export {}',
   ].join('\n')

@@ -35,7 +35,8 @@ app.use(api)
 app.use(headers(), requestId(), cors({ origins: ['https://app.example.com'] }))
 app.get('/orders', api.guard({ rbac: 'orders:read' }), (req, res) => {
   const principal: Principal | undefined = req.security?.principal
-  res.json({ subject: principal?.subject, id: contextOf(req)?.id })
+  const claimed: string | undefined = req.auth?.payload.sub
+  res.json({ subject: principal?.subject, claimed, id: contextOf(req)?.id })
 })
 app.use(api.errors())
 
