@@ -31,9 +31,13 @@ export function watchHandler(timeoutMs: number | false): Stage {
   }
 }
 
-/** Errors may be told to anybody; everything else needs a decision. A refusal that is only reported is one. */
-function isUndecided({ handling, decided, reported, res }: SecurityContext): boolean {
-  return handling && !decided && reported === undefined && res.statusCode < 400
+/**
+ * Errors may be told to anybody; everything else needs a decision. A refusal that is only reported is one; one about
+ * another method than that which was answered is none.
+ */
+function isUndecided({ handling, decided, entries, reported, req, res }: SecurityContext): boolean {
+  if (!handling || reported !== undefined || res.statusCode >= 400) return false
+  return !decided || entries.at(-1)?.method !== (req.method ?? 'GET')
 }
 
 /** Refuses an answer that nobody has decided about: 500 `undecided`. */
