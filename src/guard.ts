@@ -1,5 +1,5 @@
 import type { Enter } from './entrance.js'
-import { prepare, run, type Pipeline } from './kernel/compile.js'
+import { prepare, run, type CompileOptions, type Pipeline } from './kernel/compile.js'
 import type { Slot } from './kernel/context.js'
 import type { Mode } from './kernel/mode.js'
 import type { Middleware, Stage } from './kernel/stage.js'
@@ -8,7 +8,11 @@ import type { Middleware, Stage } from './kernel/stage.js'
  * What a guard adds, as middleware behind the entrance. Mounted twice in the way of one request, it decides twice, because
  * the router may have found other parameters in between; but it counts once, and shapes the reply once.
  */
-export function guardOf(stages: readonly Stage[], enter: Enter, trace: boolean): Middleware {
+export function guardOf(
+  stages: readonly Stage[],
+  enter: Enter,
+  seen: Pick<CompileOptions, 'trace' | 'asyncContext'>,
+): Middleware {
   const repeated = stages.filter((stage) => !('policies' in stage) && !('shape' in stage))
   const pipelines = new Map<Mode | undefined, { first: Pipeline; again: Pipeline }>()
   /** Of this guard alone. */
@@ -19,7 +23,7 @@ export function guardOf(stages: readonly Stage[], enter: Enter, trace: boolean):
       if (error !== undefined) return next(error)
       let pipeline = pipelines.get(mode)
       if (pipeline === undefined) {
-        const options = { enforcement, trace }
+        const options = { ...seen, enforcement }
         pipelines.set(
           mode,
           (pipeline = { first: prepare(stages, options), again: prepare(repeated, options) }),

@@ -25,6 +25,7 @@ export interface PlanOptions {
   /** The general mode. */
   readonly mode: Mode | undefined
   readonly trace: boolean
+  readonly asyncContext: boolean
   /** Runs behind all others, in every plan. */
   readonly last: Stage
 }
@@ -109,11 +110,15 @@ export class Plans {
   }
 
   private make(seats: readonly Seat[], rule?: RouteRule, routeMode?: Mode): Plan {
-    const { mode, trace, last } = this.options
+    const { mode, trace, asyncContext, last } = this.options
     const enforcement = enforcementOf(mode, routeMode)
     return {
       seats,
-      pipeline: prepare([...seats.map(({ stage }) => stage), last], { enforcement, trace }),
+      pipeline: prepare([...seats.map(({ stage }) => stage), last], {
+        enforcement,
+        trace,
+        asyncContext,
+      }),
       enforcement,
       route: rule?.pattern,
       rule,

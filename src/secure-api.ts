@@ -49,6 +49,11 @@ export interface SecureApiOptions extends Protections, ServiceOptions {
   /** Keep what every stage decided, why, and in how many microseconds, on `req.security.trace`. Default `false`. */
   trace?: boolean
   /**
+   * Let `getSecurity()` find the context of the request that is being served, for code that is not given the request. Default
+   * `false`, because it costs every request something.
+   */
+  asyncContext?: boolean
+  /**
    * How long a handler may take to begin its answer, in milliseconds. Default 300 000; later: 504 `handler-timeout`.
    * `false` waits for ever.
    */
@@ -101,7 +106,7 @@ export interface SecureApi extends Middleware {
   close(): Promise<void>
 }
 
-const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'handlerTimeoutMs']
+const OWN_OPTIONS = ['routes', 'extra', 'strict', 'mode', 'trace', 'asyncContext', 'handlerTimeoutMs']
 
 /**
  * Builds the whole pipeline, once. Whatever is wrong with the options is thrown here, and not when a request comes.
@@ -131,6 +136,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     strict = false,
     mode,
     trace = false,
+    asyncContext = false,
     handlerTimeoutMs = 300_000,
     ...rest
   } = options
@@ -139,13 +145,19 @@ export function secureApi(options: SecureApiOptions): SecureApi {
 
   boolean('strict', strict)
   boolean('trace', trace)
+  boolean('asyncContext', asyncContext)
 
   const services = createServices(pick(rest, SERVICE_OPTIONS))
   const planner = new Planner(order, pick(rest, rows), extra)
   const rules = membersOf('routes', routes, 'of rules').map(([pattern, setting]) =>
     planner.route(pattern, setting),
   )
-  const plans = new Plans(planner, rules, { mode: generalMode, trace, last: watchHandler(handlerTimeoutMs) })
+  const seen = { trace, asyncContext }
+  const plans = new Plans(planner, rules, {
+    ...seen,
+    mode: generalMode,
+    last: watchHandler(handlerTimeoutMs),
+  })
   const enter = entrance(plans, services, { strict })
   const anonymous = plans.reporting('auth')
   if (anonymous.length > 0) {
@@ -164,7 +176,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     const guarded = guardOf(
       seats.map(({ stage }) => stage),
       enter,
-      trace,
+      seen,
     )
     guards.set(guarded, seats)
     return Object.assign(guarded, { [GUARD]: { settings, by: secured } })

@@ -166,6 +166,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       strict: false,
       mode: { rbac: 'report' },
       trace: false,
+      asyncContext: false,
       handlerTimeoutMs: 1_000,
       ...services,
     },
@@ -174,7 +175,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
   routes: [routes, (settings) => secureApi({ ...general, routes: settings })],
   guard: [guard, (settings) => secureApi(general).guard(settings)],
   pipeline: [
-    { ...services, mode: { own: 'report' }, trace: true },
+    { ...services, mode: { own: 'report' }, trace: true, asyncContext: false },
     (settings) => pipeline([stage()], settings),
   ],
   'a stage alone': [{ ...services, mode: 'report' }, (settings) => headers({}, settings)],

@@ -1,5 +1,6 @@
 import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
+import { inContext, settlingInContext, shapingInContext } from './async-context.js'
 import { openContext, type SecurityContext } from './context.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { recordDecision, refuseExchange } from './refusal.js'
@@ -16,6 +17,8 @@ export interface CompileOptions {
   enforcement?: (stage: Stage) => Enforcement
   /** Record what every stage decides, with microseconds, on `req.security.trace`. Default false. */
   trace?: boolean
+  /** Let `getSecurity()` find the context of the request that is being served. Default false. */
+  asyncContext?: boolean
 }
 
 /** Ordered stages, sorted by the moments they care about, ready to meet requests. */
@@ -25,20 +28,24 @@ export interface Pipeline {
   readonly settling: readonly Stage[]
   readonly reporting: ReadonlySet<Stage>
   readonly trace: boolean
+  readonly asyncContext: boolean
 }
 
 /** Sorts stages once, so that a request only meets those that have something to do. */
 export function prepare(
   stages: readonly Stage[],
-  { enforcement, trace = false }: CompileOptions = {},
+  { enforcement, trace = false, asyncContext = false }: CompileOptions = {},
 ): Pipeline {
   const reporting = new Set(stages.filter((stage) => enforcement?.(stage) === 'report'))
+  const shaping = stages.filter((stage) => 'shape' in stage && !reporting.has(stage))
+  const settling = stages.filter((stage) => 'settle' in stage)
   return {
     entering: stages.filter((stage) => 'enter' in stage),
-    shaping: stages.filter((stage) => 'shape' in stage && !reporting.has(stage)),
-    settling: stages.filter((stage) => 'settle' in stage),
+    shaping: asyncContext ? shaping.map(shapingInContext) : shaping,
+    settling: asyncContext ? settling.map(settlingInContext) : settling,
     reporting,
     trace,
+    asyncContext,
   }
 }
 
@@ -58,7 +65,8 @@ export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void 
   if (pipeline.trace) ctx.trace ??= []
   if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
-  walk(pipeline, 0, ctx, next)
+  if (!pipeline.asyncContext) return walk(pipeline, 0, ctx, next)
+  inContext(ctx, () => walk(pipeline, 0, ctx, (error) => inContext(ctx, () => next(error))))
 }
 
 /** There is nobody to serve. A reply that is pipelined behind another one does not hear of it. */

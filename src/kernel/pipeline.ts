@@ -13,6 +13,8 @@ export interface PipelineOptions extends ServiceOptions {
   mode?: Mode
   /** Keep what every stage decided on `req.security.trace`. Default `false`. */
   trace?: boolean
+  /** Let `getSecurity()` find the context of the request that is being served. Default `false`: it costs every request something. */
+  asyncContext?: boolean
 }
 
 /** Your own order, as one middleware. */
@@ -34,9 +36,10 @@ export function pipeline(
   middleware: readonly StageMiddleware[],
   options: PipelineOptions = {},
 ): PipelineMiddleware {
-  knownKeys('pipeline', options, ['mode', 'trace', ...SERVICE_OPTIONS])
-  const { mode, trace = false, ...services } = options
+  knownKeys('pipeline', options, ['mode', 'trace', 'asyncContext', ...SERVICE_OPTIONS])
+  const { mode, trace = false, asyncContext = false, ...services } = options
   boolean('pipeline.trace', trace)
+  boolean('pipeline.asyncContext', asyncContext)
   if (!Array.isArray(middleware))
     throw new ConfigError(`pipeline needs a list of stages, got ${show(middleware)}`)
   const stages = middleware.map((each: Partial<StageMiddleware> | null, i) => stageOf(each, i))
@@ -47,7 +50,7 @@ export function pipeline(
     mode,
     stages.map(({ name }) => name),
   )
-  const run = compile(stages, { services: shared, trace, enforcement: enforcementOf(named) })
+  const run = compile(stages, { services: shared, trace, asyncContext, enforcement: enforcementOf(named) })
 
   return Object.assign<Middleware, Pick<PipelineMiddleware, 'ready' | 'close'>>(
     (req, res, next) => run(req, res, next),

@@ -41,7 +41,7 @@ export function serve(
   options: ServeOptions = {},
 ): Served {
   const request = supertest()
-  const { handler = answerOk, clock = fakeClock(), enforcement, trace, ...outside } = options
+  const { handler = answerOk, clock = fakeClock(), enforcement, trace, asyncContext, ...outside } = options
   const log = outside.log ?? { info: ignore, warn: ignore, error: ignore }
   const services = createServices({ ...outside, clock, log })
   const stages = stagesOf(subject)
@@ -52,6 +52,7 @@ export function serve(
           services,
           ...(enforcement && { enforcement }),
           ...(trace !== undefined && { trace }),
+          ...(asyncContext !== undefined && { asyncContext }),
         })
 
   let handled = 0
