@@ -5,7 +5,7 @@ import { filesIn, parse, read } from './support/source-tree.js'
 /** Who may do what sources otherwise may not, and why. */
 const EXCEPTIONS: Record<string, Record<string, string>> = {
   'reads the clock': {
-    'src/kernel/services.ts': 'is the system clock',
+    'src/kernel/system-clock.ts': 'is the system clock',
   },
   'keeps state that every user of the process shares': {},
   'builds a regular expression at run time': {},

@@ -7,8 +7,9 @@ export async function readyAll(stages: readonly Stage[], services: Services): Pr
 }
 
 /** Flushes and releases everything; one that fails does not keep the others from closing. */
-export async function closeAll(stages: readonly Stage[], { counters }: Services): Promise<void> {
-  const closing = [...stages.map(async (stage) => stage.close?.()), (async () => counters.close?.())()]
+export async function closeAll(stages: readonly Stage[], services: Services): Promise<void> {
+  const { counters, records, once } = services
+  const closing = [...stages, counters, records, once].map(async (one) => one.close?.())
   const failed = (await Promise.allSettled(closing)).find((one) => one.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }

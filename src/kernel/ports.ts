@@ -1,3 +1,6 @@
+/** An answer that may be there at once. */
+export type Later<T> = T | Promise<T>
+
 /** The time, as every stage sees it. Replaced in tests. */
 export interface Clock {
   /** Wall clock, in milliseconds since 1970. */
@@ -57,14 +60,65 @@ export interface HitResult {
 /** Counts. Each hit is atomic per key; all hits of one call travel together, and each is decided on its own. */
 export interface CounterStore {
   /** @param now milliseconds on a clock that does not jump; a store that many processes share has a clock of its own. */
-  hit(hits: readonly Hit[], now: number): readonly HitResult[] | Promise<readonly HitResult[]>
+  hit(hits: readonly Hit[], now: number): Later<readonly HitResult[]>
+  close?(): Promise<void>
+}
+
+/**
+ * Keeps records under keys: API keys, sessions, tokens. A key belongs to a space, which names what is kept in it: lower-case
+ * letters and hyphens. Keys are any text. Values are text as `JSON.stringify` makes it, so without NUL and lone surrogates.
+ * A time to live is a whole number of milliseconds, at least 1; without one, the record stays until it is deleted.
+ */
+export interface RecordStore {
+  /** `undefined` if there is no record, or its time is over. */
+  get(space: string, key: string): Later<string | undefined>
+  /** Writes, whatever was there. A new time to live takes the place of the old one. */
+  put(space: string, key: string, value: string, ttlMs?: number): Later<void>
+  /**
+   * Writes only if the record is exactly `expected`, or with `undefined` only if there is none: of those who read the same
+   * and write at once, one succeeds. Whether it wrote.
+   */
+  replace(
+    space: string,
+    key: string,
+    expected: string | undefined,
+    value: string,
+    ttlMs?: number,
+  ): Later<boolean>
+  /** Whether there was one: of those who delete at once, one is told so. */
+  delete(space: string, key: string): Later<boolean>
+  /**
+   * Values of a space, in no order, for operators and not for requests. A value may come twice, and what is written
+   * meanwhile may be missing.
+   *
+   * @param cursor of the page before; the first page has none before it
+   */
+  list(space: string, cursor?: string): Later<RecordPage>
+  close?(): Promise<void>
+}
+
+export interface RecordPage {
+  readonly values: readonly string[]
+  /** There is more: asks for the next page. */
+  readonly cursor?: string
+}
+
+/** Lets something happen once: a nonce, the `jti` of a proof. Spaces and keys are those of `RecordStore`. */
+export interface OnceStore {
+  /** `true` for the first who claims the key, `false` for everybody else until `ttlMs` milliseconds later. */
+  claim(space: string, key: string, ttlMs: number): Later<boolean>
   close?(): Promise<void>
 }
 
 /** A store that a backend offers: as many ports as it can serve. */
 export interface Store {
   counters?: CounterStore
+  records?: RecordStore
+  once?: OnceStore
 }
+
+/** Every port. */
+export type Ports = Required<Store>
 
 /** One fact for the record. Plain data: no secret, token or body is ever put into it. */
 export interface AuditEvent {

@@ -3,11 +3,11 @@ import { func, integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
 import { consoleLog } from './console-log.js'
-import { guarded } from './guarded.js'
-import { MemoryCounters } from './memory.js'
-import type { Clock, CounterStore, Log, Store } from './ports.js'
+import type { Clock, Log, Ports, Store } from './ports.js'
 import { respond, type Respond } from './respond.js'
 import { safeLog } from './safe-log.js'
+import { checkStore, portsBehindGuards } from './store-ports.js'
+import { systemClock } from './system-clock.js'
 
 /** Who is on the other end of the connection, seen past the declared proxies. */
 export interface Client {
@@ -18,9 +18,13 @@ export interface Client {
 }
 
 /** The outside world as stages see it. */
-export interface Services {
+export interface Services extends Ports {
   readonly clock: Clock
-  readonly counters: CounterStore
+  /**
+   * The ports of a store that a stage was given, behind deadlines and breakers: the same ones for all who were given the
+   * same store. What the store does not offer is in the memory of this process.
+   */
+  readonly portsOf: (store: Store) => Ports
   readonly log: Log
   readonly fetch: typeof fetch
   readonly respond: Respond
@@ -39,7 +43,8 @@ export interface ServiceOptions {
   store?: Store
   /**
    * How long a shared store may take to answer, in milliseconds. Default 40. After three failures in a row it is left alone
-   * and tried every half second. What happens meanwhile is the business of whoever asks; for limits it is `whenStoreFails`.
+   * and tried every half second. What happens meanwhile is the business of whoever asks: for limits it is `whenStoreFails`,
+   * whoever is asked who they are is answered 503 `store-unavailable`.
    */
   storeTimeoutMs?: number
   /** The clock. Default: the system's. */
@@ -90,15 +95,12 @@ export function createServices(options: ServiceOptions = {}): Services {
       `problemBase must begin a URI, such as 'https://errors.example.com/', got ${show(problemBase)}`,
     )
   }
-  if (store !== undefined && typeof (store as Partial<Store> | null)?.counters?.hit !== 'function') {
-    throw new ConfigError(`store must be made by redis(client), memory() or the like, got ${show(store)}`)
-  }
+  if (store !== undefined) checkStore('store', store)
+  const portsOf = portsBehindGuards({ clock, log, timeoutMs: storeTimeoutMs })
   return {
+    ...portsOf(store ?? {}),
+    portsOf,
     clock,
-    counters:
-      store?.counters === undefined
-        ? new MemoryCounters()
-        : guarded(store.counters, { clock, log, timeoutMs: storeTimeoutMs }),
     log,
     fetch: ownFetch,
     respond: ownRespond,
@@ -111,12 +113,3 @@ const CLOCK = ['now', 'monotonic', 'after'] as const
 
 /** Looked up on each call, so that instrumentation which replaces the global is seen. */
 const globalFetch: typeof fetch = (...call) => fetch(...call)
-
-export const systemClock: Clock = {
-  now: Date.now,
-  monotonic: () => performance.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms).unref()
-    return () => clearTimeout(timer)
-  },
-}

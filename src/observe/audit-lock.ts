@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
-import { systemClock } from '../kernel/services.js'
+import { systemClock } from '../kernel/system-clock.js'
 import { ConfigError } from '../kernel/config-error.js'
 
 /** How often a holder shows that it lives, for holders on another machine that shares the directory. */

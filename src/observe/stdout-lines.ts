@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { systemClock } from '../kernel/services.js'
+import { systemClock } from '../kernel/system-clock.js'
 
 /** How soon a reader that is behind is tried again. */
 const RETRY_MS = 20

@@ -9,6 +9,9 @@ export interface IoredisClient {
   evalsha(sha1: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
   eval(source: string, keys: number, ...keysAndArguments: string[]): Promise<unknown>
   on(event: 'error', listener: () => void): unknown
+  /** Of a cluster: those that own slots. */
+  nodes?(role: 'master'): IoredisClient[]
+  readonly options?: { readonly keyPrefix?: unknown }
 }
 
 /** A node-redis client, single, pool or cluster, as far as it is used here. */
@@ -17,6 +20,10 @@ export interface NodeRedisClient {
   evalSha(sha1: string, options: EvalOptions): Promise<unknown>
   eval(source: string, options: EvalOptions): Promise<unknown>
   on(event: 'error', listener: () => void): unknown
+  /** Of a cluster: those that own slots. */
+  readonly masters?: readonly object[]
+  nodeClient?(node: object): unknown
+  readonly options?: { readonly keyPrefix?: unknown } | undefined
 }
 
 interface EvalOptions {
@@ -29,6 +36,10 @@ export interface ScriptRunner {
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
   /** Keys of one call must lie in one slot. */
   readonly cluster: boolean
+  /** One for each server that holds keys, for scripts without keys: of a cluster several. */
+  nodes(): readonly Pick<ScriptRunner, 'run'>[]
+  /** What the client itself puts before each key. */
+  readonly keyPrefix: string
 }
 
 const LOST = ['close', 'reconnecting', 'end']
@@ -45,8 +56,17 @@ export function scriptRunner(client: IoredisClient | NodeRedisClient): ScriptRun
 
 function ioredis(client: IoredisClient): ScriptRunner {
   surviveErrors(client)
+  const runner = byIoredis(client)
   return {
+    ...runner,
     cluster: client.isCluster === true,
+    nodes: () => (client.isCluster === true ? client.nodes!('master').map(byIoredis) : [runner]),
+    keyPrefix: keyPrefixOf(client),
+  }
+}
+
+function byIoredis(client: IoredisClient): Pick<ScriptRunner, 'run'> {
+  return {
     run(script, keys, args) {
       // A client that has lost its connection would queue the command, and send it when nobody waits any more.
       if (LOST.includes(client.status)) return notConnected(client.status)
@@ -61,9 +81,19 @@ function ioredis(client: IoredisClient): ScriptRunner {
 
 function nodeRedis(client: NodeRedisClient): ScriptRunner {
   surviveErrors(client)
+  // Only its cluster client finds a node by slot.
+  const cluster = 'getSlotRandomNode' in client
+  const runner = byNodeRedis(client)
   return {
-    // Only its cluster client finds a node by slot.
-    cluster: 'getSlotRandomNode' in client,
+    ...runner,
+    cluster,
+    nodes: () => (cluster ? client.masters!.map((node) => byNodeOf(client, node)) : [runner]),
+    keyPrefix: keyPrefixOf(client),
+  }
+}
+
+function byNodeRedis(client: NodeRedisClient): Pick<ScriptRunner, 'run'> {
+  return {
     run(script, keys, args) {
       if (client.isReady === false) return notConnected('not ready')
       const options = { keys: [...keys], arguments: [...args] }
@@ -72,6 +102,17 @@ function nodeRedis(client: NodeRedisClient): ScriptRunner {
         .catch((error: unknown) => unknownScript(error, () => client.eval(script.source, options)))
     },
   }
+}
+
+function byNodeOf(cluster: NodeRedisClient, node: object): Pick<ScriptRunner, 'run'> {
+  return {
+    run: async (...call) => byNodeRedis((await cluster.nodeClient!(node)) as NodeRedisClient).run(...call),
+  }
+}
+
+function keyPrefixOf({ options }: IoredisClient | NodeRedisClient): string {
+  const prefix = options?.keyPrefix
+  return typeof prefix === 'string' || Buffer.isBuffer(prefix) ? prefix.toString() : ''
 }
 
 /** After a restart or SCRIPT FLUSH, Redis has to be told the script once more. */

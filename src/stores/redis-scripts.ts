@@ -127,3 +127,41 @@ local consumed = limit - answer[2]
 if answer[1] == 0 then consumed = consumed + cost end
 return {consumed, answer[3]}
 `)
+
+export const getRecord = script(`return redis.call('GET', KEYS[1])`)
+
+export const deleteRecord = script(`return redis.call('DEL', KEYS[1])`)
+
+const SET = `
+local function set(value, ttl)
+  if ttl == '' then redis.call('SET', KEYS[1], value) else redis.call('SET', KEYS[1], value, 'PX', ttl) end
+  return 1
+end
+`
+
+/** Arguments: value, time to live in milliseconds or nothing. */
+export const putRecord = script(`${SET} return set(ARGV[1], ARGV[2])`)
+
+/** Arguments: whether there must be a record, which one, value, time to live. Redis says `false` where there is none. */
+export const replaceRecord = script(`${SET}
+local expected = ARGV[1] == '1' and ARGV[2]
+if redis.call('GET', KEYS[1]) ~= expected then return 0 end
+return set(ARGV[3], ARGV[4])
+`)
+
+/** Argument: time to live. */
+export const claimOnce = script(`
+if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 1 end
+return 0
+`)
+
+/** Arguments: cursor, pattern. Answers: the next cursor, then values. */
+export const scanRecords = script(`
+local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)
+local answer = {found[1]}
+for _, key in ipairs(found[2]) do
+  local value = redis.call('GET', key)
+  if value then answer[#answer + 1] = value end
+end
+return answer
+`)

@@ -1,251 +1,45 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
-import type { Algorithm, CounterStore, Hit, HitResult, Policy } from '../kernel/ports.js'
+import type { Store } from '../kernel/ports.js'
+import type { ContractRunner, ContractStore, Register } from './contract-parts.js'
+import { counterContract } from './counter-contract.js'
+import { onceContract } from './once-contract.js'
+import { recordContract } from './record-contract.js'
 
-/** A store under test, and a hand on its clock. */
-export interface ContractStore {
-  readonly counters: CounterStore
-  /** The clock that the store counts by, in milliseconds. */
-  readonly now: () => number | Promise<number>
-  /** Lets time go by on that clock: at once if it is a fake one, else by waiting until it shows so. */
-  readonly pass: (ms: number) => void | Promise<void>
-  readonly close?: () => unknown
+export type { ContractRunner, ContractStore } from './contract-parts.js'
+
+export interface ContractOptions extends Partial<ContractRunner> {
+  /** The ports that the store offers. Default: all, `['counters', 'records', 'once']`. */
+  readonly ports?: readonly (keyof Store)[]
 }
 
-/** Where tests are registered: what Jest, Vitest and Mocha have as globals, and `node:test` as exports. */
-export interface ContractRunner {
-  readonly describe: (title: string, body: () => void) => void
-  readonly it: (title: string, body: () => Promise<void>) => void
-}
-
-const ALGORITHMS: readonly Algorithm[] = ['fixed', 'sliding', 'gcra']
-const MINUTE = 60_000
-
-/** What a client could send to reach somebody else's counter, or a command. */
-const HOSTILE_KEYS = [
-  '',
-  ' ',
-  ':',
-  'a:b',
-  '{a}',
-  '{}',
-  '}{',
-  '*',
-  'a\0b',
-  'a\r\nFLUSHALL\r\n',
-  '__proto__',
-  'constructor',
-  '\u00e9',
-  'e\u0301',
-  '\ud800',
-  '0',
-  '00',
-  'x'.repeat(10_000),
-  'x'.repeat(10_001),
-]
+const CONTRACTS = { counters: counterContract, records: recordContract, once: onceContract }
 
 /**
- * What every `CounterStore` must do, as tests. Run it against a store of your own: it needs nothing but `describe` and `it`.
+ * What every store must do, as tests. Run it against a store of your own: it needs nothing but `describe` and `it`.
  *
  * @param makeStore called for each test; every store made by it may share one backend, because all keys are new
  * @example
- * storeContract('my store', () => ({ counters: myStore(), now: Date.now, pass: waitFor }))
+ * storeContract('my store', () => ({ ...myStore(), now: Date.now, pass: waitFor }), { ports: ['counters'] })
  */
 export function storeContract(
   name: string,
   makeStore: () => ContractStore | Promise<ContractStore>,
-  { describe, it } = globalThis as unknown as ContractRunner,
+  options: ContractOptions = {},
 ): void {
-  const test = (title: string, body: (store: ContractStore) => Promise<void>) =>
-    it(title, async () => {
-      const store = await makeStore()
-      try {
-        await body(store)
-      } finally {
-        await store.close?.()
-      }
-    })
+  const { ports = ['counters', 'records', 'once'], ...own } = options
+  const runner = { ...(globalThis as unknown as ContractRunner), ...own }
 
-  describe(`${name}, as a store of counters`, () => {
-    for (const algorithm of ALGORITHMS) {
-      describe(algorithm, () => {
-        admissions(test, algorithm)
-        returns(test, algorithm)
+  for (const port of ports) {
+    const test: Register<ContractStore> = (title, body) =>
+      runner.it(title, async () => {
+        const store = await makeStore()
+        try {
+          assert.ok(store[port], `the store has no ${port}`)
+          await body(store)
+        } finally {
+          await store.close?.()
+        }
       })
-    }
-    separation(test)
-  })
-}
-
-type Test = (title: string, body: (store: ContractStore) => Promise<void>) => void
-
-function admissions(test: Test, algorithm: Algorithm): void {
-  test('admits the limit and no more, and counts down', async (store) => {
-    const hit = counter(store, { algorithm, limit: 3, windowMs: MINUTE })
-    for (const left of [2, 1, 0]) {
-      const result = await hit()
-      assert.equal(result.allowed, true)
-      assert.equal(result.left, left)
-      assert.equal(result.retryMs, 0)
-    }
-    const refused = await hit()
-    assert.equal(refused.allowed, false)
-    assert.equal(refused.left, 0)
-    assertWait(refused, 2 * MINUTE)
-  })
-
-  test('takes nothing for what it refuses', async (store) => {
-    const hit = counter(store, { algorithm, limit: 10, windowMs: MINUTE })
-    assert.equal((await hit(8)).left, 2)
-    for (let i = 0; i < 3; i++) {
-      const refused = await hit(5)
-      assert.equal(refused.allowed, false)
-      assert.equal(refused.left, 2)
-      assertWait(refused, 2 * MINUTE)
-    }
-    assert.equal((await hit(2)).allowed, true)
-  })
-
-  test('admits what costs nothing, even when nothing is left', async (store) => {
-    const hit = counter(store, { algorithm, limit: 2, windowMs: MINUTE })
-    assert.deepEqual(pick(await hit(0)), { allowed: true, left: 2 })
-    await hit(2)
-    assert.deepEqual(pick(await hit(0)), { allowed: true, left: 0 })
-  })
-
-  test('refuses what costs more than the limit, whatever its size', async (store) => {
-    const hit = counter(store, { algorithm, limit: 5, windowMs: MINUTE })
-    for (const cost of [6, 1_000_000, Number.MAX_SAFE_INTEGER]) {
-      const refused = await hit(cost)
-      assert.deepEqual(pick(refused), { allowed: false, left: 5 })
-      assertWait(refused, 2 * MINUTE)
-    }
-    assert.deepEqual(pick(await hit(5)), { allowed: true, left: 0 })
-  })
-
-  test('is exact when many hits come at once', async (store) => {
-    const hit = counter(store, { algorithm, limit: 37, windowMs: 10 * MINUTE })
-    const results = await Promise.all(Array.from({ length: 100 }, () => hit()))
-    assert.equal(results.filter(({ allowed }) => allowed).length, 37)
-  })
-
-  test('counts to a million million', async (store) => {
-    const limit = 1_000_000_000_000
-    const hit = counter(store, { algorithm, limit, windowMs: 1_000 })
-    assert.equal((await hit(limit - 1)).allowed, true)
-    const { left } = await hit(0)
-    assert.ok(Number.isSafeInteger(left) && left >= 1)
-  })
-}
-
-function returns(test: Test, algorithm: Algorithm): void {
-  test('gives units back when it said it would, and all of them after two windows', async (store) => {
-    // Some backends count fixed windows of less than a second in another way than longer ones.
-    const windowMs = algorithm === 'fixed' ? 1_000 : 400
-    const { hit, refused } = await usedUp(store, { algorithm, limit: 2, windowMs })
-
-    await store.pass(refused.refillMs)
-    assert.ok((await hit(0)).left > 0)
-    await store.pass(refused.retryMs - refused.refillMs)
-    assert.deepEqual(pick(await hit(2)), { allowed: true, left: 0 })
-    await store.pass(2 * windowMs)
-    assert.deepEqual(pick(await hit(2)), { allowed: true, left: 0 })
-  })
-}
-
-function separation(test: Test): void {
-  test('counts every key apart, whatever is in it (ASVS 1.3.9)', async ({ counters }) => {
-    const policy = policyOf({ algorithm: 'fixed', limit: 1, windowMs: MINUTE })
-    for (const expected of [true, false]) {
-      for (const key of HOSTILE_KEYS) {
-        const [result] = await counters.hit([{ policy, key, cost: 1 }], 0)
-        assert.equal(result!.allowed, expected, `key ${JSON.stringify(key.slice(0, 20))}`)
-      }
-    }
-  })
-
-  test('counts every policy apart, also where name and key run together', async (store) => {
-    const made = policyOf({ algorithm: 'fixed', limit: 1, windowMs: MINUTE })
-    const policies: [Policy, string][] = [
-      [made, 'k'],
-      [{ ...made, name: `${made.name}:k` }, ''],
-      [{ ...made, scope: 'other' }, 'k'],
-      [{ ...made, algorithm: 'sliding' }, 'k'],
-      [{ ...made, algorithm: 'gcra' }, 'k'],
-      [{ ...made, windowMs: MINUTE + 1 }, 'k'],
-    ]
-    for (const [policy, key] of policies) {
-      const [result] = await store.counters.hit([{ policy, key, cost: 1 }], await store.now())
-      assert.equal(result!.allowed, true)
-    }
-  })
-
-  test('decides all hits of one call, each on its own and in order', async (store) => {
-    const [tight, wide] = [1, 5].map((limit) => policyOf({ algorithm: 'fixed', limit, windowMs: MINUTE }))
-    const others = ALGORITHMS.map((algorithm) => policyOf({ algorithm, limit: 3, windowMs: 2 * MINUTE }))
-    const hits: Hit[] = [tight!, wide!, ...others].map((policy) => ({ policy, key: 'k', cost: 1 }))
-
-    const first = await store.counters.hit(hits, await store.now())
-    const second = await store.counters.hit(hits, await store.now())
-    const alone = await store.counters.hit([hits[1]!], await store.now())
-
-    assert.deepEqual(first.map(pick), [
-      { allowed: true, left: 0 },
-      { allowed: true, left: 4 },
-      ...others.map(() => ({ allowed: true, left: 2 })),
-    ])
-    assert.deepEqual(second.map(pick), [
-      { allowed: false, left: 0 },
-      { allowed: true, left: 3 },
-      ...others.map(() => ({ allowed: true, left: 1 })),
-    ])
-    assert.deepEqual(alone.map(pick), [{ allowed: true, left: 2 }])
-  })
-
-  test('takes hits of several callers in one call', async (store) => {
-    const policy = policyOf({ algorithm: 'gcra', limit: 2, windowMs: MINUTE })
-    const hits = ['a', 'b', 'c'].map((key, cost) => ({ policy, key, cost }))
-    const results = await store.counters.hit(hits, await store.now())
-    assert.deepEqual(
-      results.map(({ left }) => left),
-      [2, 1, 0],
-    )
-  })
-}
-
-type Shape = Pick<Policy, 'algorithm' | 'limit' | 'windowMs'>
-
-/** A policy that no other test uses, so that tests can share a backend. */
-function policyOf(shape: Shape): Policy {
-  return { scope: 'contract', name: randomUUID(), ...shape }
-}
-
-function counter({ counters, now }: ContractStore, shape: Shape) {
-  const policy = policyOf(shape)
-  return async (cost = 1): Promise<HitResult> =>
-    (await counters.hit([{ policy, key: 'caller', cost }], await now()))[0]!
-}
-
-/** Takes everything, and so quickly that not even half a unit came back meanwhile; on a slow machine, in another attempt. */
-async function usedUp(store: ContractStore, shape: Shape) {
-  for (let attempts = 50; ; attempts--) {
-    const start = await store.now()
-    const hit = counter(store, shape)
-    await hit(shape.limit)
-    const refused = await hit(shape.limit)
-    if (attempts > 0 && (await store.now()) - start > shape.windowMs / shape.limit / 2) continue
-    assert.equal(refused.allowed, false)
-    assertWait(refused, 2 * shape.windowMs)
-    return { hit, refused }
+    runner.describe(`${name}, ${port}`, () => CONTRACTS[port](test as Register<never>, runner))
   }
-}
-
-function assertWait({ refillMs, retryMs }: HitResult, mostMs: number): void {
-  assert.ok(Number.isSafeInteger(refillMs) && refillMs >= 0, `refillMs ${refillMs}`)
-  assert.ok(Number.isSafeInteger(retryMs) && retryMs >= Math.max(refillMs, 1), `retryMs ${retryMs}`)
-  assert.ok(retryMs <= mostMs, `retryMs ${retryMs}`)
-}
-
-function pick({ allowed, left }: HitResult) {
-  return { allowed, left }
 }

@@ -6,7 +6,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import type { Clock } from '../kernel/ports.js'
-import { systemClock } from '../kernel/services.js'
+import { systemClock } from '../kernel/system-clock.js'
 import { signToken } from './sign.js'
 
 const keyMakers = {

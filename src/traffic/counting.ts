@@ -1,5 +1,5 @@
 import type { SecurityContext } from '../kernel/context.js'
-import { isStoreUnavailable } from '../kernel/guarded.js'
+import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { MemoryCounters } from '../kernel/memory.js'
 import type { Hit, HitResult, Policy } from '../kernel/ports.js'
 import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'

@@ -1,5 +1,5 @@
 import type { SecurityContext } from '../kernel/context.js'
-import type { StoreUnavailable } from '../kernel/guarded.js'
+import type { StoreUnavailable } from '../kernel/store-unavailable.js'
 import type { CheckedLimit } from './limit.js'
 
 /** How long a store must have answered before the outage counts as over. */

@@ -23,7 +23,7 @@ function serverClock(time: () => Promise<unknown>) {
 storeContract('Redis by ioredis', () => {
   const client = new Redis(url, { lazyConnect: true })
   return {
-    counters: redis(client).counters!,
+    ...redis(client),
     ...serverClock(() => client.time()),
     close: () => client.quit(),
   }
@@ -33,7 +33,7 @@ storeContract('Redis by node-redis', async () => {
   const client = createClient({ url })
   await client.connect()
   return {
-    counters: redis(client).counters!,
+    ...redis(client),
     ...serverClock(() => client.sendCommand(['TIME'])),
     close: () => client.close(),
   }

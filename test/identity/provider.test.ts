@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { bearer, type BearerOptions } from '../../src/identity/bearer.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
-import { systemClock } from '../../src/kernel/services.js'
+import { systemClock } from '../../src/kernel/system-clock.js'
 import { localIssuer, serve, type FakeClock } from '../../src/testing/index.js'
 
 const AUDIENCE = 'https://orders.example'

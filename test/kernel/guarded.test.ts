@@ -1,6 +1,7 @@
-import { guarded, isStoreUnavailable, type StoreUnavailable } from '../../src/kernel/guarded.js'
+import { guarded } from '../../src/kernel/guarded.js'
 import { MemoryCounters } from '../../src/kernel/memory.js'
 import type { CounterStore, Hit, HitResult } from '../../src/kernel/ports.js'
+import { isStoreUnavailable, type StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { fakeClock } from '../../src/testing/index.js'
 
 const hits: readonly Hit[] = [

@@ -1,7 +1,8 @@
 import { Cluster, Redis } from 'ioredis'
 import { createCluster } from 'redis'
-import type { CounterStore, Hit, Policy } from '../../src/kernel/ports.js'
+import type { CounterStore, Hit, Policy, Store } from '../../src/kernel/ports.js'
 import { redis } from '../../src/stores/redis.js'
+import { allOf } from '../support/all-of.js'
 import { freePort, PrivateRedis, until } from '../support/private-redis.js'
 
 /** A cluster of one node is as strict about slots as any other. */
@@ -46,9 +47,30 @@ const policies = [policyOf('a', 'fixed'), policyOf('b', 'sliding'), policyOf('c'
 
 jest.setTimeout(30_000)
 
+describe.each<[string, () => Store]>([
+  ['ioredis', () => redis(ioredis, { prefix: 'records-by-ioredis' })],
+  ['node-redis', () => redis(nodeRedis, { prefix: 'records-by-node-redis' })],
+])('records in a cluster by %s', (_kind, storeOf) => {
+  test('are kept, replaced, listed and claimed, whatever their slots', async () => {
+    const { records, once } = storeOf()
+    const keys = Array.from({ length: 50 }, (_, i) => `key ${i}`)
+    await Promise.all(keys.map(async (key) => records!.put('cluster', key, key)))
+    expect(await records!.replace('cluster', 'key 7', 'key 7', 'seven')).toBe(true)
+    expect(await records!.get('cluster', 'key 7')).toBe('seven')
+    expect(await records!.delete('cluster', 'key 8')).toBe(true)
+
+    const found = await allOf(records!, 'cluster')
+    expect(new Set(found)).toEqual(new Set(['seven', ...keys.filter((key) => !/ [78]$/.test(key))]))
+    expect([await once!.claim('cluster', 'k', 1_000), await once!.claim('cluster', 'k', 1_000)]).toEqual([
+      true,
+      false,
+    ])
+  })
+})
+
 describe.each<[string, () => CounterStore]>([
-  ['ioredis', () => redis(ioredis, { prefix: 'by-ioredis' }).counters!],
-  ['node-redis', () => redis(nodeRedis, { prefix: 'by-node-redis' }).counters!],
+  ['ioredis', () => redis(ioredis, { prefix: 'by-ioredis' }).counters],
+  ['node-redis', () => redis(nodeRedis, { prefix: 'by-node-redis' }).counters],
 ])('a cluster by %s', (_kind, countersOf) => {
   test('refuses keys of several slots in one call, which is what this is about', async () => {
     await expect(ioredis.eval('return 1', 2, 'a', 'b')).rejects.toThrow(/slot/i)

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import request from 'supertest'
 import type { CounterStore } from '../../src/kernel/ports.js'
-import { systemClock } from '../../src/kernel/services.js'
+import { systemClock } from '../../src/kernel/system-clock.js'
 import { redis } from '../../src/stores/redis.js'
 import { serve } from '../../src/testing/index.js'
 import type { FakeClock } from '../../src/testing/index.js'
@@ -42,7 +42,7 @@ describe.each(['ioredis', 'node-redis'] as const)('Redis by %s', (kind) => {
     const made = await clients[kind](server.url)
     close = made.close
     asked = answered = 0
-    const inner = redis(made.client).counters!
+    const inner = redis(made.client).counters
     counters = {
       async hit(hits, now) {
         asked++

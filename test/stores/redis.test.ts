@@ -6,6 +6,7 @@ import { createClient } from 'redis'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import type { Algorithm, CounterStore, Hit, Policy } from '../../src/kernel/ports.js'
 import { redis } from '../../src/stores/redis.js'
+import { allOf } from '../support/all-of.js'
 
 const url = process.env['REDIS_URL']!
 const ALGORITHMS: readonly Algorithm[] = ['fixed', 'sliding', 'gcra']
@@ -28,7 +29,7 @@ const policyOf = (shape: Partial<Policy> = {}): Policy => ({
   ...shape,
 })
 const countersOf = (one: Parameters<typeof redis>[0], prefix: string = randomUUID()): CounterStore =>
-  redis(one, { prefix }).counters!
+  redis(one, { prefix }).counters
 
 describe('what it takes', () => {
   test.each([
@@ -253,4 +254,49 @@ describe('exactness', () => {
       }
     },
   )
+})
+
+describe('records', () => {
+  test('are found under a prefix of the client itself too, and listed', async () => {
+    const keyPrefix = `app[1]*?\\:${randomUUID()}:`
+    const clients = [new Redis(url, { keyPrefix }), await createClient({ url, keyPrefix }).connect()] as const
+    for (const [i, one] of clients.entries()) {
+      const { records } = redis(one, { prefix: `p${i}` })
+      await records.put('space', 'key', 'value')
+      expect(await records.get('space', 'key')).toBe('value')
+      expect(await allOf(records, 'space')).toEqual(['value'])
+    }
+    await clients[0].quit()
+    await clients[1].close()
+  })
+
+  test('take one round trip each', async () => {
+    const { records, once } = redis(client, { prefix: randomUUID() })
+    await records.get('s', 'k')
+    await records.put('s', 'k', 'v')
+    await records.replace('s', 'k', 'v', 'w')
+    await records.delete('s', 'k')
+    await once.claim('s', 'k', 1_000)
+
+    const sent = jest.spyOn(client, 'sendCommand')
+    await records.get('s', 'k')
+    await records.put('s', 'k', 'v')
+    await records.replace('s', 'k', 'v', 'w')
+    await records.delete('s', 'k')
+    await once.claim('s', 'k', 1_000)
+    expect(sent.mock.calls.map(([command]) => command.name)).toEqual(Array(5).fill('evalsha'))
+  })
+
+  test('end by themselves, and keys name neither the key nor the value', async () => {
+    const prefix = randomUUID()
+    const { records, once } = redis(client, { prefix })
+    await records.put('space', 'secret key', 'secret value', 5_000)
+    await once.claim('space', 'secret key', 5_000)
+    const keys = await client.keys(`${prefix}:*`)
+    expect(keys.sort()).toEqual([
+      expect.stringMatching(/^[\w-]+:once:space:[\w-]{43}$/),
+      expect.stringMatching(/^[\w-]+:record:space:[\w-]{43}$/),
+    ])
+    for (const key of keys) expect(await client.pttl(key)).toBeGreaterThan(0)
+  })
 })

@@ -1,0 +1,138 @@
+import { isThenable } from '../lib/when.js'
+import type { Clock, Later, Log } from './ports.js'
+import { isStoreUnavailable, StoreUnavailable } from './store-unavailable.js'
+
+export interface GuardOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** How long one answer may take, in milliseconds. Default 40. */
+  readonly timeoutMs?: number
+  /** Failures in a row after which the store is left alone. Default 3. */
+  readonly failures?: number
+  /** How long it is left alone before it is tried again, in milliseconds. Default 500. */
+  readonly coolDownMs?: number
+}
+
+/**
+ * How a store that was left alone is tried again. `copy`: a copy of one call tries it behind the scenes, and nobody waits.
+ * `own`: one caller waits for its own call, because nobody may be told no for something that then happens after all.
+ */
+export type Probing = 'copy' | 'own'
+
+/**
+ * A deadline and a circuit breaker for calls to one port. What hangs never hangs a request; what is down is tried once
+ * per cool-down. Every failure comes out as a rejected `StoreUnavailable`.
+ */
+export class Circuit {
+  private readonly timeoutMs: number
+  private readonly failures: number
+  private readonly coolDownMs: number
+
+  private inARow = 0
+  private outage = 0
+  private lastFailure = -Infinity
+  /** While the circuit is open: what callers get, made once, because a flood of errors with stacks is a cost of its own. */
+  private refusal: StoreUnavailable | undefined = undefined
+  private probeAt = 0
+  private probing = false
+
+  /** @param port what the log calls it */
+  constructor(
+    private readonly port: string,
+    private readonly probes: Probing,
+    private readonly options: GuardOptions,
+  ) {
+    const { timeoutMs = 40, failures = 3, coolDownMs = 500 } = options
+    this.timeoutMs = timeoutMs
+    this.failures = failures
+    this.coolDownMs = coolDownMs
+  }
+
+  /** @param isAnswer a store that resolves to something else has not answered */
+  ask<T>(call: () => Later<T>, isAnswer: (found: unknown) => boolean): Later<T> {
+    const { refusal } = this
+    if (refusal === undefined) return this.attempt(call, isAnswer, false)
+    if (this.probing || this.options.clock.monotonic() < this.probeAt) return Promise.reject(refusal)
+    this.probing = true
+    const outcome = this.attempt(call, isAnswer, true)
+    if (this.probes === 'own') return outcome
+    // Its outcome is for those who come later: this request is decided without the store, at once.
+    Promise.resolve(outcome).catch(() => undefined)
+    return Promise.reject(refusal)
+  }
+
+  private attempt<T>(call: () => Later<T>, isAnswer: (found: unknown) => boolean, probe: boolean): Later<T> {
+    let answer: Later<T>
+    try {
+      answer = call()
+    } catch (cause) {
+      return Promise.reject(this.failed('The store threw', probe, cause))
+    }
+    if (isThenable(answer)) return this.inTime(answer, isAnswer, probe)
+    if (!isAnswer(answer)) return Promise.reject(this.failed('The store gave no answer', probe))
+    this.worked(probe)
+    return answer
+  }
+
+  private inTime<T>(answer: PromiseLike<T>, isAnswer: (found: unknown) => boolean, probe: boolean) {
+    return new Promise<T>((resolve, reject) => {
+      let over = false
+      const first = (): boolean => !over && (over = true)
+      const cancel = this.options.clock.after(this.timeoutMs, () => {
+        // A process that was busy itself finds the timer before the answer; what has arrived by now is in time.
+        setImmediate(() => {
+          if (first()) reject(this.failed(`The store took longer than ${this.timeoutMs} ms`, probe))
+        })
+      })
+      answer.then(
+        (found) => {
+          if (!first()) return
+          cancel()
+          if (!isAnswer(found)) return reject(this.failed('The store gave no answer', probe))
+          this.worked(probe)
+          resolve(found)
+        },
+        (cause: unknown) => {
+          if (!first()) return
+          cancel()
+          reject(this.failed('The store failed', probe, cause))
+        },
+      )
+    })
+  }
+
+  private worked(probe: boolean): void {
+    // An answer to an earlier call, while the circuit is open, proves nothing about the store as it is now.
+    if (this.refusal !== undefined && !probe) return
+    this.inARow = 0
+    if (!probe) return
+    this.probing = false
+    this.refusal = undefined
+    this.options.log.warn(`${this.port}: the store answers again`, { outage: this.outage })
+  }
+
+  private failed(message: string, probe: boolean, cause?: unknown): StoreUnavailable {
+    // A store that says by itself that it cannot do this one thing has answered.
+    if (isStoreUnavailable(cause)) {
+      this.worked(probe)
+      return cause
+    }
+    const now = this.options.clock.monotonic()
+    if (this.refusal === undefined && now - this.lastFailure > this.coolDownMs) this.outage++
+    this.lastFailure = now
+    this.inARow++
+
+    const error = new StoreUnavailable(message, this.outage, this.coolDownMs, cause)
+    if (probe || (this.refusal === undefined && this.inARow >= this.failures)) {
+      if (!probe)
+        this.options.log.error(`${this.port}: the store does not answer and is left alone`, {
+          outage: this.outage,
+          cause: cause ?? message,
+        })
+      this.refusal = new StoreUnavailable('The store is left alone', this.outage, this.coolDownMs)
+      this.probeAt = now + this.coolDownMs
+      this.probing = false
+    }
+    return error
+  }
+}

@@ -1,0 +1,75 @@
+import { ExpiringMap } from '../lib/expiring-map.js'
+import type { Clock, OnceStore, RecordPage, RecordStore } from './ports.js'
+import { StoreUnavailable } from './store-unavailable.js'
+
+/** Records in this process: each space has a bound of its own, so that none can crowd out another. Answers at once. */
+export class MemoryRecords implements RecordStore {
+  private readonly spaces: Spaces<string>
+
+  constructor(
+    private readonly clock: Clock,
+    maxRecords: number,
+  ) {
+    this.spaces = new Spaces(maxRecords)
+  }
+
+  get(space: string, key: string): string | undefined {
+    return this.spaces.of(space).get(key, this.clock.monotonic())
+  }
+
+  put(space: string, key: string, value: string, ttlMs = Infinity): void {
+    const now = this.clock.monotonic()
+    if (!this.spaces.of(space).set(key, value, now + ttlMs, now)) throw full(space)
+  }
+
+  replace(space: string, key: string, expected: string | undefined, value: string, ttlMs?: number): boolean {
+    if (this.get(space, key) !== expected) return false
+    this.put(space, key, value, ttlMs)
+    return true
+  }
+
+  delete(space: string, key: string): boolean {
+    return this.spaces.of(space).delete(key, this.clock.monotonic())
+  }
+
+  list(space: string): RecordPage {
+    return { values: [...this.spaces.of(space).values(this.clock.monotonic())] }
+  }
+}
+
+/** What happened once, as this process saw it. */
+export class MemoryOnce implements OnceStore {
+  private readonly spaces: Spaces<true>
+
+  constructor(
+    private readonly clock: Clock,
+    maxRecords: number,
+  ) {
+    this.spaces = new Spaces(maxRecords)
+  }
+
+  claim(space: string, key: string, ttlMs: number): boolean {
+    const now = this.clock.monotonic()
+    const claims = this.spaces.of(space)
+    if (claims.get(key, now) !== undefined) return false
+    // To forget an older claim would let a replay through.
+    if (!claims.set(key, true, now + ttlMs, now)) throw full(space)
+    return true
+  }
+}
+
+class Spaces<V> {
+  private readonly maps = new Map<string, ExpiringMap<V>>()
+
+  constructor(private readonly limit: number) {}
+
+  of(space: string): ExpiringMap<V> {
+    let map = this.maps.get(space)
+    if (map === undefined) this.maps.set(space, (map = new ExpiringMap(this.limit)))
+    return map
+  }
+}
+
+function full(space: string): StoreUnavailable {
+  return new StoreUnavailable(`The memory of this process has no room for more of "${space}"`, 0, 1_000)
+}
