@@ -1,5 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 
+/** What JSON Schema means here. */
+export const DIALECT = 'https://json-schema.org/draft/2020-12/schema'
+
 const text = { type: 'string' }
 const flag = { type: 'boolean' }
 const number = { type: 'number' }

@@ -4,6 +4,7 @@ import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
 import type { StageMiddleware } from '../kernel/stage.js'
+import { once } from '../lib/once.js'
 import { when } from '../lib/when.js'
 import { bodyLimits } from './body-limits.js'
 import { bodyParsedElsewhere, PARSED_BEFORE } from './body-read.js'
@@ -77,6 +78,9 @@ export function validateWith(
   })
 }
 
+/** Where no `body` stage has read the body before. */
+const usualLimits = once(() => bodyLimits({}))
+
 const ofHandlers = stageFor('handler')
 const ofRoutes = stageFor('route')
 
@@ -85,7 +89,7 @@ function stageFor(paramsOf: ParamsOf) {
     const validation = compileValidation(options)
     if (!hasSchema(options))
       throw new ConfigError(`validate needs a schema for at least one of ${PARTS.join(', ')}`)
-    const examination = { ...validation, paramsOf, limits: bodyLimits({}) }
+    const examination = { ...validation, paramsOf, limits: usualLimits() }
     let parsedBefore = false
 
     return {

@@ -1,3 +1,4 @@
+import { once } from '../lib/once.js'
 import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
@@ -53,9 +54,10 @@ export function prepare(
 export function compile(stages: readonly Stage[], options: CompileOptions = {}): Middleware {
   const pipeline = prepare(stages, options)
   const own = options.services !== undefined
-  const services = options.services ?? createServices()
+  // A stage inside a pipeline never needs any of its own.
+  const services = once(() => options.services ?? createServices())
 
-  return (req, res, next) => run(pipeline, openContext(req, res, services, own), next)
+  return (req, res, next) => run(pipeline, openContext(req, res, services(), own), next)
 }
 
 /** Sends one exchange through a pipeline. `next` is called at most once, and only if no stage refuses. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import type { Judgement } from '../../src/data/checker.js'
 import { jsonSchemaChecker, type JsonSchema } from '../../src/data/json-schema.js'
 
@@ -137,4 +138,46 @@ describe('a pattern beside a maxLength', () => {
     for (const first of [1, 'x'])
       expect(flaws(more, { first, text })).toContain('#/text must match pattern "^(a+)+$"')
   })
+})
+
+test('whether all errors are looked for or one makes no difference to the verdict', () => {
+  const objects = fc.constantFrom<object>(
+    { type: 'object', properties: { a: { type: 'integer' } } },
+    { type: 'object', properties: { b: { const: 1 } }, required: ['b'] },
+    { type: 'object', additionalProperties: { type: 'integer' } },
+    { type: 'object', unevaluatedProperties: false },
+    { type: 'object', dependentSchemas: { a: { type: 'object', properties: { c: { type: 'string' } } } } },
+    { $ref: '#/$defs/known' },
+  )
+  const combined = fc.oneof(
+    fc.record({ anyOf: fc.tuple(objects, objects) }),
+    fc.record({ oneOf: fc.tuple(objects, objects) }),
+    fc.record({ allOf: fc.tuple(objects, objects) }),
+    fc.record({ if: objects, then: objects, else: objects }),
+    fc.record({ not: objects }),
+  )
+  const roots = fc.tuple(objects, combined, combined).map(([own, ...more]) => ({
+    ...Object.assign({ type: 'object' }, own, ...more),
+    $defs: { known: { type: 'object', properties: { b: { type: 'integer' }, c: true } } },
+  }))
+  const values = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.constantFrom(1, 'x'), {
+    noNullPrototype: true,
+  })
+  const verdicts = { true: 0, false: 0 }
+  fc.assert(
+    fc.property(roots, fc.array(values, { minLength: 8, maxLength: 8 }), (root, inputs) => {
+      for (const unknown of ['reject', 'strip'] as const) {
+        const { judge } = checker(root, unknown)
+        for (const input of inputs) {
+          const [small, large] = [{ ...input }, { ...input }]
+          const verdict = judge(small, 5).valid
+          verdicts[`${verdict}`]++
+          expect(judge(large, 1_000).valid).toBe(verdict)
+          if (verdict) expect(large).toEqual(small)
+        }
+      }
+    }),
+    { numRuns: 100 },
+  )
+  expect(Math.min(verdicts.true, verdicts.false)).toBeGreaterThan(100)
 })
