@@ -2,6 +2,7 @@ import { walkApp } from './check/app-walk.js'
 import type { CheckedApi } from './check/checked-api.js'
 import { mountFindings } from './check/mounts.js'
 import { routeFindings } from './check/routes.js'
+import { proxyFindings } from './check/proxies.js'
 import { settingFindings } from './check/settings.js'
 import { ConfigError } from './kernel/config-error.js'
 import type { Finding } from './kernel/stage.js'
@@ -29,6 +30,7 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
   const walk = walkApp(app)
   const findings = [
     ...settingFindings(settings, rules, stages),
+    ...proxyFindings(app, checked),
     ...stages.flatMap((stage) => stage.findings?.() ?? []),
     ...(walk === undefined
       ? [NO_ROUTES]

@@ -203,6 +203,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
         match: plans.match,
         strict,
         stages: allStages(),
+        proxySeen: services.proxySeen?.() === true,
         isProtected: behindFrontDoor.has(app as object),
       }),
     explain: (subject?: unknown) => {

@@ -10,6 +10,8 @@ export interface CheckedApi {
   readonly match: Match
   readonly strict: boolean
   readonly stages: readonly Stage[]
+  /** Requests came by a proxy that nobody told us of. */
+  readonly proxySeen: boolean
   /** The application stands behind the front door. */
   readonly isProtected: boolean
 }

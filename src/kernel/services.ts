@@ -4,6 +4,7 @@ import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
 import { consoleLog } from './console-log.js'
 import type { Clock, Log, Ports, Store } from './ports.js'
+import { noticeProxies, type ProxyNotice } from './proxy-notice.js'
 import { respond, type Respond } from './respond.js'
 import { safeLog } from './safe-log.js'
 import { checkStore, portsBehindGuards } from './store-ports.js'
@@ -29,6 +30,8 @@ export interface Services extends Ports {
   readonly fetch: typeof fetch
   readonly respond: Respond
   readonly clientOf: (req: IncomingMessage) => Client
+  /** Whether a proxy seems to be in front that nobody told us of. */
+  readonly proxySeen?: ProxyNotice['proxySeen']
   /** Prefix of every problem's `type`. */
   readonly problemBase: string
 }
@@ -37,6 +40,7 @@ export interface ServiceOptions {
   /**
    * Which proxies may say who the client is: the number of hops in front of this process, or their addresses as CIDR
    * ranges. Default 0: the socket's peer is the client. `true` is refused, because it lets every client choose its own address.
+   * Unless it is set, the first request with `X-Forwarded-For` or `Forwarded` is warned of in the log.
    */
   trustProxy?: TrustProxy
   /** Shared stores, such as `redis(client)`. Default: the memory of this process. */
@@ -74,7 +78,7 @@ export const SERVICE_OPTIONS = [
 /** @throws ConfigError for a proxy setting or a deadline that breaks a rule */
 export function createServices(options: ServiceOptions = {}): Services {
   const {
-    trustProxy = 0,
+    trustProxy,
     store,
     storeTimeoutMs = 40,
     clock = systemClock,
@@ -104,7 +108,9 @@ export function createServices(options: ServiceOptions = {}): Services {
     log,
     fetch: ownFetch,
     respond: ownRespond,
-    clientOf: clientResolver(trustProxy),
+    ...(trustProxy === undefined
+      ? noticeProxies(clientResolver(0), log)
+      : { clientOf: clientResolver(trustProxy) }),
     problemBase,
   }
 }
