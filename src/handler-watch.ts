@@ -13,7 +13,6 @@ export function watchHandler(timeoutMs: number | false): Stage {
     name: 'handler',
     enter(ctx) {
       ctx.handling = true
-      ctx.headersBefore ??= ctx.res.getHeaderNames()
       // Entered a second time: by another instance, or after a rewrite. One deadline is enough.
       ctx.cancelDeadline?.()
       if (timeoutMs === false) return

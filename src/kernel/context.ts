@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { repairFromExpress } from './express-shape.js'
+import type { Head } from './head.js'
 import type { Problem } from './problem.js'
 import type { ReplyGate } from './reply-gate.js'
 import type { Client, Services } from './services.js'
@@ -137,6 +138,14 @@ export class SecurityContext {
   /** The path that the client asked for, wherever this is mounted, without the query and undecoded. */
   get path(): string {
     return pathOf(originalUrl(this.req))
+  }
+
+  /**
+   * The header fields of the reply. Before the handler runs they may still wait to be set on `res`, where they can be
+   * set as well: whoever comes later wins.
+   */
+  get head(): Head {
+    return this.reply?.head ?? this.res
   }
 
   get<T>(key: Slot<T>): T | undefined {

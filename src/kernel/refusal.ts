@@ -10,6 +10,7 @@ export function refuseExchange(ctx: SecurityContext, stage: string, problem: Pro
   ctx.refusedBy = stage
   recordDecision(ctx, stage, problem, 'refused')
   try {
+    if (ctx.services.respond !== respond) ctx.reply?.commitHead()
     const answering: unknown = ctx.services.respond(ctx, problem, next)
     if (isThenable(answering))
       answering.then(undefined, (cause: unknown) => respondAnyway(ctx, problem, cause))

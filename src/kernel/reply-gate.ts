@@ -1,5 +1,7 @@
+import { ServerResponse } from 'node:http'
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
+import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
 import {
   calledBack,
@@ -41,6 +43,8 @@ export class ReplyGate {
   /** The response's methods as they were found: what lies between this and the wire. */
   private readonly below: Methods
   private readonly lowestEnd: Methods['end']
+  /** Until the head is written, or the handler runs. */
+  private pending: PendingHead | undefined
   private holdsBody = false
   /** The head has come by: whoever wrapped `writeHead` since has had their say. */
   private announced = false
@@ -50,6 +54,7 @@ export class ReplyGate {
     const { res } = ctx
     this.below = methodsOf(res)
     this.lowestEnd = this.below.end
+    this.pending = res.headersSent ? undefined : new PendingHead(res)
     interceptHead(res, this)
   }
 
@@ -65,6 +70,17 @@ export class ReplyGate {
 
   onHead(listener: HeadListener): void {
     this.listeners = joined(this.listeners, [listener])
+  }
+
+  /** Where header fields go now. */
+  get head(): Head {
+    return this.pending ?? this.ctx.res
+  }
+
+  /** From here on, header fields are where handlers look for them. */
+  commitHead(): void {
+    this.pending?.commit()
+    this.pending = undefined
   }
 
   /** Puts a refusal in the place of what the handler wanted to send, and drops what it still says. */
@@ -84,7 +100,13 @@ export class ReplyGate {
   /** Writes a refusal, past whatever was wrapped around the response later, such as compression inside the application. */
   answer(statusCode: number, body: string | undefined): void {
     this.state = 'ours'
-    this.writeHead(statusCode)
+    const { pending } = this
+    if (pending !== undefined && this.takesBlock()) {
+      this.hearOfHead()
+      this.below.writeHead.call(this.ctx.res, statusCode, pending.fields)
+    } else {
+      this.writeHead(statusCode)
+    }
     this.lowestEnd.call(this.ctx.res, body)
     this.state = 'over'
   }
@@ -98,14 +120,14 @@ export class ReplyGate {
     if (this.isOver) return
     const { res } = this.ctx
     if (!res.headersSent) {
+      this.commitHead()
       res.statusCode = statusCode
       if (typeof reason === 'string') res.statusMessage = reason
       const given = fields ?? (typeof reason === 'string' ? undefined : reason)
       if (given) setHeaderFields(res, given)
       this.announced = true
       if (this.announcing || this.mustSeeBody()) return
-      for (const listener of this.listeners) listener(this.ctx)
-      this.listeners = NONE
+      this.hearOfHead()
     }
     this.below.writeHead.call(res, statusCode)
 
@@ -168,6 +190,20 @@ export class ReplyGate {
 
   private shapingFailed(cause: unknown): void {
     this.refuse(refuse('unshapable', { rule: 'shaper-failed', cause }))
+  }
+
+  private hearOfHead(): void {
+    for (const listener of this.listeners) listener(this.ctx)
+    this.listeners = NONE
+  }
+
+  /** Whether the head can be written in one piece: nobody has set a field, and what wrapped `writeHead` might not expect it. */
+  private takesBlock(): boolean {
+    const { res } = this.ctx
+    return (
+      this.below.writeHead === (ServerResponse.prototype as unknown as Methods).writeHead &&
+      res.getHeaderNames().length === 0
+    )
   }
 
   private judging(): ReplyVerdict {

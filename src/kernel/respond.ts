@@ -1,5 +1,6 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { SecurityContext } from './context.js'
+import type { Head } from './head.js'
 import { refuse, type Problem } from './problem.js'
 import type { Next } from './stage.js'
 
@@ -22,7 +23,7 @@ export function respond(ctx: SecurityContext, problem: Problem): void {
 }
 
 function write(ctx: SecurityContext, problem: Problem): void {
-  const { res, req } = ctx
+  const { res, req, head } = ctx
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
     res.destroy()
@@ -38,7 +39,7 @@ function write(ctx: SecurityContext, problem: Problem): void {
     'Trailer',
   ]) {
     // Taking away a Transfer-Encoding that is not there would tell Node never to use one.
-    if (res.hasHeader(name)) res.removeHeader(name)
+    if (head.hasHeader(name)) head.removeHeader(name)
   }
   const body = JSON.stringify({
     type: ctx.services.problemBase + problem.code,
@@ -52,14 +53,22 @@ function write(ctx: SecurityContext, problem: Problem): void {
 
   res.statusCode = problem.status
   res.statusMessage = STATUS_CODES[problem.status] ?? ''
-  for (const [name, value] of Object.entries(problem.headers ?? {})) res.setHeader(name, value)
-  res.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
-  res.setHeader('Cache-Control', 'no-store')
-  res.setHeader('Content-Length', Buffer.byteLength(body))
+  for (const name in problem.headers) setField(head, name, problem.headers[name]!)
+  head.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
+  head.setHeader('Cache-Control', 'no-store')
+  head.setHeader('Content-Length', Buffer.byteLength(body))
 
   const payload = req.method === 'HEAD' ? undefined : body
   if (ctx.reply === undefined) res.end(payload)
   else ctx.reply.answer(problem.status, payload)
+}
+
+/** @throws TypeError for what Node would refuse to send */
+function setField(head: Head, name: string, value: string | readonly string[]): void {
+  validateHeaderName(name)
+  if (typeof value === 'string') validateHeaderValue(name, value)
+  else for (const one of value) validateHeaderValue(name, one)
+  head.setHeader(name, value as string | string[])
 }
 
 /** A refusal as an error, for an application that renders its errors itself. */

@@ -77,8 +77,8 @@ export const requestId = defineStage('requestId', (options: RequestIdOptions = {
       if (trace !== false && ctx.traceparent === '') ctx.traceparent = traceparentFor(ctx)
 
       if (ctx.res.headersSent) return
-      if (header !== false) ctx.res.setHeader(header, ctx.id)
-      if (trace !== false) ctx.res.setHeader('traceparent', ctx.traceparent)
+      if (header !== false) ctx.head.setHeader(header, ctx.id)
+      if (trace !== false) ctx.head.setHeader('traceparent', ctx.traceparent)
     },
     describe: () => ({ header, trustIncoming, trace, sampled }),
     findings: () => (trustIncoming ? [TRUSTS_INCOMING] : []),

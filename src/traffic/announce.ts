@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import type { SecurityContext } from '../kernel/context.js'
+import type { Head } from '../kernel/head.js'
 import type { HitResult } from '../kernel/ports.js'
 import { allowance } from './allowance.js'
 import type { CheckedLimit } from './limit.js'
@@ -7,7 +7,7 @@ import type { CheckedLimit } from './limit.js'
 /** Tells the client, and whoever reads the slot, what a limit has left. */
 export type Announce = (ctx: SecurityContext, result: HitResult) => void
 
-type Write = (res: ServerResponse, result: HitResult, resetAt: number) => void
+type Write = (head: Head, result: HitResult, resetAt: number) => void
 
 /**
  * Prepares what never changes. Where several stages of one exchange announce limits, their lists are joined; of the older
@@ -23,7 +23,7 @@ export function announcer({ policy, headers }: CheckedLimit): Announce {
     if (before === undefined || result.left < before.left) {
       ctx.set(allowance, { name, limit, left: result.left, resetAt })
     }
-    if (write !== undefined && !ctx.res.headersSent) write(ctx.res, result, resetAt)
+    if (write !== undefined && !ctx.res.headersSent) write(ctx.head, result, resetAt)
   }
 }
 
@@ -32,39 +32,39 @@ const styles = { 'draft-11': draft11, 'draft-6': draft6, legacy }
 /** draft-ietf-httpapi-ratelimit-headers-11: `t` counts to the moment when more units are there. */
 function draft11(name: string, limit: number, windowSeconds: number): Write {
   const policy = `"${name}";q=${limit};w=${windowSeconds}`
-  return (res, { left, refillMs }) => {
-    append(res, 'RateLimit-Policy', policy)
-    append(res, 'RateLimit', `"${name}";r=${left};t=${Math.ceil(refillMs / 1000)}`)
+  return (head, { left, refillMs }) => {
+    append(head, 'RateLimit-Policy', policy)
+    append(head, 'RateLimit', `"${name}";r=${left};t=${Math.ceil(refillMs / 1000)}`)
   }
 }
 
 function draft6(_name: string, limit: number, windowSeconds: number): Write {
   const policy = `${limit};w=${windowSeconds}`
-  return (res, { left, refillMs }) => {
-    append(res, 'RateLimit-Policy', policy)
-    if (!isTightest(res, 'RateLimit-Remaining', left)) return
-    res.setHeader('RateLimit-Limit', limit)
-    res.setHeader('RateLimit-Remaining', left)
-    res.setHeader('RateLimit-Reset', Math.ceil(refillMs / 1000))
+  return (head, { left, refillMs }) => {
+    append(head, 'RateLimit-Policy', policy)
+    if (!isTightest(head, 'RateLimit-Remaining', left)) return
+    head.setHeader('RateLimit-Limit', limit)
+    head.setHeader('RateLimit-Remaining', left)
+    head.setHeader('RateLimit-Reset', Math.ceil(refillMs / 1000))
   }
 }
 
 /** Follows no standard. The reset is a moment, as with the services that made these fields known. */
 function legacy(_name: string, limit: number): Write {
-  return (res, { left }, resetAt) => {
-    if (!isTightest(res, 'X-RateLimit-Remaining', left)) return
-    res.setHeader('X-RateLimit-Limit', limit)
-    res.setHeader('X-RateLimit-Remaining', left)
-    res.setHeader('X-RateLimit-Reset', Math.ceil(resetAt / 1000))
+  return (head, { left }, resetAt) => {
+    if (!isTightest(head, 'X-RateLimit-Remaining', left)) return
+    head.setHeader('X-RateLimit-Limit', limit)
+    head.setHeader('X-RateLimit-Remaining', left)
+    head.setHeader('X-RateLimit-Reset', Math.ceil(resetAt / 1000))
   }
 }
 
-function append(res: ServerResponse, field: string, item: string): void {
-  const before = res.getHeader(field)
-  res.setHeader(field, before === undefined ? item : `${String(before)}, ${item}`)
+function append(head: Head, field: string, item: string): void {
+  const before = head.getHeader(field)
+  head.setHeader(field, before === undefined ? item : `${String(before)}, ${item}`)
 }
 
-function isTightest(res: ServerResponse, field: string, left: number): boolean {
-  const before = res.getHeader(field)
+function isTightest(head: Head, field: string, left: number): boolean {
+  const before = head.getHeader(field)
   return before === undefined || left < Number(before)
 }

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
+import type { Head } from '../kernel/head.js'
 import { refuse } from '../kernel/problem.js'
 import { onHead } from '../kernel/reply.js'
 import { answered } from '../kernel/stage.js'
@@ -40,12 +41,12 @@ export const cors = defineStage('cors', (options: CorsOptions) => {
   const isAllowed = (origin: string) => (origins === '*' ? origin !== 'null' : origins.has(origin))
 
   /** Runs when the head is written, so that no handler or error page can take it off again. */
-  function allowOrigin({ req, res }: SecurityContext): void {
-    addVary(res, 'Origin')
+  function allowOrigin({ req, head }: SecurityContext): void {
+    addVary(head, 'Origin')
     const { origin } = req.headers
-    if (origin === undefined || !isAllowed(origin) || res.hasHeader('Access-Control-Allow-Origin')) return
-    res.setHeader('Access-Control-Allow-Origin', origins === '*' ? '*' : origin)
-    if (!isPreflight(req)) setHeaders(res, exposed)
+    if (origin === undefined || !isAllowed(origin) || head.hasHeader('Access-Control-Allow-Origin')) return
+    head.setHeader('Access-Control-Allow-Origin', origins === '*' ? '*' : origin)
+    if (!isPreflight(req)) setHeaders(head, exposed)
   }
 
   return {
@@ -61,7 +62,7 @@ export const cors = defineStage('cors', (options: CorsOptions) => {
 
       ctx.note('listed-origin', 'answered the preflight')
       res.statusCode = 204
-      setHeaders(res, permitted)
+      setHeaders(ctx.head, permitted)
       res.end()
       return answered
     },
@@ -80,8 +81,8 @@ function isPreflight({ method, headers }: IncomingMessage): boolean {
   )
 }
 
-function setHeaders(res: ServerResponse, fields: readonly (readonly [string, string])[]): void {
+function setHeaders(head: Head, fields: readonly (readonly [string, string])[]): void {
   for (const [name, value] of fields) {
-    if (value !== '') res.setHeader(name, value)
+    if (value !== '') head.setHeader(name, value)
   }
 }

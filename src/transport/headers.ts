@@ -47,27 +47,27 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
   const { set, removed } = helmetHeaders(preset, helmet)
   const errorPolicy = errorPagePolicy(set)
 
-  function complete({ res, principal }: SecurityContext): void {
+  function complete({ res, head, principal }: SecurityContext): void {
     for (const [name, value] of set) {
-      if (!res.hasHeader(name)) res.setHeader(name, value)
+      if (!head.hasHeader(name)) head.setHeader(name, value)
     }
-    for (const name of removed) res.removeHeader(name)
+    for (const name of removed) head.removeHeader(name)
 
-    if (errorPolicy !== undefined && res.statusCode >= 400 && res.getHeader(POLICY) === ERROR_PAGE_POLICY)
-      res.setHeader(POLICY, errorPolicy)
+    if (errorPolicy !== undefined && res.statusCode >= 400 && head.getHeader(POLICY) === ERROR_PAGE_POLICY)
+      head.setHeader(POLICY, errorPolicy)
 
     if (noStore === 'always' || (noStore === 'authenticated' && principal !== undefined)) {
-      const chosen = res.getHeader('Cache-Control')
-      if (chosen === undefined || chosen === FILE_SENDER_DEFAULT) res.setHeader('Cache-Control', 'no-store')
+      const chosen = head.getHeader('Cache-Control')
+      if (chosen === undefined || chosen === FILE_SENDER_DEFAULT) head.setHeader('Cache-Control', 'no-store')
     }
   }
 
   return {
     enter(ctx) {
-      const { res } = ctx
+      const { head } = ctx
       // Now as well, so that handlers can read and replace them.
-      for (const [name, value] of set) res.setHeader(name, value)
-      for (const name of removed) res.removeHeader(name)
+      for (const [name, value] of set) head.setHeader(name, value)
+      for (const name of removed) head.removeHeader(name)
       onHead(ctx, complete)
     },
 

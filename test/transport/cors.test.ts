@@ -253,7 +253,7 @@ describe('only listed origins are ever reflected (ASVS 3.4.2)', () => {
         writeHead: () => res,
         end: () => res,
       }
-      const ctx = { req: { method: 'GET', headers: { origin } }, res, note: () => undefined }
+      const ctx = { req: { method: 'GET', headers: { origin } }, res, head: res, note: () => undefined }
       stage.enter(ctx as never)
       res.writeHead()
       return fields
@@ -392,7 +392,12 @@ test.each<[string, string | undefined, string]>([
 ])('the trace says which rule decided for %s', (_which, origin, rule) => {
   const notes: string[] = []
   const res = { writeHead: () => undefined, end: () => undefined }
-  const ctx = { req: { method: 'GET', headers: { origin } }, res, note: (name: string) => notes.push(name) }
+  const ctx = {
+    req: { method: 'GET', headers: { origin } },
+    res,
+    head: res,
+    note: (name: string) => notes.push(name),
+  }
 
   cors({ origins }).stage.enter(ctx as never)
 

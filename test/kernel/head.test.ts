@@ -1,0 +1,190 @@
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import request from 'supertest'
+import { answered, contextOf, forward, refuse, secureApi, type SecureApi } from '../../src/index.js'
+import { defineStage } from '../../src/kernel/define.js'
+import { PendingHead } from '../../src/kernel/head.js'
+
+const api = (more: Partial<Parameters<typeof secureApi>[0]> = {}): SecureApi =>
+  secureApi({
+    auth: false,
+    audit: false,
+    cors: { origins: ['https://shop.example'] },
+    rateLimit: { limit: 1 },
+    ...more,
+  })
+
+const ok: RequestListener = (_req, res) => {
+  res.setHeader('Content-Type', 'text/plain')
+  res.end('ok')
+}
+
+/** The second answer of a limit of one, and the first. */
+async function answers(listener: RequestListener) {
+  const server = createServer(listener)
+  const ask = () => request(server).get('/').set('Origin', 'https://shop.example')
+  const first = await ask().expect(200)
+  return { first, refused: await ask().expect(429) }
+}
+
+const named = (raw: Record<string, string>) =>
+  Object.fromEntries(
+    Object.entries(raw).filter(([name]) => !/^(date|x-request-id|traceparent|ratelimit)$/.test(name)),
+  )
+
+describe('a refusal in front of everything', () => {
+  test('has the same head in one piece as field by field', async () => {
+    const inOnePiece = await answers(api().protect(ok))
+    const secured = api().protect(ok)
+    const fieldByField = await answers((req, res) => {
+      res.setHeader('X-Before', 'set by somebody else')
+      secured(req, res)
+    })
+    const { 'x-before': before, ...others } = named(fieldByField.refused.headers)
+    expect(before).toBe('set by somebody else')
+    expect(others).toEqual(named(inOnePiece.refused.headers as Record<string, string>))
+    expect(others).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'access-control-allow-origin': 'https://shop.example',
+      vary: 'Origin',
+      'retry-after': '60',
+      'ratelimit-policy': '"default";q=1;w=60',
+      'cache-control': 'no-store',
+    })
+    expect(inOnePiece.refused.text).toContain('"code":"rate-limited"')
+  })
+
+  test('goes field by field through whoever wrapped writeHead before', async () => {
+    const secured = api().protect(ok)
+    const { refused } = await answers((req, res) => {
+      const { writeHead } = res
+      res.writeHead = function (this: ServerResponse, status: number, ...more: unknown[]) {
+        this.setHeader('X-Seen', String(this.getHeader('Content-Type')))
+        expect(more).toEqual([])
+        return writeHead.call(this, status)
+      }
+      secured(req, res)
+    })
+    expect(refused.headers['x-seen']).toBe('application/problem+json; charset=utf-8')
+    expect(refused.headers['x-content-type-options']).toBe('nosniff')
+  })
+
+  test.each([
+    ['a line break in a value', { 'Retry-After': '1\r\nSet-Cookie: a=b' }],
+    ['a line break in one of several values', { 'WWW-Authenticate': ['Bearer', 'Basic\n'] }],
+    ['a name that is none', { 'Retry After': '1' }],
+  ])('that cannot be written (%s) becomes 500 `broken`, whole', async (_what, headers) => {
+    const log = { error: jest.fn(), warn: jest.fn(), info: jest.fn() }
+    const broken = defineStage('broken', () => ({ enter: () => refuse('forbidden', { headers }) }))
+    const { protect } = api({ extra: [{ after: 'rateLimit', stage: broken() }], log: log })
+    const reply = await request(createServer(protect(ok)))
+      .get('/')
+      .expect(500)
+    expect(reply.body).toMatchObject({ code: 'broken', status: 500 })
+    expect(reply.headers['x-content-type-options']).toBe('nosniff')
+    expect(reply.headers['set-cookie']).toBeUndefined()
+    expect(reply.headers['retry-after']).toBeUndefined()
+  })
+})
+
+describe('whoever comes later wins', () => {
+  const policy = "default-src 'self'"
+  const own = (act: (res: ServerResponse) => void) =>
+    defineStage('own', () => ({
+      enter: ({ res }) => {
+        act(res)
+      },
+    }))()
+
+  test.each([
+    ['refusals', 0],
+    ['replies', 9],
+  ])('a stage that sets a field on the response keeps it, in %s', async (_which, limit) => {
+    const stage = own((res) => res.setHeader('content-security-policy', policy))
+    const { protect } = api({
+      extra: [{ after: 'headers', stage }],
+      rateLimit: { limit: 1, cost: () => (limit === 0 ? 2 : 1) },
+    })
+    const reply = await request(createServer(protect(ok))).get('/')
+    expect(reply.status).toBe(limit === 0 ? 429 : 200)
+    expect(reply.headers['content-security-policy']).toBe(policy)
+  })
+
+  test('handlers find every field on the response', async () => {
+    const found = jest.fn()
+    const secured = api().protect((req: IncomingMessage, res: ServerResponse) => {
+      found(res.getHeader('X-Request-Id') === contextOf(req)?.id, res.getHeader('X-Content-Type-Options'))
+      res.end()
+    })
+    await request(createServer(secured)).get('/')
+    expect(found).toHaveBeenCalledWith(true, 'nosniff')
+  })
+
+  test('and so do those who answer refusals themselves', async () => {
+    const secured = api({ respond: forward, rateLimit: { limit: 1, cost: 2 } })
+    const server = createServer((req, res) => {
+      secured(req, res, () => res.writeHead(418).end(String(res.getHeader('X-Content-Type-Options'))))
+    })
+    const reply = await request(server).get('/').expect(418)
+    expect(reply.text).toBe('nosniff')
+  })
+
+  test('a stage that answers itself sends what the others have set', async () => {
+    const answerer = defineStage('hello', () => ({
+      enter: ({ res }) => {
+        res.end('hello')
+        return answered
+      },
+    }))
+    const secured = api({ extra: [{ after: 'cors', stage: answerer() }] })
+    const reply = await request(createServer(secured.protect(ok)))
+      .get('/')
+      .expect(200)
+    expect(reply.text).toBe('hello')
+    expect(reply.headers['x-content-type-options']).toBe('nosniff')
+    expect(reply.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
+  })
+})
+
+describe('fields that wait', () => {
+  function waiting(set: Record<string, string> = {}) {
+    const fields = new Map(Object.entries(set).map(([name, value]) => [name.toLowerCase(), value]))
+    const res = {
+      hasHeader: (name: string) => fields.has(name.toLowerCase()),
+      getHeader: (name: string) => fields.get(name.toLowerCase()),
+      setHeader: (name: string, value: string) => fields.set(name.toLowerCase(), value),
+      removeHeader: (name: string) => fields.delete(name.toLowerCase()),
+    }
+    return { head: new PendingHead(res as unknown as ServerResponse), fields }
+  }
+
+  test('are found under any spelling, once', () => {
+    const { head, fields } = waiting()
+    head.setHeader('Vary', 'Origin')
+    head.setHeader('VARY', 'Accept')
+    expect(head.getHeader('vary')).toBe('Accept')
+    expect(head.hasHeader('vArY')).toBe(true)
+    expect(head.hasHeader('Very')).toBe(false)
+    expect(fields.size).toBe(0)
+    head.commit()
+    expect([...fields]).toEqual([['vary', 'Accept']])
+  })
+
+  test('stand beside what is set', () => {
+    const { head, fields } = waiting({ 'X-Frame-Options': 'SAMEORIGIN' })
+    head.setHeader('X-Frame-Options', 'DENY')
+    expect(fields.get('x-frame-options')).toBe('DENY')
+    head.setHeader('Vary', 'Origin')
+    fields.set('vary', 'Accept')
+    head.commit()
+    expect(fields.get('vary')).toBe('Accept')
+  })
+
+  test('are removed, wherever they are', () => {
+    const { head, fields } = waiting({ Server: 'me' })
+    head.setHeader('Vary', 'Origin')
+    head.removeHeader('vary')
+    head.removeHeader('server')
+    head.commit()
+    expect(fields.size).toBe(0)
+  })
+})
