@@ -31,11 +31,11 @@ export function watchHandler(timeoutMs: number | false): Stage {
 }
 
 /**
- * Errors may be told to anybody; everything else needs a decision. A refusal that is only reported is one; one about
- * another method than that which was answered is none.
+ * Errors may be told to anybody; everything else needs a decision, about the method that is answered. What is only
+ * reported is one if an access rule refused, and none if a limit or a credential did.
  */
-function isUndecided({ handling, decided, entries, reported, req, res }: SecurityContext): boolean {
-  if (!handling || reported !== undefined || res.statusCode >= 400) return false
+function isUndecided({ handling, decided, entries, req, res }: SecurityContext): boolean {
+  if (!handling || res.statusCode >= 400) return false
   return !decided || entries.at(-1)?.method !== (req.method ?? 'GET')
 }
 

@@ -72,6 +72,7 @@ function stageOf(rule: CompiledRule): Omit<Stage, 'name'> {
 
   return {
     needs: ['principal'],
+    decides: true,
     enter(ctx) {
       if (ctx.principal === undefined) return unauthenticated(ctx, text)
       if (!rule.test(ctx)) {

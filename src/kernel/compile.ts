@@ -143,6 +143,7 @@ function conclude(
 
   const problem = isProblem(verdict) ? verdict : broken(new TypeError(`${stage.name} returned no verdict`))
   if (pipeline.reporting.has(stage) && problem.code !== 'broken' && problem.always !== true) {
+    if (stage.decides === true) ctx.decided = true
     ;(ctx.reported ??= []).push({ stage: stage.name, problem })
     traceStage(ctx, stage.name, 'reported', started, problem)
     recordDecision(ctx, stage.name, problem, 'reported')

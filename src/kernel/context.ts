@@ -84,7 +84,7 @@ export class SecurityContext {
   route: string | undefined = undefined
   principal: Principal | undefined = undefined
   input: ValidatedInput = {}
-  /** An access decision was made: a rule passed, or the route is public. */
+  /** An access decision was made: a rule passed, or refused and is only reported, or the route is public. */
   decided = false
   /** The refusal that ended the request, and the stage that made it. */
   problem: Problem | undefined = undefined

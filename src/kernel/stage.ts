@@ -37,6 +37,12 @@ export interface Stage {
   /** When report mode applies: `'always'` (default), `'by-name'` only if the mode names this stage, or `'never'`. */
   readonly reportable?: 'always' | 'by-name' | 'never'
 
+  /**
+   * It says who may: a refusal of it that is only reported is an access decision all the same. What it lets through it
+   * declares decided itself, by `ctx.decided = true`. Default false.
+   */
+  readonly decides?: boolean
+
   /** What it counts by; names must differ within one pipeline. */
   readonly policies?: readonly { readonly name: string }[]
 
