@@ -1,7 +1,7 @@
 import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
-import { mediaType } from './token.js'
+import { mediaType, TokenReader } from './token.js'
 import type { TokenRules } from './verify.js'
 
 export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
@@ -33,7 +33,7 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
    * Then: 503 `identity-provider-unavailable`.
    */
   maxStaleMs?: number
-  /** How many verified tokens are remembered, some 700 bytes each. Default 10,000. 0 verifies each token every time. */
+  /** How many verified tokens are remembered, some 700 bytes each, from their second use on. Default 10,000. 0 verifies each every time. */
   cacheEntries?: number
   /** Accepts http for metadata and keys on this machine, for development. Default false: only https. */
   allowInsecureLoopback?: boolean
@@ -60,6 +60,8 @@ const KNOWN = [
 ]
 
 export interface BearerRules extends TokenRules {
+  /** Accepted media types of `typ`; `undefined` among them: it may be missing. */
+  readonly types: ReadonlySet<string | undefined>
   readonly maxTokenBytes: number
   readonly maxStaleMs: number
   readonly allowInsecureLoopback: boolean
@@ -77,11 +79,13 @@ export function prepareRules(options: BearerOptions): BearerRules {
     allowInsecureLoopback = false,
   } = options
   boolean('bearer.allowInsecureLoopback', allowInsecureLoopback)
+  const types = acceptedTypes(typ)
   return {
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
     issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
     allowInsecureLoopback,
-    types: acceptedTypes(typ),
+    types,
+    reader: new TokenReader(types),
     maxLifetimeSeconds: integer('bearer.maxLifetimeSeconds', maxLifetimeSeconds),
     clockToleranceSeconds: integer('bearer.clockToleranceSeconds', clockToleranceSeconds, {
       min: 0,

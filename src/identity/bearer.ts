@@ -6,6 +6,7 @@ import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
+import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
 import { authorizationCount, credentialsFor } from './authorization.js'
 import { bearerFindings } from './bearer-findings.js'
@@ -40,6 +41,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const rules = prepareRules(options)
   const { cacheEntries = 10_000, realm = 'api' } = options
   const verified = new Generations<string, Accepted>(integer('bearer.cacheEntries', cacheEntries, { min: 0 }))
+  const seen = new Recurring(cacheEntries)
   const refusals = bearerRefusals(realm)
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
@@ -71,7 +73,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
 
       if (token.length > rules.maxTokenBytes) return refusals.because('token-too-long')
 
-      const digest = hash('sha256', token, 'base64')
+      const digest = hash('sha256', token, 'binary')
       const known = verified.get(digest)
       // Good only with the very keys it was verified with: a key that is withdrawn takes its tokens with it.
       if (known !== undefined && known.issuer.keys.current(ctx.services) === known.set) {
@@ -79,9 +81,10 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       }
       return when(verifyToken(token, rules, ctx.services), (outcome) => {
         if (typeof outcome === 'string') return refusals.because(outcome)
-        deepFreeze([outcome.header, outcome.payload])
+        deepFreeze(outcome.payload)
         const accepted = { ...outcome, principal: principalOf(outcome) }
-        verified.set(digest, accepted)
+        // Kept when it comes again: what is used once must not push out what is used all the time.
+        if (seen.again(digest)) verified.set(digest, accepted)
         return accept(ctx, token, accepted)
       })
     },

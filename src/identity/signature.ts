@@ -40,7 +40,7 @@ function verifyWithJsonwebtoken(
   const { stackTraceLimit } = Error
   try {
     // What a bad signature throws is thrown away here: a stack for it would cost as much as checking the signature.
-    Error.stackTraceLimit = 0
+    limitStacks(0)
     jwt.verify(text, key, {
       algorithms: [algorithm as Algorithm],
       clockTimestamp: nowSeconds,
@@ -50,8 +50,13 @@ function verifyWithJsonwebtoken(
   } catch {
     return false
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    limitStacks(stackTraceLimit)
   }
+}
+
+/** Changes nothing, and throws nothing, where `Error` is frozen (`node --frozen-intrinsics`). */
+function limitStacks(most: number): void {
+  Reflect.set(Error, 'stackTraceLimit', most)
 }
 
 async function verifyWithJose({ text, algorithm }: ReadToken, { key }: VerificationKey): Promise<boolean> {

@@ -6,13 +6,12 @@ import type { Issuer } from './issuers.js'
 import type { KeySet } from './key-set.js'
 import type { Unavailable } from './key-source.js'
 import { isSignedBy } from './signature.js'
-import { readToken, type ReadToken } from './token.js'
+import type { ReadToken, TokenReader } from './token.js'
 
 /** What tokens have to be, whoever issued them. */
 export interface TokenRules {
   readonly issuers: ReadonlyMap<string, Issuer>
-  /** Accepted media types of `typ`; `undefined` among them: it may be missing. */
-  readonly types: ReadonlySet<string | undefined>
+  readonly reader: TokenReader
   readonly maxLifetimeSeconds: number
   readonly clockToleranceSeconds: number
 }
@@ -57,7 +56,7 @@ export function verifyToken(
 }
 
 function preCheck(text: string, rules: TokenRules, services: Services): Candidate | Fault {
-  const token = readToken(text, rules.types)
+  const token = rules.reader.read(text)
   if (typeof token === 'string') return token
 
   const { iss } = token.payload

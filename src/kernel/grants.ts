@@ -44,9 +44,9 @@ export function claimsReader(option: string, sources: ClaimSources): (principal:
   const scopes = reader(`${option}.scopes`, from.scopes)
 
   return (principal) => ({
-    roles: roles(principal).flatMap(asMembers),
-    permissions: permissions(principal).flatMap(asMembers),
-    scopes: scopes(principal).flatMap(asScopes),
+    roles: united(roles(principal), asMembers),
+    permissions: united(permissions(principal), asMembers),
+    scopes: united(scopes(principal), asScopes),
   })
 }
 
@@ -85,11 +85,23 @@ function follow(claims: Principal['claims'], path: readonly string[]): unknown {
   return node
 }
 
-function asMembers(value: unknown): string[] {
-  if (typeof value === 'string') return [value]
-  return Array.isArray(value) ? value.filter((member) => typeof member === 'string') : []
+const NONE: readonly string[] = []
+
+/** Mostly at most one source says something, and then that is the answer. */
+function united(values: readonly unknown[], read: (value: unknown) => readonly string[]): readonly string[] {
+  let all = NONE
+  for (const value of values) {
+    const found = read(value)
+    if (found.length > 0) all = all.length === 0 ? found : [...all, ...found]
+  }
+  return all
 }
 
-function asScopes(value: unknown): string[] {
+function asMembers(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) ? value.filter((member) => typeof member === 'string') : NONE
+}
+
+function asScopes(value: unknown): readonly string[] {
   return typeof value === 'string' ? value.split(' ').filter((scope) => scope !== '') : asMembers(value)
 }

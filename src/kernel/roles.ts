@@ -80,14 +80,20 @@ export class CompiledCatalogue {
     if (grants === undefined) {
       const { roles, permissions, scopes } = this.read(principal)
       grants = {
-        roles: new Set(roles.flatMap((role) => [...(this.lineage.get(role) ?? [role])])),
-        permissions: new Set(permissions),
-        scopes: new Set(scopes),
+        roles: setOf(roles.flatMap((role) => [...(this.lineage.get(role) ?? [role])])),
+        permissions: setOf(permissions),
+        scopes: setOf(scopes),
       }
       this.held.set(principal, grants)
     }
     return grants
   }
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function setOf(names: readonly string[]): ReadonlySet<string> {
+  return names.length === 0 ? NONE : new Set(names)
 }
 
 /**

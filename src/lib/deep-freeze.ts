@@ -5,7 +5,7 @@ export function deepFreeze<T>(value: T): Readonly<T> {
     const next = left.pop()
     if (typeof next !== 'object' || next === null || Object.isFrozen(next)) continue
     Object.freeze(next)
-    for (const inner of Object.values(next)) left.push(inner)
+    for (const inner of Object.values(next)) if (typeof inner === 'object') left.push(inner)
   }
   return value
 }

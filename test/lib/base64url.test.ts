@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { decodeBase64url } from '../../src/lib/base64url.js'
+import { decodeBase64url, endsCleanly, isBase64url } from '../../src/lib/base64url.js'
 
 test.each([
   ['', ''],
@@ -32,6 +32,20 @@ test('every byte string has one spelling, and it is accepted', () =>
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64url')
       expect(decodeBase64url(text)).toEqual(Buffer.from(bytes))
+    }),
+  ))
+
+test('a text is what Node writes, or it is none', () =>
+  fc.assert(
+    fc.property(fc.string({ maxLength: 12, unit: 'binary' }), (text) => {
+      expect(isBase64url(text)).toBe(Buffer.from(text, 'base64url').toString('base64url') === text)
+    }),
+  ))
+
+test('without foreign characters, only the end can be amiss', () =>
+  fc.assert(
+    fc.property(fc.stringMatching(/^[\w-]{0,12}$/), (text) => {
+      expect(endsCleanly(text)).toBe(isBase64url(text))
     }),
   ))
 
