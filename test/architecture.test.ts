@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Where each package has its role. A package without a line may be imported nowhere. */
 const ROLES: Record<string, readonly string[]> = {
   helmet: ['transport/headers.ts', 'transport/helmet-headers.ts'],
-  'ipaddr.js': ['kernel/client.ts'],
+  'ipaddr.js': ['kernel/client.ts', 'kernel/proxy-ranges.ts'],
   jsonwebtoken: ['identity/'],
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],

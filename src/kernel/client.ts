@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { integer, show } from './check.js'
+import { integer } from './check.js'
 import { ConfigError } from './config-error.js'
 import { mayLackFields } from './dropped-fields.js'
+import { parseRange } from './proxy-ranges.js'
 import type { Client } from './services.js'
 
 /** A number of proxies in front of this process, or the CIDR ranges their addresses lie in. */
@@ -22,7 +23,7 @@ const MAX_HOPS = 32
  * reach: whatever stands to the left of them was written by the client. `Forwarded`, `X-Real-IP` and the like are
  * ignored: a client can send them past proxies that only write `X-Forwarded-For`.
  *
- * @throws ConfigError for `true`, for ranges that are no CIDR and for a range that is the whole internet
+ * @throws ConfigError for `true`, for ranges that are no CIDR and for ranges that are much of the internet
  */
 export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Client {
   const trusted = Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
@@ -65,29 +66,6 @@ function inRanges(cidrs: readonly unknown[]): Trusted {
     const parsed = typeof address === 'string' ? ipaddr.IPv4.parse(address) : address
     return ranges.some(([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits))
   }
-}
-
-function parseRange(cidr: unknown): [ipaddr.IPv4 | ipaddr.IPv6, number] {
-  const valid =
-    typeof cidr === 'string' &&
-    (ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr) ||
-      (isIP(cidr.split('/')[0]!) === 6 && ipaddr.IPv6.isValidCIDR(cidr)))
-  if (!valid) {
-    const version = typeof cidr === 'string' ? isIP(cidr) : 0
-    const hint = version === 0 ? '' : `; for one address, end it in /${version === 4 ? 32 : 128}`
-    throw new ConfigError(`trustProxy must list CIDR ranges such as '10.0.0.0/8', got ${show(cidr)}${hint}`)
-  }
-  const [network, bits] = ipaddr.parseCIDR(cidr)
-  if (bits === 0) {
-    throw new ConfigError(
-      `trustProxy: ${cidr} would let every client choose its own address; list the ranges your proxies are in`,
-      'permissive-trust-proxy',
-    )
-  }
-  // Mapped addresses are compared as IPv4, so a range in the mapped notation would never match.
-  return network instanceof ipaddr.IPv6 && network.isIPv4MappedAddress() && bits >= 96
-    ? [network.toIPv4Address(), bits - 96]
-    : [network, bits]
 }
 
 /** Several fields arrive joined by commas, in order (RFC 9110 section 5.3). */

@@ -39,8 +39,8 @@ export interface Services extends Ports {
 export interface ServiceOptions {
   /**
    * Which proxies may say who the client is: the number of hops in front of this process, or their addresses as CIDR
-   * ranges. Default 0: the socket's peer is the client. `true` is refused, because it lets every client choose its own address.
-   * Unless it is set, the first request with `X-Forwarded-For` or `Forwarded` is warned of in the log.
+   * ranges. Default 0: the socket's peer is the client. `true`, and ranges wider than /8 (IPv6: /16), are refused,
+   * because they let every client choose its own address. Unless it is set, the first request with `X-Forwarded-For` or `Forwarded` is warned of in the log.
    */
   trustProxy?: TrustProxy
   /** Shared stores, such as `redis(client)`. Default: the memory of this process. */

@@ -169,6 +169,40 @@ describe('CIDR ranges (ASVS 4.1.3)', () => {
     expect(resolve(['::ffff:10.0.0.0/104'], '11.1.2.3', '203.0.113.9').address).toBe('11.1.2.3')
   })
 
+  test('may be all that is private, and the largest public blocks', () => {
+    for (const [range, peer] of [
+      ['10.0.0.0/8', '10.255.255.255'],
+      ['127.0.0.0/8', '127.0.0.1'],
+      ['172.16.0.0/12', '172.31.0.1'],
+      ['100.64.0.0/10', '100.127.0.1'],
+      ['17.0.0.0/8', '17.1.2.3'],
+      ['::ffff:10.0.0.0/104', '10.1.2.3'],
+      ['::ffff:203.0.113.7/128', '203.0.113.7'],
+      ['fc00::/7', 'fdff::1'],
+      ['fd00::/8', 'fd12::1'],
+      ['fe80::/10', 'febf::1'],
+      ['2630::/16', '2630:1::1'],
+      ['64:ff9b::a00:0/104', '64:ff9b::a01:203'],
+      ['::1/128', '::1'],
+    ] as const)
+      expect([range, resolve([range], peer, '198.51.100.7').address]).toEqual([range, '198.51.100.7'])
+  })
+
+  test('are refused if any of them trusts more of IPv4 than a /8, however it is written', () => {
+    const range = fc.tuple(
+      fc.constantFrom('', '::ffff:', '64:ff9b::'),
+      fc.ipV4(),
+      fc.integer({ min: 0, max: 32 }),
+    )
+    fc.assert(
+      fc.property(range, ([prefix, network, bits]) => {
+        const start = () => clientResolver([`${prefix}${network}/${bits + (prefix === '' ? 0 : 96)}`])
+        if (bits < 8) expect(start).toThrow(expect.objectContaining({ code: 'permissive-trust-proxy' }))
+        else start()
+      }),
+    )
+  })
+
   test('stop after 32 hops, wherever that is', () => {
     const chain = Array.from({ length: 100 }, (_, i) => `10.0.0.${i}`).join(', ')
 
@@ -289,6 +323,22 @@ describe('trustProxy', () => {
     [true, 'permissive-trust-proxy', /give the number of proxies, or their CIDR ranges/],
     [['0.0.0.0/0'], 'permissive-trust-proxy', /0.0.0.0\/0 would let every client choose/],
     [['10.0.0.0/8', '::/0'], 'permissive-trust-proxy', /::\/0 would let every client choose/],
+    [['0.0.0.0/1', '128.0.0.0/1'], 'permissive-trust-proxy', /0.0.0.0\/1 .*wider than \/8$/],
+    [['192.0.0.0/7'], 'permissive-trust-proxy', /wider than \/8$/],
+    [['::/1', '8000::/1'], 'permissive-trust-proxy', /::\/1 .*wider than \/104$/],
+    [['8000::/1'], 'permissive-trust-proxy', /wider than \/16$/],
+    [['2000::/3'], 'permissive-trust-proxy', /wider than \/16$/],
+    [['2a00::/15'], 'permissive-trust-proxy', /wider than \/16$/],
+    [['fc00::/6'], 'permissive-trust-proxy', /wider than \/16$/],
+    [['fe80::/9'], 'permissive-trust-proxy', /wider than \/16$/],
+    [['::ffff:0:0/96'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['::ffff:0.0.0.0/97', '::ffff:128.0.0.0/97'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['::ffff:10.0.0.0/103'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['::ffff:0:0/95'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['::ffff:0:0/80'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['::/64'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['64:ff9b::/96'], 'permissive-trust-proxy', /wider than \/104$/],
+    [['64:ff9b::/32'], 'permissive-trust-proxy', /wider than \/104$/],
     [false, 'invalid-option', /trustProxy must be an integer from 0 to 32, got false/],
     [-1, 'invalid-option', /got -1/],
     [33, 'invalid-option', /got 33/],
