@@ -28,6 +28,8 @@ export interface Checkpoint {
   readonly signature: string | undefined
   /** At most so many lines follow without another checkpoint. */
   readonly every: number
+  /** How the run before ended, if this one goes on with its trail: `closed` or `cut`. */
+  readonly previous: string | undefined
   /** What the signature covers: the line up to it, and so its number and the hash of the line before. */
   readonly signed: string
 }
@@ -37,10 +39,8 @@ const KIND = '"kind":"checkpoint",'
 /** Behind the number and the hash of the line before. */
 const KIND_WITHIN = 80
 const SIGNATURE = /,"signature":"([\w-]{86})"$/
-const OPENING: readonly string[] = ['start', 'rotation', 'truncation'] satisfies CheckpointReason[]
 const CLOSING: readonly string[] = ['close', 'exit'] satisfies CheckpointReason[]
 
-export const isOpening = (why: string): boolean => OPENING.includes(why)
 export const isClosing = (why: string): boolean => CLOSING.includes(why)
 
 /** @throws ConfigError unless `key` is an Ed25519 private key; never says what it was given instead */
@@ -87,7 +87,7 @@ export function checkpointAfter(link: Link, facts: CheckpointFacts, by: Signer |
 export function parseCheckpoint({ content }: ChainLine): Checkpoint | undefined {
   if (content.lastIndexOf(KIND, KIND_WITHIN) < 0) return undefined
   try {
-    const { why, chain, time, every, key } = JSON.parse(`${content}}`) as Record<string, unknown>
+    const { why, chain, time, every, previous, key } = JSON.parse(`${content}}`) as Record<string, unknown>
     if (typeof why !== 'string' || typeof chain !== 'string' || typeof time !== 'string') return undefined
     const signature = SIGNATURE.exec(content)
     return {
@@ -95,6 +95,7 @@ export function parseCheckpoint({ content }: ChainLine): Checkpoint | undefined 
       chain,
       time,
       every: typeof every === 'number' ? every : Infinity,
+      previous: typeof previous === 'string' ? previous : undefined,
       key: typeof key === 'string' ? key : undefined,
       signature: signature?.[1],
       signed: signature === null ? content : content.slice(0, signature.index),

@@ -1,5 +1,5 @@
 import type { ChainLine, Link } from './audit-chain.js'
-import { isOpening, parseCheckpoint } from './audit-checkpoint.js'
+import { parseCheckpoint } from './audit-checkpoint.js'
 import type { Place, ProblemList } from './audit-problem.js'
 
 /** A line as it was found: `chain` if it has the shape of ours, `intact` if its hash is that of its bytes. */
@@ -78,16 +78,17 @@ export class ChainOrder {
     this.match()
   }
 
-  /** The first line that is ours says where the trail is entered: at its beginning, or where a rotated file begins. */
+  /**
+   * The first line that is ours says where the trail is entered: at its beginning, or where a rotated file begins, if no file
+   * before it was given. Whatever else begins late, such as a file that was emptied, lacks what stood before.
+   */
   private begin({ chain, file, line }: Intact): Link & Place {
-    const opening = parseCheckpoint(chain)
-    const opens =
-      opening !== undefined && (chain.seq === 1 || (isOpening(opening.why) && opening.why !== 'start'))
-    const before = opens
-      ? chain.seq - 1
-      : this.suspects.length === 0
-        ? 0
-        : chain.seq - 1 - this.suspects.length
+    const why = parseCheckpoint(chain)?.why
+    const opens = chain.seq === 1 ? why !== undefined : why === 'rotation' && file === 0
+    const reopens = why === 'rotation' || why === 'truncation'
+    // Damaged lines in front may be those that the file began with.
+    const damaged = reopens ? 0 : this.suspects.length
+    const before = opens ? chain.seq - 1 : damaged > 0 ? chain.seq - 1 - damaged : 0
     const start = { seq: Math.max(0, before), hash: opens ? chain.prev : '', file, line }
     this.first = start.seq + 1
     this.recent = [start]

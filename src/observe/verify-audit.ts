@@ -3,6 +3,7 @@ import { isIntact, parseLine, type AuditHead, type ChainLine } from './audit-cha
 import { checker, parseCheckpoint, type AuditKey, type Checker } from './audit-checkpoint.js'
 import { linesOf, type RawLine } from './audit-lines.js'
 import { ChainOrder } from './audit-order.js'
+import { Unproven, type UnprovenLines } from './audit-unproven.js'
 import { ProblemList, type AuditProblem, type Place } from './audit-problem.js'
 
 export interface VerifyAuditOptions {
@@ -14,18 +15,20 @@ export interface VerifyAuditOptions {
 
 /** What can be said about a trail. */
 export interface AuditVerification {
-  /** No problem was found. Says as much as `signedTo` and `tail` allow it to. */
+  /** No problem was found. Says as much as `signedTo`, `unproven` and `tail` allow it to. */
   readonly ok: boolean
   /** Lines read, in all files. */
   readonly lines: number
-  /** Number of the first line in its trail. Above 1, earlier lines are in an earlier file, which was not looked at. */
+  /** Number of the first line in its trail. Above 1, earlier lines are in an earlier file, which was not given. */
   readonly first: number
   /** What is wrong, by place; at most 1000. */
   readonly problems: readonly AuditProblem[]
   /** Problems beyond those. */
   readonly unlisted: number
-  /** Number of the last line that a valid signature vouches for. 0 without `publicKey`: then somebody may have rewritten everything. */
+  /** Number of the last line that a valid signature vouches for, but for `unproven`. 0 without `publicKey`: then somebody may have rewritten everything. */
   readonly signedTo: number
+  /** Lines up to there that no signature vouches for all the same, by number; at most 1001 ranges. */
+  readonly unproven: readonly UnprovenLines[]
   /** `proven`: the trail reaches the head that was kept elsewhere. `unproven`: lines may have been cut off at the end. */
   readonly tail: 'proven' | 'unproven'
   /** Lines behind that head: part of the chain, but nobody can tell whether more followed. */
@@ -61,6 +64,7 @@ export async function verifyAudit(
 
 class Verifier {
   private readonly problems = new ProblemList()
+  private readonly unproven = new Unproven()
   private readonly order = new ChainOrder(this.problems, (line, place) => this.accepted(line, place))
   private lines = 0
   private lastPlace: Place = { file: 0, line: 1 }
@@ -100,6 +104,7 @@ class Verifier {
       problems: problems.sorted(),
       unlisted: problems.unlisted,
       signedTo: this.signedTo,
+      unproven: this.unproven.list(order.first ?? 1),
       tail: this.headFound ? 'proven' : 'unproven',
       behindHead: this.headFound && lastLine !== undefined ? lastLine.seq - head!.count : 0,
       head: lastLine && {
@@ -133,7 +138,8 @@ class Verifier {
     const checkpoint = parseCheckpoint(line)
     if (checkpoint === undefined) return this.countLoose(line, place)
     this.chain ??= checkpoint.chain
-    if (this.checkers === undefined) return
+    const first = this.order.first ?? 1
+    if (this.checkers === undefined) return this.unproven.checkpoint(checkpoint, line.seq, first)
 
     const { signature, signed, key } = checkpoint
     const valid =
@@ -141,6 +147,7 @@ class Verifier {
       this.checkers.some((one) => one.keyId === key && one.verify(signed, signature))
     if (!valid)
       return this.problems.add('bad-signature', place, 'This checkpoint was not signed with the key.')
+    this.unproven.checkpoint(checkpoint, line.seq, first)
     this.signedTo = line.seq
     this.every = checkpoint.every
     this.overdue = false

@@ -476,6 +476,94 @@ describe('rotation', () => {
     expect(await verifyAudit([copy, path], { publicKey })).toMatchObject({ ok: true })
   })
 
+  test.each([
+    ['emptied', [0], ['1 to 4']],
+    ['emptied twice', [0, 0], ['1 to 8']],
+    ['emptied, then cut', [0, 1], ['1 to 4', '6 to 8']],
+    ['cut, then emptied', [2, 0], ['1 to 8']],
+    ['cut twice', [2, 3], ['3 to 4', '6 to 8']],
+  ])('a file that was %s is never called sound, and every gap is named', async (_how, cuts, gaps) => {
+    const { file, path, write, verify } = open()
+    write('a', 'b', 'c')
+    await turn()
+    for (const kept of cuts) {
+      const lines = readFileSync(path, 'latin1').split('\n').slice(0, kept)
+      fs.truncateSync(path, lines.map((line) => `${line}\n`).join('').length)
+      write('d', 'e')
+      await turn()
+    }
+    await file.close()
+
+    const { problems, first } = await verify()
+    expect(first).toBe(1)
+    expect(problems.map(({ kind, detail }) => [kind, /lines (\d+ to \d+) of/.exec(detail)?.[1]])).toEqual(
+      gaps.map((gap) => ['removed', gap]),
+    )
+  })
+
+  test('a file that was emptied right after a rotation is not called sound, with its predecessor and without', async () => {
+    const { file, path, write, heads } = open()
+    write('a', 'b')
+    await turn()
+    renameSync(path, `${path}.1`)
+    write('c')
+    await turn()
+    fs.truncateSync(path, 0)
+    write('d')
+    await file.close()
+
+    expect(kinds(path)).toEqual(['(truncation)', 'audit-truncated', 'd', '(close)'])
+    const head = heads.at(-1)!
+    expect((await verifyAudit([`${path}.1`, path], { publicKey, head })).problems).toMatchObject([
+      { kind: 'removed', file: 1, line: 1, detail: expect.stringContaining('lines 4 to 5') as string },
+    ])
+    expect((await verifyAudit(path, { publicKey, head })).problems).toMatchObject([
+      { kind: 'removed', line: 1, detail: expect.stringContaining('lines 1 to 5') as string },
+    ])
+  })
+
+  test.each([0, 2])('a rotated file that was cut to %i lines is not called sound', async (kept) => {
+    const { file, path, write, heads } = open()
+    write('a', 'b')
+    await turn()
+    renameSync(path, `${path}.1`)
+    write('c')
+    await file.close()
+    const lines = readFileSync(`${path}.1`, 'latin1').split('\n').slice(0, kept)
+    writeFileSync(`${path}.1`, lines.map((line) => `${line}\n`).join(''))
+
+    const { problems } = await verifyAudit([`${path}.1`, path], { publicKey, head: heads.at(-1)! })
+    expect(problems).toMatchObject([
+      {
+        kind: 'removed',
+        file: 1,
+        line: 1,
+        detail: expect.stringContaining(`lines ${kept + 1} to 3`) as string,
+      },
+    ])
+  })
+
+  test('what lies in an earlier file that was not given is said to be unproven', async () => {
+    const { file, path, write, heads } = open()
+    write('a', 'b')
+    await turn()
+    renameSync(path, `${path}.1`)
+    write('c')
+    await file.close()
+
+    const head = heads.at(-1)!
+    expect(await verifyAudit(path, { publicKey, head })).toMatchObject({
+      ok: true,
+      first: 4,
+      unproven: [{ from: 1, to: 3, why: 'earlier-file' }],
+    })
+    expect(await verifyAudit([`${path}.1`, path], { publicKey, head })).toMatchObject({
+      ok: true,
+      first: 1,
+      unproven: [],
+    })
+  })
+
   test('waits while the directory is away, then goes on where it was, with its lock', async () => {
     mkdirSync(files.path('logs'))
     const path = join(files.path('logs'), 'audit.jsonl')

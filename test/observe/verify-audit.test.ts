@@ -27,6 +27,7 @@ describe('a trail that nobody touched', () => {
       problems: [],
       unlisted: 0,
       signedTo: 29,
+      unproven: [],
       tail: 'proven',
       behindHead: 0,
       head,
