@@ -23,8 +23,11 @@ const OWN: ReadonlyMap<string, number> = new Map([
   ['clientIp', 64],
 ])
 
-/** Facts whose text is never written, whatever it is: their name says that it opens something. */
-const SECRET_NAME = /password|passwd|secret|token|authorization|cookie|api[-_]?key|credential/i
+/** Facts that are never written, whatever they are: their name says that they open something. */
+const SECRET_NAME =
+  /passw(?:or)?d|passphrase|secret|token|jwt|authorization|cookie|session[-_]?id|(?:api|private)[-_]?key|credential/i
+/** Such as `tokenCount`, but not `tokenAccount`. */
+const COUNT_NAME = /(?<!ac)count$/i
 
 /**
  * An event made fit for every sink: all text cleaned and bounded, objects flattened to `a.b.0` keys with bounds on depth,
@@ -41,10 +44,18 @@ export function tidy(event: AuditEvent): FlatEvent {
     const value = event[key]
     if (value === undefined) continue
     const max = OWN.get(key)
-    if (max === undefined) flat[nameOf(key)] = bounded(value, TEXT_MAX)
+    if (max === undefined) flat[nameOf(key)] = isSecret(key, value) ? HIDDEN : bounded(value, TEXT_MAX)
     else flat[key] = bounded(value, max)
   }
   return flat
+}
+
+const HIDDEN = '[hidden]'
+
+/** Whether there is a secret, and how many there are, may be said. */
+function isSecret(key: string, value: unknown): boolean {
+  if (typeof value === 'boolean' || value === null || !SECRET_NAME.test(key)) return false
+  return typeof value !== 'number' || !COUNT_NAME.test(key)
 }
 
 function nameOf(key: string): string {
@@ -149,12 +160,12 @@ function flatten(root: object): Record<string, Scalar> {
       }
       const member = attempt(read)
       if (member === undefined) continue
-      if (isPlain(member) && depth < DEPTH_MAX) {
+      const hidden = isSecret(key, member)
+      if (!hidden && isPlain(member) && depth < DEPTH_MAX) {
         open.push({ prefix: `${name}.`, value: member, depth: depth + 1 })
         continue
       }
-      const hidden = typeof member === 'string' && SECRET_NAME.test(key)
-      const written = isPlain(member) ? '[too deep]' : hidden ? '[hidden]' : scalar(member, TEXT_MAX)
+      const written = hidden ? HIDDEN : isPlain(member) ? '[too deep]' : scalar(member, TEXT_MAX)
       flat[name] = written
       characters += name.length + (typeof written === 'string' ? written.length : 8)
     }

@@ -7,8 +7,8 @@ const BEYOND_ASCII = /[^\x20-\x7e]/g
 
 /** Base64 of `{"`: every JWT, JWE and most signed session cookies begin with it. */
 const TOKEN = /eyJ[\w.-]{17,}/g
-/** What follows the name of an authentication scheme. */
-const CREDENTIAL = /\b(Basic|Bearer|DPoP) +[\w.~+/=-]+/gi
+/** What follows the name of an authentication scheme, with whatever looks like a space, or like nothing, in between. */
+const CREDENTIAL = /\b(Basic|Bearer|DPoP)[\s\p{C}\p{Z}]+[\w.~+/=-]+/giu
 
 /**
  * Text from anywhere, made fit for a log: at most `max` UTF-16 units (the rest is counted), what looks like a token
@@ -16,10 +16,10 @@ const CREDENTIAL = /\b(Basic|Bearer|DPoP) +[\w.~+/=-]+/gi
  * somebody prints the decoded value on a terminal (ASVS 16.4.1).
  */
 export function clean(text: string, max: number): string {
+  if (isHarmless(text, max)) return text
   const all = text.length <= max ? text : `${text.slice(0, max)}...[+${text.length - max}]`
-  const safe = printable(all)
-  const bare = safe.includes('eyJ') ? safe.replace(TOKEN, '[token]') : safe
-  return bare.includes(' ') ? bare.replace(CREDENTIAL, '$1 [token]') : bare
+  // Before anything is escaped: `Bearer\u0009abc` looks like no credential any more.
+  return printable(all.replace(TOKEN, '[token]').replace(CREDENTIAL, '$1 [token]'))
 }
 
 /** A JSON string in plain ASCII: one character is one byte, and no reader can take any of them for a line end. */
@@ -30,6 +30,9 @@ export function quote(text: string): string {
 
 /** `quote(clean(text, max))`; at most texts one look is enough. */
 export function cleanQuoted(text: string, max: number): string {
-  if (text.length <= max && HARMLESS.test(text) && !text.includes('eyJ')) return `"${text}"`
-  return quote(clean(text, max))
+  return isHarmless(text, max) ? `"${text}"` : quote(clean(text, max))
+}
+
+function isHarmless(text: string, max: number): boolean {
+  return text.length <= max && HARMLESS.test(text) && !text.includes('eyJ')
 }

@@ -80,12 +80,25 @@ describe('text from outside (ASVS 16.4.1)', () => {
     ['a JWT in a path', '/reset/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.CANARY/x', '/reset/[token]/x'],
     ['a bearer token', 'got Bearer CANARY.abc-1', 'got Bearer [token]'],
     ['basic credentials', 'Authorization: basic CANARY==', 'Authorization: basic [token]'],
+    ['a bearer token behind a tab', 'Bearer\tCANARY.abc', 'Bearer [token]'],
+    ['a bearer token in the next line', 'Bearer\r\n CANARY.abc end', 'Bearer [token] end'],
+    ['a bearer token behind a space that is none', 'Bearer\u00a0CANARY', 'Bearer [token]'],
+    ['a bearer token behind what nobody sees', 'Bearer\u200b CANARY\0', 'Bearer [token]\\u0000'],
+    ['a bearer token behind NUL', 'Bearer\0CANARY', 'Bearer [token]'],
   ])('that looks like %s loses it', (_what, text, left) => {
     expect(clean(text, 512)).toBe(left)
   })
 
   test('that only resembles one keeps it', () => {
-    for (const text of ['eyJ', 'eyJabc', 'the bearer', 'Basically fine', 'bearer'])
+    for (const text of [
+      'eyJ',
+      'eyJabc',
+      'the bearer',
+      'Basically fine',
+      'bearer',
+      'bearer ',
+      'Bearer, basic',
+    ])
       expect(clean(text, 512)).toBe(text)
   })
 })
@@ -101,23 +114,51 @@ describe('facts', () => {
     })
   })
 
-  test('whose name says that they are secret are hidden', () => {
-    expect(
-      flat({
-        password: 'CANARY',
-        userToken: 'CANARY',
-        Authorization: 'CANARY',
-        'x-api-key': 'CANARY',
-        tokens: 5,
-        deep: { secret: 'CANARY' },
-      }),
-    ).toEqual({
-      password: '[hidden]',
-      userToken: '[hidden]',
-      Authorization: '[hidden]',
-      'x-api-key': '[hidden]',
-      tokens: 5,
-      'deep.secret': '[hidden]',
+  test.each<[string, unknown]>([
+    ['password', 'CANARY'],
+    ['userToken', 'CANARY'],
+    ['Authorization', 'CANARY'],
+    ['x-api-key', 'CANARY'],
+    ['passphrase', 'CANARY'],
+    ['privateKey', 'CANARY'],
+    ['sessionId', 'CANARY'],
+    ['jwt', 'CANARY'],
+    ['passwordNumber', 123],
+    ['token', 123456],
+    ['token', 123456n],
+    ['tokens', ['CANARY']],
+    ['cookies', { sid: 'CANARY' }],
+    ['apiKey', { id: 1, value: 'CANARY', deep: [{ a: { b: { c: 'CANARY' } } }] }],
+    ['credentials', new Map([['CANARY', 1]])],
+    ['secret', new Date(0)],
+    ['secret', Buffer.from('CANARY')],
+    ['secretOf', () => 'CANARY'],
+  ])('named %s are hidden whole, whatever they are, at every depth', (name, value) => {
+    expect(flat({ [name]: value })).toEqual({ [name]: '[hidden]' })
+    expect(flat({ a: [{ b: { [name]: value } }] })).toEqual({ [`a.0.b.${name}`]: '[hidden]' })
+    expect(tidy({ kind: 'test', [name]: value })).toEqual({ kind: 'test', [name]: '[hidden]' })
+    expect(JSON.parse(written({ facts: { [name]: value } }))).toEqual({
+      kind: 'test',
+      facts: { [name]: '[hidden]' },
+    })
+  })
+
+  test('that only say whether there is a secret, or count them, are kept', () => {
+    const benign = {
+      hasPassword: true,
+      cookie: null,
+      tokenCount: 3,
+      token_count: 3,
+      cookiesCount: 0,
+      pass: 'x',
+      'keyboard.layout': 'de',
+      tick: 'ok',
+    }
+    expect(flat(benign)).toEqual(benign)
+    expect(flat({ tokenCount: 'CANARY', accountToken: 1, tokenAccount: [1] })).toEqual({
+      tokenCount: '[hidden]',
+      accountToken: '[hidden]',
+      tokenAccount: '[hidden]',
     })
   })
 
