@@ -19,6 +19,9 @@ export interface GuardOptions {
  */
 export type Probing = 'copy' | 'own'
 
+/** What a store answered, in the form that is asked for. Throws for anything else: then it has not answered. */
+export type Reader<T> = (found: unknown) => T
+
 /**
  * A deadline and a circuit breaker for calls to one port. What hangs never hangs a request; what is down is tried once
  * per cool-down. Every failure comes out as a rejected `StoreUnavailable`.
@@ -48,33 +51,48 @@ export class Circuit {
     this.coolDownMs = coolDownMs
   }
 
-  /** @param isAnswer a store that resolves to something else has not answered */
-  ask<T>(call: () => Later<T>, isAnswer: (found: unknown) => boolean): Later<T> {
+  ask<T>(call: () => Later<T>, read: Reader<T>): Later<T> {
     const { refusal } = this
-    if (refusal === undefined) return this.attempt(call, isAnswer, false)
+    if (refusal === undefined) return this.attempt(call, read, false)
     if (this.probing || this.options.clock.monotonic() < this.probeAt) return Promise.reject(refusal)
     this.probing = true
-    const outcome = this.attempt(call, isAnswer, true)
+    const outcome = this.attempt(call, read, true)
     if (this.probes === 'own') return outcome
     // Its outcome is for those who come later: this request is decided without the store, at once.
     Promise.resolve(outcome).catch(() => undefined)
     return Promise.reject(refusal)
   }
 
-  private attempt<T>(call: () => Later<T>, isAnswer: (found: unknown) => boolean, probe: boolean): Later<T> {
+  private attempt<T>(call: () => Later<T>, read: Reader<T>, probe: boolean): Later<T> {
     let answer: Later<T>
+    let isLater: boolean
     try {
       answer = call()
+      isLater = isThenable(answer)
     } catch (cause) {
       return Promise.reject(this.failed('The store threw', probe, cause))
     }
-    if (isThenable(answer)) return this.inTime(answer, isAnswer, probe)
-    if (!isAnswer(answer)) return Promise.reject(this.failed('The store gave no answer', probe))
-    this.worked(probe)
-    return answer
+    if (isLater) return this.inTime(answer, read, probe)
+    try {
+      return this.accepted(answer, read, probe)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
-  private inTime<T>(answer: PromiseLike<T>, isAnswer: (found: unknown) => boolean, probe: boolean) {
+  /** @throws StoreUnavailable for what is no answer */
+  private accepted<T>(found: unknown, read: Reader<T>, probe: boolean): T {
+    let value: T
+    try {
+      value = read(found)
+    } catch (cause) {
+      throw this.failed('The store gave no answer', probe, cause)
+    }
+    this.worked(probe)
+    return value
+  }
+
+  private inTime<T>(answer: Later<T>, read: Reader<T>, probe: boolean) {
     return new Promise<T>((resolve, reject) => {
       let over = false
       const first = (): boolean => !over && (over = true)
@@ -84,13 +102,16 @@ export class Circuit {
           if (first()) reject(this.failed(`The store took longer than ${this.timeoutMs} ms`, probe))
         })
       })
-      answer.then(
+      // A promise of somebody else's may throw when it is asked.
+      Promise.resolve(answer).then(
         (found) => {
           if (!first()) return
           cancel()
-          if (!isAnswer(found)) return reject(this.failed('The store gave no answer', probe))
-          this.worked(probe)
-          resolve(found)
+          try {
+            resolve(this.accepted(found, read, probe))
+          } catch (error) {
+            reject(error)
+          }
         },
         (cause: unknown) => {
           if (!first()) return

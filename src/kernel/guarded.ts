@@ -1,4 +1,5 @@
 import { Circuit, type GuardOptions } from './circuit.js'
+import { hitResults, nothing, recordPage, textOrNothing, yesOrNo } from './store-answers.js'
 import type { CounterStore, Hit, HitResult, Later, OnceStore, RecordPage, RecordStore } from './ports.js'
 
 /** Puts a deadline and a circuit breaker around counters that live elsewhere, once, at start. */
@@ -25,8 +26,7 @@ class GuardedCounters implements CounterStore {
   hit(hits: readonly Hit[], now: number): Later<readonly HitResult[]> {
     return this.circuit.ask(
       () => this.store.hit(hits, now),
-      // A store that resolves to something else must not let everybody in.
-      (found) => Array.isArray(found) && found.length === hits.length,
+      (found) => hitResults(found, hits.length),
     )
   }
 
@@ -42,11 +42,11 @@ class GuardedRecords implements RecordStore {
   ) {}
 
   get(space: string, key: string): Later<string | undefined> {
-    return this.circuit.ask(() => this.store.get(space, key), isTextOrNothing)
+    return this.circuit.ask(() => this.store.get(space, key), textOrNothing)
   }
 
   put(space: string, key: string, value: string, ttlMs?: number): Later<void> {
-    return this.circuit.ask(() => this.store.put(space, key, value, ttlMs), isNothing)
+    return this.circuit.ask(() => this.store.put(space, key, value, ttlMs), nothing)
   }
 
   replace(
@@ -56,15 +56,15 @@ class GuardedRecords implements RecordStore {
     value: string,
     ttlMs?: number,
   ): Later<boolean> {
-    return this.circuit.ask(() => this.store.replace(space, key, expected, value, ttlMs), isBoolean)
+    return this.circuit.ask(() => this.store.replace(space, key, expected, value, ttlMs), yesOrNo)
   }
 
   delete(space: string, key: string): Later<boolean> {
-    return this.circuit.ask(() => this.store.delete(space, key), isBoolean)
+    return this.circuit.ask(() => this.store.delete(space, key), yesOrNo)
   }
 
   list(space: string, cursor?: string): Later<RecordPage> {
-    return this.circuit.ask(() => this.store.list(space, cursor), isPage)
+    return this.circuit.ask(() => this.store.list(space, cursor), recordPage)
   }
 
   async close(): Promise<void> {
@@ -79,27 +79,10 @@ class GuardedOnce implements OnceStore {
   ) {}
 
   claim(space: string, key: string, ttlMs: number): Later<boolean> {
-    return this.circuit.ask(() => this.store.claim(space, key, ttlMs), isBoolean)
+    return this.circuit.ask(() => this.store.claim(space, key, ttlMs), yesOrNo)
   }
 
   async close(): Promise<void> {
     await this.store.close?.()
   }
-}
-
-function isBoolean(found: unknown): boolean {
-  return typeof found === 'boolean'
-}
-
-function isNothing(found: unknown): boolean {
-  return found === undefined
-}
-
-function isTextOrNothing(found: unknown): boolean {
-  return found === undefined || typeof found === 'string'
-}
-
-function isPage(found: unknown): boolean {
-  const { values, cursor } = (found ?? {}) as Partial<RecordPage>
-  return Array.isArray(values) && isTextOrNothing(cursor)
 }

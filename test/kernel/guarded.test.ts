@@ -3,6 +3,7 @@ import { MemoryCounters } from '../../src/kernel/memory.js'
 import type { CounterStore, Hit, HitResult } from '../../src/kernel/ports.js'
 import { isStoreUnavailable, type StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { fakeClock } from '../../src/testing/index.js'
+import { malformedResults } from '../support/malformed-results.js'
 
 const hits: readonly Hit[] = [
   { policy: { scope: 's', name: 'n', limit: 5, windowMs: 1_000, algorithm: 'fixed' }, key: 'k', cost: 1 },
@@ -111,6 +112,30 @@ describe.each([
   })
 })
 
+describe.each(malformedResults)('%s from the store', (_what, make) => {
+  test.each([
+    ['at once', make],
+    ['later', () => new Promise((resolve) => setImmediate(() => resolve(make())))],
+  ])('is no answer, and counts as a failure (%s)', async (_when, answer) => {
+    const { failure, hit, asked, clock, becomes } = setUp(answer as Answer)
+    for (let i = 0; i < 3; i++) expect((await failure()).message).toMatch(/^The store (gave|threw|failed)/)
+    await expect(hit()).rejects.toMatchObject({ message: 'The store is left alone' })
+    expect(asked()).toBe(3)
+    becomes(works)
+    clock.advance(1_000)
+    await expect(hit()).rejects.toMatchObject({ message: 'The store is left alone' })
+    expect(await hit()).toEqual(fine)
+  })
+})
+
+test('hands on results of its own, with nothing below zero and no part of a unit', async () => {
+  const odd = { allowed: false, left: -2, refillMs: -1, retryMs: 10.5, overflow: true, more: 'x' }
+  const { hit } = setUp(() => [odd])
+  expect(await hit()).toEqual([{ allowed: false, left: 0, refillMs: 0, retryMs: 10.5, overflow: true }])
+  const { hit: again } = setUp(() => [{ ...odd, left: 1.9, overflow: false }])
+  expect(await again()).toEqual([{ allowed: false, left: 1, refillMs: 0, retryMs: 10.5 }])
+})
+
 test('failures must be in a row to open the circuit', async () => {
   const { failure, hit, becomes, asked } = setUp()
   for (let i = 0; i < 5; i++) {
@@ -146,7 +171,7 @@ test('a store that answers at once is trusted again by the hit after the probe',
   becomes(() => fine)
   clock.advance(1_000)
   await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
-  expect(await hit()).toBe(fine)
+  expect(await hit()).toEqual(fine)
 })
 
 test('an answer to an earlier call does not close the circuit', async () => {
@@ -158,7 +183,7 @@ test('an answer to an earlier call does not close the circuit', async () => {
   for (const error of await Promise.all([hit(), hit(), hit()].map((one) => one.catch((e: unknown) => e))))
     expect(isStoreUnavailable(error)).toBe(true)
   answerLate(fine)
-  expect(await early).toBe(fine)
+  expect(await early).toEqual(fine)
 
   becomes(works)
   await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
@@ -183,7 +208,7 @@ test('an answer that is there when a busy process gets round to look is in time'
   const slow = hit()
   clock.advance(50)
   answerLate(fine)
-  expect(await slow).toBe(fine)
+  expect(await slow).toEqual(fine)
 })
 
 test('the deadline and the cool-down do not care about the wall clock', async () => {
@@ -195,7 +220,7 @@ test('the deadline and the cool-down do not care about the wall clock', async ()
   clock.jump(-7_200_000)
   clock.advance(1_000)
   await expect(hit()).rejects.toMatchObject({ name: 'StoreUnavailable' })
-  expect(await hit()).toBe(fine)
+  expect(await hit()).toEqual(fine)
 })
 
 test('numbers outages: failures close to one another are one, also while nobody asks', async () => {
@@ -209,7 +234,7 @@ test('numbers outages: failures close to one another are one, also while nobody 
   becomes(works)
   clock.advance(1_000)
   await expect(hit()).rejects.toMatchObject({ outage: 1 })
-  expect(await hit()).toBe(fine)
+  expect(await hit()).toEqual(fine)
   clock.advance(5_000)
   becomes(rejects)
   expect((await failure()).outage).toBe(2)
