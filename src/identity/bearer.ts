@@ -6,6 +6,7 @@ import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
+import { later } from '../lib/later.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
 import { authorizationCount, credentialsFor } from './authorization.js'
@@ -15,6 +16,7 @@ import { bearerRefusals } from './bearer-refusals.js'
 import { checkTime } from './claims.js'
 import type { Method } from './method.js'
 import type { BearerRequest } from './request-auth.js'
+import { jsonwebtoken } from './signature.js'
 import { verifyToken, type VerifiedToken } from './verify.js'
 
 export type { BearerOptions } from './bearer-options.js'
@@ -45,6 +47,8 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const refusals = bearerRefusals(realm)
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
+  // If it cannot be loaded, the first token says so.
+  later(() => Promise.resolve(jsonwebtoken()).catch(() => undefined))
 
   const accept = (ctx: SecurityContext, token: string, accepted: Accepted): Verdict => {
     const { validity, principal, header, payload } = accepted
@@ -108,7 +112,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
     }),
     findings: () => bearerFindings(rules),
     ready: async (services) => {
-      await Promise.all(issuers.map(async ({ keys }) => keys.ready?.(services)))
+      await Promise.all([jsonwebtoken(), ...issuers.map(async ({ keys }) => keys.ready?.(services))])
     },
     close: () => {
       for (const { keys } of issuers) keys.close?.()

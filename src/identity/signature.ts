@@ -1,5 +1,6 @@
-import jwt, { type Algorithm } from 'jsonwebtoken'
-import { isThenable } from '../lib/when.js'
+import type { Algorithm } from 'jsonwebtoken'
+import { onDemand } from '../lib/on-demand.js'
+import { isThenable, when } from '../lib/when.js'
 import { signingAlgorithms } from './algorithms.js'
 import type { VerificationKey } from './key-set.js'
 import type { ReadToken } from './token.js'
@@ -10,7 +11,10 @@ export interface EngineClock {
   readonly toleranceSeconds: number
 }
 
-/** Whether one of `keys` signed the token. Answers at once, except for algorithms that only `jose` knows. */
+/** Loaded after start, because it brings two dozen files. */
+export const jsonwebtoken = onDemand(async () => (await import('jsonwebtoken')).default)
+
+/** Whether one of `keys` signed the token. Answers at once if the engine is loaded, except for algorithms that only `jose` knows. */
 export function isSignedBy(
   keys: readonly VerificationKey[],
   token: ReadToken,
@@ -29,10 +33,11 @@ function verify(token: ReadToken, key: VerificationKey, clock: EngineClock): boo
   if (!key.algorithms.includes(token.algorithm)) return false
   return signingAlgorithms[token.algorithm].engine === 'jose'
     ? verifyWithJose(token, key)
-    : verifyWithJsonwebtoken(token, key, clock)
+    : when(jsonwebtoken(), (engine) => verifyWithJsonwebtoken(engine, token, key, clock))
 }
 
 function verifyWithJsonwebtoken(
+  jwt: Pick<typeof import('jsonwebtoken'), 'verify'>,
   { text, algorithm }: ReadToken,
   { key }: VerificationKey,
   { nowSeconds, toleranceSeconds }: EngineClock,
