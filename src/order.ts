@@ -99,7 +99,8 @@ export const order = {
   // -- reply
   /** Hides or shortens fields of replies, unless the caller may see them. The same map masks audit events. Off by default. */
   mask: onDemand<MaskMap | MaskSettings>({
-    general: (setting, place) => maskWith(setting, catalogueOf(place)),
+    // Facts are masked by this map where they are recorded: also those of requests that do not come so far.
+    general: (setting, place) => maskWith(setting, catalogueOf(place), { facts: false }),
     local: (setting, place) =>
       maskWith(setting, catalogueOf(place), {
         option: optionOf(place, 'mask'),
@@ -127,7 +128,7 @@ function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits
   }))
 }
 
-/** What stages put on record as facts of their own is masked by the map that masks replies. */
+/** What anybody puts on record as facts of their own is masked by the map that masks all replies. */
 function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions {
   const setting = settings.mask as MaskMap | MaskSettings | false | undefined
   if (setting === undefined || setting === false) return options

@@ -3,6 +3,7 @@ import { defineStage } from '../kernel/define.js'
 import { CATALOGUE_KEYS, compileCatalogue, type Catalogue, type CompiledCatalogue } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
 import { compileMap, type CompiledMask, type MaskLimits, type MaskMap } from './mask-map.js'
+import { maskValue } from './mask-value.js'
 
 export type { MaskException, MaskLimits, MaskMap } from './mask-map.js'
 export type { HashKey, Style } from './mask-styles.js'
@@ -17,16 +18,16 @@ export interface MaskSettings extends MaskLimits {
 export interface MaskOptions extends MaskSettings, Catalogue {}
 
 /**
- * Hides values in JSON replies, by path. The handler's own objects are left as they are. What cannot be masked for certain
+ * Hides values in JSON replies, and in facts that go on record, by path. The handler's own objects are left as they are. What cannot be masked for certain
  * (nested too deep, circular, a style that throws) is not sent: 500 `unshapable`.
  *
  * @example
  * app.use(mask({ 'card.number': 'last4', '**.email': { as: 'email', unless: 'pii:read' } }))
  */
 export const mask = defineStage('mask', (setting: MaskMap | MaskOptions): Omit<Stage, 'name'> => {
-  if (!hasFields(setting)) return stageOf(compileMap('mask', setting, {}, compileCatalogue()))
+  if (!hasFields(setting)) return stageOf(compile('mask', { fields: setting }, compileCatalogue()))
   knownKeys('mask', setting, [...SETTINGS_KEYS, ...CATALOGUE_KEYS], CATALOGUE_KEYS)
-  return stageOf(compileMap('mask', setting.fields, setting, compileCatalogue(setting, 'mask')))
+  return stageOf(compile('mask', setting, compileCatalogue(setting, 'mask')))
 })
 
 const SETTINGS_KEYS = ['fields', 'key', 'maxDepth'] as const
@@ -36,25 +37,48 @@ export interface MaskPlace {
   option?: string
   /** The setting for all routes, whose `key` and `maxDepth` hold where this one has none. */
   general?: MaskMap | MaskSettings | undefined
+  /** Whether facts that go on record are masked as well. Default true. */
+  facts?: boolean
 }
 
 /** The stage of one map, its `unless` rules in the words of a catalogue that is kept elsewhere. */
 export function maskWith(
   setting: MaskMap | MaskSettings,
   catalogue: Catalogue | CompiledCatalogue | undefined,
-  { option = 'mask', general }: MaskPlace = {},
+  { option = 'mask', general, facts = true }: MaskPlace = {},
 ): StageMiddleware {
   const words = compileCatalogue(catalogue)
   const limits = hasFields(general) ? general : {}
-  if (!hasFields(setting)) return masked(compileMap(option, setting, limits, words))
+  if (!hasFields(setting)) return masked(compile(option, { ...limits, fields: setting }, words, facts))
   knownKeys(option, setting, SETTINGS_KEYS)
-  return masked(compileMap(option, setting.fields, { ...limits, ...setting }, words))
+  return masked(compile(option, { ...limits, ...setting }, words, facts))
 }
 
-const masked = defineStage('mask', (compiled: CompiledMask) => stageOf(compiled))
+interface Masks {
+  readonly replies: CompiledMask
+  /** Facts are built otherwise than replies, so paths begin at any depth; and nobody is excused. */
+  readonly facts: ((facts: unknown) => unknown) | undefined
+}
 
-function stageOf({ patterns, rules, maxDepth, apply }: CompiledMask): Omit<Stage, 'name'> {
+function compile(
+  option: string,
+  { fields, key, maxDepth }: MaskSettings,
+  catalogue: CompiledCatalogue,
+  facts = true,
+): Masks {
+  const limits = { key, ...(maxDepth !== undefined && { maxDepth }) }
   return {
+    replies: compileMap(option, fields, limits, catalogue),
+    facts: facts ? maskValue(fields, { ...limits, option, anywhere: true }) : undefined,
+  }
+}
+
+const masked = defineStage('mask', (masks: Masks) => stageOf(masks))
+
+function stageOf({ replies, facts }: Masks): Omit<Stage, 'name'> {
+  const { patterns, rules, maxDepth, apply } = replies
+  return {
+    ...(facts && { conceal: facts }),
     reportable: 'by-name',
     shape(ctx, body) {
       const held = rules.length === 0 ? NONE : rules.map((rule) => rule.test(ctx))

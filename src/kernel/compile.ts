@@ -27,6 +27,7 @@ export interface Pipeline {
   readonly entering: readonly Stage[]
   readonly shaping: readonly Stage[]
   readonly settling: readonly Stage[]
+  readonly concealing: readonly Stage[]
   readonly reporting: ReadonlySet<Stage>
   readonly trace: boolean
   readonly asyncContext: boolean
@@ -44,6 +45,7 @@ export function prepare(
     entering: stages.filter((stage) => 'enter' in stage),
     shaping: asyncContext ? shaping.map(shapingInContext) : shaping,
     settling: asyncContext ? settling.map(settlingInContext) : settling,
+    concealing: stages.filter((stage) => 'conceal' in stage),
     reporting,
     trace,
     asyncContext,
@@ -66,6 +68,7 @@ export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void 
   if (isGone(ctx)) return
   if (pipeline.trace) ctx.trace ??= []
   if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
+  if (pipeline.concealing.length > 0) ctx.concealing = [...ctx.concealing, ...pipeline.concealing]
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
   if (!pipeline.asyncContext) return walk(pipeline, 0, ctx, next)
   inContext(ctx, () => walk(pipeline, 0, ctx, (error) => inContext(ctx, () => next(error))))

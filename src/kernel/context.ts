@@ -66,6 +66,7 @@ export function slot<T>(name: string): Slot<T> {
   return { symbol: Symbol.for(`secure-api.slot.${name}`) }
 }
 
+const NONE: readonly Stage[] = []
 const CONTEXT = Symbol.for('secure-api.context')
 
 /** What all stages share about one request. All fields exist from birth, so that the object keeps one shape. */
@@ -110,6 +111,8 @@ export class SecurityContext {
   cancelDeadline: (() => void) | undefined = undefined
   /** Stages that wait for the end of the exchange. */
   settling: readonly Stage[] | undefined = undefined
+  /** Stages that hide some of what is put on record. */
+  concealing: readonly Stage[] = NONE
   /** What stands between the handler and the wire; the kernel's own. */
   reply: ReplyGate | undefined = undefined
 

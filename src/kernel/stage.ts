@@ -23,7 +23,7 @@ export interface Finding {
 }
 
 /**
- * One protection. A stage meets an exchange at up to three moments
+ * One protection. A stage meets an exchange at up to four moments
  * and implements only those it cares about.
  */
 export interface Stage {
@@ -51,6 +51,12 @@ export interface Stage {
 
   /** The handler produced a JSON body. Return the body to send in its place; throw to refuse the reply. */
   shape?(ctx: SecurityContext, body: unknown): unknown
+
+  /**
+   * Somebody puts facts about this exchange on record. Return what may be kept of them, as a copy; throw, and none are.
+   * Also asked in report mode.
+   */
+  conceal?(facts: unknown): unknown
 
   /** The exchange is over, however it ended. Observe; never throw. */
   settle?(ctx: SecurityContext): void

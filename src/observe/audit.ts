@@ -44,7 +44,7 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
   const source = { service, path, timeOf: isoTimes() }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
-      const event = prepared(eventOf(ctx, kind, facts, source), settings)
+      const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings)
       const now = durability === 'before-reply' && kind !== 'request'
       for (const sink of sinks) {
         sink.attach(ctx.services)
@@ -159,9 +159,12 @@ function total(sinks: readonly Sink[], count: 'written' | 'dropped'): number {
 }
 
 /** An event that cannot be masked is not written as it is: what remains says that it happened. */
-function prepared(event: AuditEvent, { redact }: AuditSettings): AuditEvent {
-  if (redact === undefined) return event
+function prepared(ctx: SecurityContext, recorded: AuditEvent, { redact }: AuditSettings): AuditEvent {
+  if (redact === undefined && ctx.concealing.length === 0) return recorded
+  const { kind, time, severity, requestId } = recorded
   try {
+    const event = concealed(ctx, recorded)
+    if (redact === undefined) return event
     const masked: unknown = redact(event)
     if (masked === event) return event
     if (typeof masked === 'object' && masked !== null && !isStrayPromise(masked))
@@ -169,6 +172,12 @@ function prepared(event: AuditEvent, { redact }: AuditSettings): AuditEvent {
   } catch {
     // Said by the event itself.
   }
-  const { kind, time, severity, requestId } = event
-  return { kind, time, severity, requestId, reason: 'audit.redact failed on this event' }
+  return { kind, time, severity, requestId, reason: 'mask or audit.redact failed on this event' }
+}
+
+/** As with replies, what stands nearest to the handler comes first. */
+function concealed({ concealing }: SecurityContext, event: AuditEvent): AuditEvent {
+  if (event['facts'] === undefined) return event
+  const facts = concealing.reduceRight<unknown>((shown, stage) => stage.conceal!(shown), event['facts'])
+  return { ...event, facts }
 }

@@ -403,7 +403,7 @@ describe('redact', () => {
         time: '2030-01-01T00:00:00.000Z',
         severity: 'info',
         requestId: reply.headers['x-request-id'],
-        reason: 'audit.redact failed on this event',
+        reason: 'mask or audit.redact failed on this event',
       },
     ])
   })
