@@ -22,6 +22,16 @@ export function sentTwice(offered: readonly string[]): Problem {
   })
 }
 
+/** 400: the caller must say which one it is. */
+export function severalSent(offered: readonly string[]): Problem {
+  const detail = 'Credentials of more than one kind were sent'
+  return refuse('invalid-request', {
+    detail,
+    rule: 'credentials-several',
+    headers: { 'WWW-Authenticate': because(offered, 'invalid_request', detail) },
+  })
+}
+
 /** 401: the credential is good, and still not good enough here. */
 export function notGoodEnough(offered: readonly string[], rule: string, detail: string): Problem {
   return refuse('invalid-token', {

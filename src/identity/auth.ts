@@ -4,7 +4,7 @@ import { defineStage } from '../kernel/define.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
 import { isStrayPromise, when } from '../lib/when.js'
 import { prepareAuth, type AuthSetting } from './auth-options.js'
-import { livesTooLong, outlives, sentTwice, unauthenticated } from './auth-refusals.js'
+import { livesTooLong, outlives, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
 import type { Method } from './method.js'
 
@@ -15,8 +15,8 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
 
 /**
  * Establishes who is calling: the first method that recognises a credential decides; with `all`, every method must. No
- * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers: 400
- * `invalid-request`. A bad credential is refused as its method says, also where a credential is optional.
+ * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers, or credentials of
+ * two methods: 400 `invalid-request`. A bad credential is refused as its method says, also where a credential is optional.
  *
  * @example
  * app.use(auth([bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })]))
@@ -80,7 +80,11 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
 
       if (!every) {
         const method = methods.find((one) => recognises(one, ctx))
-        return method === undefined ? withoutCredential(ctx) : prove(ctx, [method])
+        if (method === undefined) return withoutCredential(ctx)
+        // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
+        const another = (one: Method) => one !== method && recognises(one, ctx)
+        if (methods.some(another) || others.some(another)) return severalSent(offered)
+        return prove(ctx, [method])
       }
       const missing = methods.filter((one) => !recognises(one, ctx))
       if (missing.length === methods.length) return withoutCredential(ctx)

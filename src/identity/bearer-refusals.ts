@@ -1,9 +1,8 @@
-import { ConfigError } from '../kernel/config-error.js'
-import { show } from '../kernel/check.js'
 import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
 import { challenge, extendChallenge } from '../lib/challenge.js'
 import { faults, type Fault } from './faults.js'
 import type { Unavailable } from './key-source.js'
+import { realmText } from './realm.js'
 
 /** Every way in which a bearer token is refused, written once at start. */
 export interface BearerRefusals {
@@ -27,12 +26,7 @@ const unavailable: Readonly<Record<Unavailable, string>> = {
 
 /** @throws ConfigError for a realm that cannot be quoted */
 export function bearerRefusals(realm: unknown): BearerRefusals {
-  if (typeof realm !== 'string' || !/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(realm)) {
-    throw new ConfigError(
-      `bearer.realm must be ASCII text without quotes and backslashes, got ${show(realm)}`,
-    )
-  }
-  const offered = challenge('Bearer', { realm })
+  const offered = challenge('Bearer', { realm: realmText('bearer.realm', realm) })
   const refusal = (code: ProblemCode, rule: string, detail: string, error?: string) => {
     const header = extendChallenge(offered, { error, error_description: error && detail })
     const details = { detail, rule, reason: detail, headers: { 'WWW-Authenticate': header } }

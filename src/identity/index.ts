@@ -1,3 +1,13 @@
+export { apiKey, type ApiKeyOptions, type ApiKeyStoreOptions } from './api-key.js'
+export {
+  apiKeys,
+  type ApiKeyInfo,
+  type ApiKeys,
+  type ApiKeysOptions,
+  type CreateKeyOptions,
+  type NewApiKey,
+  type RotateKeyOptions,
+} from './api-keys.js'
 export { auth, type AuthNarrowing, type AuthOptions, type AuthSetting } from './auth.js'
 export {
   bearer,

@@ -11,6 +11,7 @@ export const catalogue = {
   'malformed-parameter': { status: 400, title: 'A parameter is malformed.' },
   unauthenticated: { status: 401, title: 'Authentication is required.' },
   'invalid-token': { status: 401, title: 'The access token is not valid.' },
+  'invalid-api-key': { status: 401, title: 'The API key is not valid.' },
   forbidden: { status: 403, title: 'The caller may not do this.' },
   'insufficient-scope': { status: 403, title: 'The access token lacks a required scope.' },
   'origin-not-allowed': { status: 403, title: 'This origin may not call the API from a browser.' },

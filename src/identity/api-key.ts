@@ -1,0 +1,197 @@
+import { hash } from 'node:crypto'
+import type { BlockList } from 'node:net'
+import { challenges } from '../kernel/challenges.js'
+import type { Principal, SecurityContext } from '../kernel/context.js'
+import { defineStage } from '../kernel/define.js'
+import type { Verdict } from '../kernel/stage.js'
+import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { deepFreeze } from '../lib/deep-freeze.js'
+import { Generations } from '../lib/generations.js'
+import { isThenable } from '../lib/when.js'
+import { addressList, isListed } from './api-key-addresses.js'
+import { KeyLimits } from './api-key-limit.js'
+import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
+import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
+import { apiKeyRefusals, storeAway, type KeyFault } from './api-key-refusals.js'
+import { newId, newKey, parseKey, type KeyText } from './api-key-text.js'
+import { KeyUse } from './api-key-use.js'
+import { authorizationCount, credentialsFor, fieldCount } from './authorization.js'
+import type { Method } from './method.js'
+
+export type { ApiKeyOptions, ApiKeyStoreOptions } from './api-key-options.js'
+
+/** A key whose secret was verified, as long as its record is the one it was verified with. */
+export interface VerifiedKey {
+  readonly text: string
+  readonly record: KeyRecord
+  /** Which of its secrets it was. */
+  readonly secret: KeyRecord['secrets'][number]
+  readonly principal: Principal
+  readonly addresses: BlockList | undefined
+  /** When the secret ends, in milliseconds since 1970. */
+  readonly endsAt: number
+}
+
+/**
+ * Accepts API keys from one header field and from nowhere else. Nothing sent: 401 `unauthenticated`; sent twice: 400
+ * `invalid-request`; malformed, unknown, expired, revoked, or used from elsewhere than it may be: 401 `invalid-api-key`;
+ * more requests than the key may make: 429 `quota-exceeded`; the store is away: 503 `store-unavailable`.
+ *
+ * @example
+ * secureApi({ auth: [apiKey({ store: redis(client), pepper: process.env.API_KEY_PEPPER, prefix: 'acme' })] })
+ * @throws ConfigError for a store without records, a weak pepper, and every option that breaks its rule
+ */
+export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Method, 'name'> => {
+  const rules = prepareApiKey(options)
+  const { store, peppers, prefix, place, noticeMs, lastUsedMs, cacheEntries } = rules
+  const { realm = 'api' } = options
+  const refusals = apiKeyRefusals(place, realm)
+  const offered = [refusals.offered]
+  const verified = new Generations<string, VerifiedKey>(cacheEntries)
+  const limits = new KeyLimits()
+  const use = new KeyUse(rules)
+  const nobody = recordOfNobody(prefix, (body) => peppers.hash(body))
+
+  /** An id that nobody has is looked at like one that somebody has. */
+  const verify = (key: KeyText, text: string = nobody): VerifiedKey | undefined => {
+    const record = readRecord(text)
+    const secret = record.secrets[peppers.find(key.body, record.secrets)]
+    return secret === undefined ? undefined : verifiedKey(text, record, secret)
+  }
+
+  const refuseUse = (ctx: SecurityContext, { record }: VerifiedKey, fault: KeyFault): Verdict => {
+    // Somebody has the secret: the owner who missed its end, or a thief. Either way somebody should know.
+    ctx.record(fault, { keyId: record.id, owner: record.owner })
+    return refusals.because(fault)
+  }
+
+  const judge = (
+    ctx: SecurityContext,
+    key: KeyText,
+    text: string | undefined,
+  ): Verdict | Promise<Verdict> => {
+    const digest = hash('sha256', key.body, 'base64')
+    let found = verified.get(digest)
+    if (found === undefined || found.text !== text) {
+      try {
+        found = verify(key, text)
+      } catch (cause) {
+        return storeAway(1_000, 'The record of the key cannot be read', cause)
+      }
+      if (found === undefined)
+        return refusals.because(text === undefined ? 'api-key-unknown' : 'api-key-secret')
+      verified.set(digest, found)
+    }
+    const { record, secret, addresses, endsAt, principal } = found
+    const now = ctx.services.clock.now()
+    if (record.revokedAt !== undefined) return refuseUse(ctx, found, 'api-key-revoked')
+    if (now >= (record.expiresAt ?? Infinity)) return refuseUse(ctx, found, 'api-key-expired')
+    if (now >= (secret.graceUntil ?? Infinity)) return refuseUse(ctx, found, 'api-key-superseded')
+    if (addresses !== undefined && !isListed(addresses, ctx.clientIp))
+      return refuseUse(ctx, found, 'api-key-address')
+
+    const accepted = found
+    const accept = (): void => {
+      ctx.principal = principal
+      if (secret.graceUntil !== undefined || endsAt - now < noticeMs) {
+        ctx.res.setHeader(EXPIRES, new Date(endsAt).toUTCString())
+      }
+      use.note(ctx, accepted, key)
+      ctx.note('api-key', 'the API key is valid')
+    }
+    const exhausted = limits.take(ctx, record)
+    if (isThenable(exhausted)) return exhausted.then((problem) => problem ?? accept())
+    return exhausted ?? accept()
+  }
+
+  return {
+    gives: ['principal'],
+    methodName: 'apiKey',
+    recognises: (ctx) => fieldOf(place, ctx) !== undefined,
+    challenge: () => refusals.offered,
+
+    enter(ctx) {
+      ctx.principal = undefined
+      ctx.set(challenges, offered)
+      const field = fieldOf(place, ctx)
+      if (field === undefined) return refusals.nothing()
+      const count = 'field' in place ? fieldCount(ctx.req, place.field) : authorizationCount(ctx.req)
+      if (count > 1) return refusals.twice()
+      const key = parseKey(prefix, field)
+      if (key === undefined) return refusals.malformed()
+
+      const text = ctx.services.portsOf(store).records.get(KEYS, key.id)
+      if (!isThenable(text)) return judge(ctx, key, text)
+      return text.then(
+        (found) => judge(ctx, key, found),
+        (error: unknown) => {
+          if (!isStoreUnavailable(error)) throw error
+          return storeAway(error.retryMs, 'The store of the keys cannot be reached')
+        },
+      )
+    },
+
+    forget: ({ res }) => res.removeHeader(EXPIRES),
+
+    describe: () => ({
+      ...('field' in place ? { header: place.shown } : place),
+      prefix,
+      noticeMs,
+      lastUsedMs,
+      cacheEntries,
+      realm,
+    }),
+    close: () => {
+      verified.clear()
+      return Promise.resolve()
+    },
+  }
+})
+
+const EXPIRES = 'API-Key-Expires'
+
+function fieldOf(place: Place, { req }: SecurityContext): string | undefined {
+  if ('scheme' in place) return credentialsFor(place.scheme.toLowerCase(), req)?.trim()
+  return req.headers[place.field] as string | undefined
+}
+
+function verifiedKey(text: string, record: KeyRecord, secret: VerifiedKey['secret']): VerifiedKey {
+  const { id, owner, name, scopes, roles, cidrs, expiresAt = Infinity } = record
+  const endsAt = Math.min(expiresAt, secret.graceUntil ?? Infinity)
+  const claims = { key_id: id, ...(name !== undefined && { key_name: name }), scope: scopes.join(' '), roles }
+  const principal: Principal = {
+    // No issuer is called so, and no issuer can speak for an owner of keys (ASVS 6.8.1).
+    id: `api-key ${owner}`,
+    subject: owner,
+    method: 'apiKey',
+    claims,
+    issuedAt: Math.floor(secret.createdAt / 1000),
+    ...(endsAt !== Infinity && { expiresAt: Math.floor(endsAt / 1000) }),
+  }
+  deepFreeze(principal)
+  return {
+    text,
+    record,
+    secret,
+    principal,
+    addresses: cidrs.length === 0 ? undefined : addressList(cidrs),
+    endsAt,
+  }
+}
+
+/** Looks like any other record, and no key that anybody has fits it. */
+function recordOfNobody(prefix: string, hashed: (body: string) => { hash: string; pepper: string }): string {
+  const id = newId()
+  const secrets = [{ createdAt: 0, ...hashed(newKey(prefix, id).body) }]
+  const record: KeyRecord = {
+    v: 1,
+    id,
+    owner: 'nobody',
+    scopes: ['nothing'],
+    roles: [],
+    cidrs: [],
+    createdAt: 0,
+    secrets,
+  }
+  return JSON.stringify(record)
+}
