@@ -67,19 +67,30 @@ function setUp(setting: AuthSetting, options: Partial<ServeOptions> = {}) {
 }
 
 describe('a list of methods', () => {
-  test('the first that recognises a credential decides', async () => {
+  test('the one that recognises its credential decides', async () => {
     const { get, seen } = setUp([own(), key()])
     await get('/').set('Authorization', token).expect(200)
     expect(seen.principal?.method).toBe('bearer')
     await get('/').set('X-Key', 'good').expect(200)
     expect(seen.principal?.method).toBe('key')
-    await get('/').set('Authorization', token).set('X-Key', 'bad').expect(200)
-    expect(seen.principal?.method).toBe('bearer')
   })
 
-  test('a bad credential is not made good by another one behind it', async () => {
+  test.each([
+    ['good', 'good'],
+    ['good', 'bad'],
+    ['bad', 'good'],
+    ['bad', 'bad'],
+  ])('a %s credential of one method and a %s one of another are refused', async (first, second) => {
     const { get, handled } = setUp([own(), key()])
-    await get('/').set('Authorization', bad).set('X-Key', 'good').expect(401)
+    const request = get('/')
+      .set('Authorization', first === 'good' ? token : bad)
+      .set('X-Key', second)
+    const reply = await request.expect(400)
+    expect(JSON.parse(reply.text)).toMatchObject({
+      code: 'invalid-request',
+      detail: 'Credentials of more than one kind were sent',
+    })
+    expect(reply.headers['www-authenticate']).toMatch(/error="invalid_request"/)
     expect(handled()).toBe(0)
   })
 
