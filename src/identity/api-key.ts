@@ -94,7 +94,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
     const accept = (): void => {
       ctx.principal = principal
       if (secret.graceUntil !== undefined || endsAt - now < noticeMs) {
-        ctx.res.setHeader(EXPIRES, new Date(endsAt).toUTCString())
+        ctx.head.setHeader(EXPIRES, new Date(endsAt).toUTCString())
       }
       use.note(ctx, accepted, key)
       ctx.note('api-key', 'the API key is valid')
@@ -131,7 +131,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       )
     },
 
-    forget: ({ res }) => res.removeHeader(EXPIRES),
+    forget: ({ head }) => head.removeHeader(EXPIRES),
 
     describe: () => ({
       ...('field' in place ? { header: place.shown } : place),
