@@ -1,107 +1,60 @@
-// `npm run bench`: CPU per request of one API under every kind of protection, all contestants in one run.
-// They take turns of about a second, so that a busy machine slows all of them alike, and ratios are taken inside one turn.
-import { execSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+// `npm run bench`: everything that the package promises about speed, measured beside a yardstick, in one report.
+// `npm run bench -- startup micro`, or `--only startup,micro`, runs some parts; the name of a kind of request (`get`, `limited`) runs
+// the part of the requests with that kind alone. `--write` keeps what was measured in docs/performance.md.
 import { parseArgs } from 'node:util'
-import { CONTESTANTS, report } from './report.mjs'
+import { installDebian } from '../scripts/prepare.mjs'
+import { auditRows } from './audit.mjs'
+import { micro } from './micro.mjs'
+import { redisRow } from './redis.mjs'
+import { CONTESTANTS, reporter } from './report.mjs'
+import { requests } from './requests.mjs'
+import { startup } from './startup.mjs'
 import { SCENARIOS } from './world.mjs'
 
-const { values: options } = parseArgs({
+const PARTS = ['requests', 'audit', 'startup', 'micro']
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     turns: { type: 'string', default: '12' },
     ms: { type: 'string', default: '1000' },
-    only: { type: 'string', default: Object.keys(SCENARIOS).join() },
+    only: { type: 'string', default: '' },
     contestants: { type: 'string', default: Object.keys(CONTESTANTS).join() },
     write: { type: 'boolean', default: false },
   },
 })
 const turns = Number(options.turns)
-/** Requests after which code is compiled, however little of the processor there was. */
-const WARM_UP = 6_000
-const names = options.contestants.split(',')
-const scenarios = options.only.split(',')
+const contestants = options.contestants.split(',')
+const words = [...options.only.split(','), ...positionals].filter((word) => word !== '')
+const kinds = words.filter((word) => word in SCENARIOS)
+const wanted = new Set(words.length === 0 ? PARTS : words.filter((word) => PARTS.includes(word)))
+if (kinds.length > 0) wanted.add('requests')
 
-// The rivals are no dependencies of the package: they are installed beside it, the first time.
-if (!existsSync(new URL('node_modules', import.meta.url)))
-  execSync('npm ci --no-audit --no-fund', { cwd: new URL('.', import.meta.url), stdio: 'inherit' })
+const stranger =
+  words.find((word) => !PARTS.includes(word) && !kinds.includes(word)) ??
+  contestants.find((name) => !(name in CONTESTANTS))
+if (stranger !== undefined)
+  end(
+    `There is no "${stranger}". Parts: ${PARTS.join(', ')}; requests: ${Object.keys(SCENARIOS).join(', ')}.`,
+  )
+if (!(turns >= 10) && options.write) end('--write keeps the median of at least 10 turns.')
+const isPart = kinds.length > 0 || contestants.length < Object.keys(CONTESTANTS).length
+if (isPart && options.write)
+  end('--write keeps whole tables: leave out the kinds of requests and the contestants.')
 
-const canPin = process.platform === 'linux' && availableParallelism() > 1
-const dir = mkdtempSync(join(tmpdir(), 'secure-api-bench-'))
-const children = []
-try {
-  const load = await start(1, 'load.mjs')
-  const { jwksUri } = load.hello
-  const contestants = []
-  for (const name of names) {
-    const { module, variant = '' } = CONTESTANTS[name]
-    const world = { jwksUri, log: join(dir, `${name}.log`) }
-    contestants.push({ name, ...(await start(0, 'server.mjs', module, variant, JSON.stringify(world))) })
-  }
-  report(await measureAll(load, contestants), { turns, write: options.write })
-} finally {
-  for (const child of children) child.kill()
-  rmSync(dir, { recursive: true })
+const report = reporter({ turns, write: options.write })
+if (wanted.has('micro')) {
+  installDebian({ 'redis-server': 'redis-server' })
+  report.micro([...micro(turns), await redisRow(turns)])
+}
+if (wanted.has('startup')) report.startup(startup(turns))
+if (wanted.has('audit')) report.audit(await auditRows({ rounds: turns }))
+if (wanted.has('requests')) {
+  const scenarios = kinds.length > 0 ? kinds : Object.keys(SCENARIOS)
+  report.requests(await requests({ turns, ms: Number(options.ms), contestants, scenarios }))
 }
 
-async function measureAll(load, contestants) {
-  const results = {}
-  for (const scenario of scenarios) {
-    const samples = (results[scenario] = {})
-    for (const { name } of contestants) samples[name] = []
-    // The first turns are not counted: code gets hot, tokens become known, and a limit is used up.
-    for (let turn = -2; turn < turns; turn++) {
-      for (const contestant of contestants) {
-        const sample = await measure(load, contestant, scenario, turn === -2)
-        if (turn >= 0) samples[contestant.name].push(sample)
-      }
-      process.stderr.write('.')
-    }
-    process.stderr.write(` ${SCENARIOS[scenario].title}\n`)
-  }
-  return results
-}
-
-async function measure(load, { name, ask, hello }, scenario, isFirst) {
-  const request = { port: hello.port, scenario, ms: Number(options.ms), isBare: name === 'bare' }
-  if (isFirst) request.least = WARM_UP
-  if (isFirst && scenario === 'limited' && name !== 'bare')
-    await load.ask({ ...request, ms: 120_000, until: 429 })
-
-  const before = await ask('usage')
-  const { done, error } = await load.ask(request)
-  if (error !== undefined) throw new Error(`${name}, ${SCENARIOS[scenario].title}: ${error}`)
-  // Logs that are written in the background belong to the turn that caused them.
-  await wait(50)
-  const { cpu, rss } = await ask('usage')
-  return { micros: (cpu.user + cpu.system - before.cpu.user - before.cpu.system) / done, rss, done }
-}
-
-/** A script in a process of its own, on a core of its own where that is possible. */
-async function start(core, script, ...args) {
-  const command = [process.execPath, fileURLToPath(new URL(script, import.meta.url)), ...args]
-  if (canPin) command.unshift('taskset', '-c', String(core))
-  const child = spawn(command[0], command.slice(1), {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  })
-  children.push(child)
-
-  const answer = () =>
-    new Promise((resolve, reject) => {
-      const ended = (code) => reject(new Error(`${script} ended with ${code}`))
-      child.once('exit', ended)
-      child.once('message', (message) => {
-        child.off('exit', ended)
-        resolve(message)
-      })
-    })
-  const ask = (question) => {
-    child.send(question)
-    return answer()
-  }
-  return { ask, hello: await answer() }
+function end(why) {
+  console.error(why)
+  process.exit(1)
 }

@@ -1,4 +1,4 @@
-// An API with 50 schemas, of the sizes that orders have, until it listens.
+// An API with 50 schemas, of the sizes that orders have.
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { generateKeyPairSync } from 'node:crypto'
@@ -51,6 +51,7 @@ const KINDS = [
   }),
 ]
 
+/** Resolves to the API when it listens. */
 export async function start() {
   const routes = Object.fromEntries(
     Array.from({ length: 50 }, (_, i) => [`POST /things-${i}/:id`, { validate: KINDS[i % KINDS.length](i) }]),
@@ -62,4 +63,5 @@ export async function start() {
   })
   const server = createServer(api.protect(express()))
   await once(server.listen(0, '127.0.0.1'), 'listening')
+  return api
 }
