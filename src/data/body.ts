@@ -22,6 +22,7 @@ export const body = defineStage('body', (options: BodyOptions = {}) => {
   return {
     gives: ['body'] as const,
     reportable: 'never' as const,
+    timeoutMs: false as const,
     enter(ctx) {
       return when(readBody(ctx, limits), (problem) => {
         if (ctx.get(bodyParsedElsewhere) !== undefined) parsedBefore = true

@@ -93,6 +93,7 @@ function stageFor(paramsOf: ParamsOf) {
     let parsedBefore = false
 
     return {
+      timeoutMs: false as const,
       enter(ctx) {
         const known = ctx.get(bodyParsedElsewhere) !== undefined
         return when(examine(ctx, examination), (problem) => {

@@ -8,6 +8,7 @@ import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
 import { createServices, type Services } from './services.js'
 import { settleLater } from './settle.js'
+import { answerInTime } from './stage-deadline.js'
 import { traceStage } from './trace.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
 
@@ -95,7 +96,7 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
     }
     if (verdict === undefined && ctx.trace === undefined) continue
     if (isThenable(verdict)) {
-      verdict.then(
+      answerInTime(ctx, stage, verdict).then(
         (late) => resume(pipeline, stage, i, late, started, ctx, next),
         (cause: unknown) => resume(pipeline, stage, i, broken(cause), started, ctx, next),
       )

@@ -1,4 +1,4 @@
-import { knownKeys, oneOf } from './check.js'
+import { integer, knownKeys, oneOf } from './check.js'
 import { compile, type CompileOptions } from './compile.js'
 import { enforcementOf, type Enforcement } from './mode.js'
 import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './services.js'
@@ -29,6 +29,9 @@ export function defineStage<Args extends [options?: unknown], S extends Unnamed>
   return (...args) => {
     const [options, standalone] = args as unknown as [unknown, Standalone | undefined]
     const stage: Named<S> = Object.assign(build(...([options] as unknown as Args)), { name })
+    const { timeoutMs } = stage as Stage
+    if (timeoutMs !== undefined && timeoutMs !== false)
+      integer(`${name}.timeoutMs`, timeoutMs, { max: 2_147_483_647 })
     return Object.assign(compile([stage], compileOptions(stage, standalone)), { stage })
   }
 }

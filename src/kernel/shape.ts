@@ -1,5 +1,6 @@
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
+import { answerInTime } from './stage-deadline.js'
 import type { Stage } from './stage.js'
 import { traceStage } from './trace.js'
 
@@ -17,7 +18,7 @@ export function shape(
     ctx.rule = ctx.why = undefined
     shaped = stage.shape!(ctx, shaped)
     if (isThenable(shaped)) {
-      return shaped.then((value) => {
+      return answerInTime(ctx, stage, shaped).then((value) => {
         traceStage(ctx, stage.name, 'shaped', started)
         return shape(ctx, shapers, value, i - 1)
       })

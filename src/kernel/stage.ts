@@ -43,6 +43,12 @@ export interface Stage {
    */
   readonly decides?: boolean
 
+  /**
+   * How long `enter` and `shape` may take to answer, in milliseconds. Default 30,000; later: 500 `broken`, or `unshapable`
+   * for a reply. `false`: whatever it waits for has a deadline of its own.
+   */
+  readonly timeoutMs?: number | false
+
   /** What it counts by; names must differ within one pipeline. */
   readonly policies?: readonly { readonly name: string }[]
 

@@ -89,6 +89,7 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
 
   return {
     policies: rules.map(({ policy }) => policy),
+    timeoutMs: false,
 
     enter(ctx) {
       const counted: Rule[] = []
