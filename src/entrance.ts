@@ -23,7 +23,8 @@ export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 /** How requests get into one API. What others let in does not count. */
 export function entrance(plans: Plans, services: Services, { strict }: { strict: boolean }): Enter {
   const enter: Enter = (req, res, next) => {
-    const ctx = openContext(req, res, services, true)
+    const ctx = openContext(req, res, services)
+    ctx.use(services)
     const method = req.method ?? 'GET'
     const routed = routedUrl(req)
     const entered = ctx.entries.find(

@@ -1,4 +1,3 @@
-import { once } from '../lib/once.js'
 import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
@@ -6,14 +5,17 @@ import { openContext, type SecurityContext } from './context.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { recordDecision, refuseExchange } from './refusal.js'
 import { addShapers } from './reply.js'
-import { createServices, type Services } from './services.js'
+import { defaultServices, type Services } from './services.js'
 import { settleLater } from './settle.js'
 import { answerInTime } from './stage-deadline.js'
 import { traceStage } from './trace.js'
 import { answered, type Middleware, type Next, type Stage, type Verdict } from './stage.js'
 
 export interface CompileOptions {
-  /** The outside world of this pipeline. Default: what the context already has, or this process's own. */
+  /**
+   * The outside world of this pipeline; whoever comes after it sees what was given to others before. Default: what is in
+   * force, or this process's own.
+   */
   services?: Services
   /** Report or enforce, by stage. Default: enforce. */
   enforcement?: (stage: Stage) => Enforcement
@@ -56,11 +58,21 @@ export function prepare(
 /** Ordered stages as one middleware. */
 export function compile(stages: readonly Stage[], options: CompileOptions = {}): Middleware {
   const pipeline = prepare(stages, options)
-  const own = options.services !== undefined
-  // A stage inside a pipeline never needs any of its own.
-  const services = once(() => options.services ?? createServices())
+  const { services } = options
+  if (services === undefined)
+    return (req, res, next) => run(pipeline, openContext(req, res, defaultServices()), next)
 
-  return (req, res, next) => run(pipeline, openContext(req, res, services(), own), next)
+  return (req, res, next) => {
+    const ctx = openContext(req, res, services)
+    const before = ctx.services
+    ctx.use(services)
+    // What nobody was given need not be put back: handlers ask for the client as well.
+    if (before === services || before === defaultServices()) return run(pipeline, ctx, next)
+    run(pipeline, ctx, (error) => {
+      ctx.use(before)
+      next(error)
+    })
+  }
 }
 
 /** Sends one exchange through a pipeline. `next` is called at most once, and only if no stage refuses. */

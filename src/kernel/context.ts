@@ -116,16 +116,34 @@ export class SecurityContext {
   /** What stands between the handler and the wire; the kernel's own. */
   reply: ReplyGate | undefined = undefined
 
+  private inForce: Services
+  /** As seen by the services in force; and by others that were, once there are some. */
   private client: Client | undefined = undefined
+  private clients: Map<Services, Client> | undefined = undefined
   private slots: Map<symbol, unknown> | undefined = undefined
 
   constructor(
     readonly req: IncomingMessage,
     readonly res: ServerResponse,
-    public services: Services,
+    services: Services,
   ) {
+    this.inForce = services
     this.now = services.clock.now()
     this.startedAt = services.clock.monotonic()
+  }
+
+  /** The outside world, as it was given to whoever runs. */
+  get services(): Services {
+    return this.inForce
+  }
+
+  /** Puts other services in force. What the ones before saw of the client is kept: at the end the socket may be gone. */
+  use(services: Services): void {
+    if (services === this.inForce) return
+    if (this.client !== undefined)
+      (this.clients ??= new Map<Services, Client>()).set(this.inForce, this.client)
+    this.inForce = services
+    this.client = this.clients?.get(services)
   }
 
   /** The client's address behind the declared proxies; `undefined` for a socket that is already gone. */
@@ -201,21 +219,10 @@ export function contextOf(req: IncomingMessage): SecurityContext | undefined {
   return found !== undefined && (found as Partial<SecurityContext>)[CONTEXT] ? found : undefined
 }
 
-/**
- * The context of this exchange, opened by the first stage that meets it. A pipeline that was given services of its own
- * brings them; a single stage uses those that are already there.
- */
-export function openContext(
-  req: IncomingMessage,
-  res: ServerResponse,
-  services: Services,
-  own: boolean,
-): SecurityContext {
+/** The context of this exchange, opened by the first stage that meets it. */
+export function openContext(req: IncomingMessage, res: ServerResponse, services: Services): SecurityContext {
   const found = contextOf(req)
-  if (found === undefined) {
-    repairFromExpress(req, res)
-    return ((req as Carrier).security = new SecurityContext(req, res, services))
-  }
-  if (own) found.services = services
-  return found
+  if (found !== undefined) return found
+  repairFromExpress(req, res)
+  return ((req as Carrier).security = new SecurityContext(req, res, services))
 }

@@ -11,7 +11,7 @@ export type ErrorMiddleware = (error: unknown, req: IncomingMessage, res: Server
 /** Answers what handlers throw, the way refusals are answered: nothing of the error reaches the client. */
 export function errorAnswerer(services: Services): ErrorMiddleware {
   // Express tells error middleware by its four parameters.
-  return (error, req, res, _next) => failExchange(openContext(req, res, services, false), error)
+  return (error, req, res, _next) => failExchange(openContext(req, res, services), error)
 }
 
 /** Ends an exchange whose handler failed. A reply that has begun is cut off; one that is complete is left alone. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { once } from '../lib/once.js'
 import { func, integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
@@ -40,7 +41,8 @@ export interface ServiceOptions {
   /**
    * Which proxies may say who the client is: the number of hops in front of this process, or their addresses as CIDR
    * ranges. Default 0: the socket's peer is the client. `true`, and ranges wider than /8 (IPv6: /16), are refused,
-   * because they let every client choose its own address. Unless it is set, the first request with `X-Forwarded-For` or `Forwarded` is warned of in the log.
+   * because they let every client choose its own address. Unless it is set, the first request with `X-Forwarded-For` or
+   * `Forwarded` is warned of in the log.
    */
   trustProxy?: TrustProxy
   /** Shared stores, such as `redis(client)`. Default: the memory of this process. */
@@ -114,6 +116,9 @@ export function createServices(options: ServiceOptions = {}): Services {
     problemBase,
   }
 }
+
+/** What stages use that were given nothing: the same for all of them, so that it makes no difference who comes first. */
+export const defaultServices = once(() => createServices())
 
 const CLOCK = ['now', 'monotonic', 'after'] as const
 

@@ -1,19 +1,25 @@
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
+import type { Services } from './services.js'
 import type { Stage } from './stage.js'
 
-/** Lets `stages` know when the exchange is over, however it ends. Each settles once, those that came last first. */
+/**
+ * Lets `stages` know when the exchange is over, however it ends. Each settles once, those that came last first, with the
+ * services that were in force when it came.
+ */
 export function settleLater(ctx: SecurityContext, stages: readonly Stage[]): void {
   if (ctx.settling !== undefined) {
-    ctx.settling = [...ctx.settling, ...stages]
+    const { services } = ctx
+    ctx.settling = [...ctx.settling, ...stages.map((stage) => settlingWith(services, stage))]
     return
   }
   ctx.settling = stages
 
-  const { res } = ctx
+  const { res, services } = ctx
   const { socket } = ctx.req
   const over = (): void => {
     socket.off('close', over)
+    ctx.use(services)
     settle(ctx)
   }
   res.on('close', over)
@@ -37,4 +43,17 @@ function settle(ctx: SecurityContext): void {
       failed(cause)
     }
   }
+}
+
+function settlingWith(services: Services, stage: Stage): Stage {
+  const settle = (ctx: SecurityContext): unknown => {
+    const before = ctx.services
+    ctx.use(services)
+    try {
+      return (stage as { settle(ctx: SecurityContext): unknown }).settle(ctx)
+    } finally {
+      ctx.use(before)
+    }
+  }
+  return Object.create(stage, { settle: { value: settle } }) as Stage
 }

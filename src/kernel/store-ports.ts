@@ -1,9 +1,11 @@
+import { once } from '../lib/once.js'
 import { show } from './check.js'
 import type { GuardOptions } from './circuit.js'
 import { ConfigError } from './config-error.js'
 import { guarded, guardedOnce, guardedRecords } from './guarded.js'
-import { memory } from './memory.js'
+import { memory, MemoryCounters } from './memory.js'
 import type { Ports, Store } from './ports.js'
+import { systemClock } from './system-clock.js'
 
 /** A method of each port, by which it is known. */
 const SIGNS = { counters: 'hit', records: 'replace', once: 'claim' } as const
@@ -23,9 +25,16 @@ export function checkStore(option: string, store: unknown, ...needed: (keyof Sto
   throw new ConfigError(`${option} has no ${missing}, which is needed here; redis(client) and memory() have`)
 }
 
+/**
+ * A limit is one limit wherever it is mounted, behind one API or several, and has its counts by its identity. Only moments
+ * of one clock can be compared.
+ */
+const processCounters = once(() => new MemoryCounters())
+
 /** Gives the ports of a store, each behind a deadline and a breaker; what it does not offer is in this process. */
 export function portsBehindGuards(options: GuardOptions): (store: Store) => Ports {
-  const inMemory = memory({ clock: options.clock })
+  const { clock } = options
+  const inMemory = { ...memory({ clock }), ...(clock === systemClock && { counters: processCounters() }) }
   const known = new WeakMap<Store, Ports>()
   return (store) => {
     let ports = known.get(store)

@@ -230,7 +230,7 @@ describe('while the store cannot be asked', () => {
   test('what is no outage but a defect is answered as such', async () => {
     const defective = defineStage('defective', () => ({
       enter(ctx) {
-        ctx.services = { ...ctx.services, counters: { hit: () => Promise.reject(new TypeError('defect')) } }
+        ctx.use({ ...ctx.services, counters: { hit: () => Promise.reject(new TypeError('defect')) } })
       },
     }))
     const { get, handled } = serve([defective(), rateLimit({ whenStoreFails: 'open' })])
