@@ -32,7 +32,7 @@ export class RedisCounters implements CounterStore {
     ])
     const answers = await this.numbersFrom(countAll, keys, args, 4 * hits.length)
     return hits.map((_, i) => ({
-      allowed: answers[4 * i] === 1,
+      allowed: admitted(answers[4 * i]!),
       left: answers[4 * i + 1]!,
       refillMs: answers[4 * i + 2]!,
       retryMs: answers[4 * i + 3]!,
@@ -90,9 +90,8 @@ export class RedisCounters implements CounterStore {
 
   private async numbersFrom(script: Script, keys: readonly string[], args: readonly string[], count: number) {
     const reply = await this.runner.run(script, keys, args)
-    // Clients can be set to answer with strings.
-    if (Array.isArray(reply) && reply.length === count) return reply.map(Number)
-    throw new TypeError('Redis gave an answer of another shape than the script')
+    if (Array.isArray(reply) && reply.length === count) return reply.map(integerOf)
+    throw anotherShape()
   }
 
   /**
@@ -113,4 +112,20 @@ export class RedisCounters implements CounterStore {
 /** The library knows fixed windows of a second and more. */
 function isForLibrary({ policy: { algorithm, windowMs } }: Hit): boolean {
   return algorithm === 'fixed' && windowMs >= 1000
+}
+
+/** Clients can be set to answer with strings. `Number` would take nothing, `null` and `''`, for 0, which admits. */
+function integerOf(value: unknown): number {
+  const number = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw anotherShape()
+  return number
+}
+
+function admitted(flag: number): boolean {
+  if (flag !== 0 && flag !== 1) throw anotherShape()
+  return flag === 1
+}
+
+function anotherShape(): TypeError {
+  return new TypeError('Redis gave an answer of another shape than the script')
 }

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
-import { createClient } from 'redis'
+import { createClient, RESP_TYPES } from 'redis'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import type { Algorithm, CounterStore, Hit, Policy } from '../../src/kernel/ports.js'
 import { redis } from '../../src/stores/redis.js'
+import { serve } from '../../src/testing/index.js'
+import { rateLimit } from '../../src/traffic/rate-limit.js'
 import { allOf } from '../support/all-of.js'
 
 const url = process.env['REDIS_URL']!
@@ -190,6 +192,89 @@ test.each([[null], ['OK'], [[]], [[1, 2]], [{}]])('an answer such as %j is no an
   const odd = { status: 'ready', evalsha: async () => reply, eval: async () => reply, on: () => undefined }
   const hits = [1, 2].map(() => ({ policy: policyOf(), key: 'k', cost: 1 }))
   await expect(countersOf(odd).hit(hits, 0)).rejects.toThrow('Redis gave an answer of another shape')
+})
+
+test.each([
+  ['numbers', {}],
+  ['strings', { [RESP_TYPES.NUMBER]: String }],
+])('node-redis that is set to answer with %s will do', async (_what, typeMapping) => {
+  const own = createClient({ url, commandOptions: { typeMapping } })
+  await own.connect()
+  try {
+    const counters = countersOf(own)
+    for (const algorithm of ALGORITHMS) {
+      const hits = [{ policy: policyOf({ algorithm }), key: 'k', cost: 5 }]
+      expect((await counters.hit(hits, 0))[0]).toMatchObject({ allowed: true, left: 0 })
+      expect((await counters.hit(hits, 0))[0]).toMatchObject({ allowed: false, left: 0 })
+    }
+  } finally {
+    await own.close()
+  }
+})
+
+const NO_INTEGERS = [
+  null,
+  undefined,
+  NaN,
+  Infinity,
+  0.5,
+  2 ** 60,
+  '',
+  ' 1',
+  'x',
+  '1e3',
+  '0x1',
+  true,
+  {},
+  [1],
+  1n,
+]
+
+test.each(ALGORITHMS)(
+  'an answer to a %s limit with anything but whole numbers is none',
+  async (algorithm) => {
+    const hit = { policy: policyOf({ algorithm, limit: 1 }), key: 'k', cost: 1 }
+    const good = algorithm === 'fixed' ? [1, 1_000] : [1, 0, 1_000, 0]
+    const answering = (reply: unknown) =>
+      countersOf({
+        status: 'ready',
+        evalsha: async () => reply,
+        eval: async () => reply,
+        on: () => undefined,
+      })
+
+    expect((await answering(good).hit([hit], 0))[0]).toMatchObject({ allowed: true, refillMs: 1_000 })
+    for (const odd of NO_INTEGERS) {
+      for (const place of good.keys()) {
+        const reply: unknown[] = [...good]
+        reply[place] = odd
+        await expect(answering(reply).hit([hit], 0)).rejects.toThrow('of another shape')
+      }
+    }
+  },
+)
+
+test.each([2, -1])('%j is neither yes nor no', async (flag) => {
+  const reply = [flag, 0, 0, 0]
+  const odd = { status: 'ready', evalsha: async () => reply, eval: async () => reply, on: () => undefined }
+  const hit = { policy: policyOf({ algorithm: 'gcra' }), key: 'k', cost: 1 }
+  await expect(countersOf(odd).hit([hit], 0)).rejects.toThrow('of another shape')
+})
+
+test('what Redis answers instead of numbers closes a limit that is closed without it', async () => {
+  const store = redis({
+    status: 'ready',
+    evalsha: async () => ['x', 'y'],
+    eval: async () => ['x', 'y'],
+    on: () => undefined,
+  })
+  const { get, handled } = serve(rateLimit({ limit: 1, whenStoreFails: 'closed' }), { store })
+  for (let i = 0; i < 3; i++) {
+    const reply = await get('/').expect(503).expect('Retry-After', '1')
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'store-unavailable' })
+    expect(reply.headers).not.toHaveProperty('ratelimit')
+  }
+  expect(handled()).toBe(0)
 })
 
 describe('a client that is not connected', () => {
