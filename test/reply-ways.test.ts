@@ -197,7 +197,7 @@ function expressDoors([name, express]: (typeof expressVersions)[number], more: t
       name: 'a guard behind compression',
       open: (api, answer) => app(answer, api, zip(), api.guard({ mask: MASK })),
       zips: true,
-      unseen: ['sendFile of a script'],
+      unseen: COMPRESSED_BEFORE,
       guarded: true,
     },
     {

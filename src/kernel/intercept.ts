@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { HeaderFields } from './header-fields.js'
 import type { ReplyGate } from './reply-gate.js'
 
@@ -12,9 +12,13 @@ export interface Methods {
   jsonp?: (body?: unknown, ...more: unknown[]) => unknown
 }
 
+/** What is found on a response. `json` only where it is the response's own: its prototype is looked at when it is needed. */
 export function methodsOf(res: ServerResponse): Methods {
   const { writeHead, write, end, flushHeaders } = res as unknown as Methods
-  return { writeHead, write, end, flushHeaders }
+  const methods: Methods = { writeHead, write, end, flushHeaders }
+  for (const name of ['json', 'jsonp'] as const)
+    if (Object.hasOwn(res, name)) methods[name] = (res as unknown as Methods)[name]!
+  return methods
 }
 
 const GATE = Symbol('secure-api.gate')
@@ -23,27 +27,23 @@ type Intercepted = ServerResponse & { readonly [GATE]: ReplyGate }
 
 /**
  * Puts `gate` between whoever answers and the response's own methods. What takes their place is shared by all responses
- * and finds its gate on the one it is called on.
+ * and finds its gate on the one it is called on. Where no framework offers `json`, this does.
  */
-export function interceptHead(res: ServerResponse, gate: ReplyGate): void {
-  const intercepted = res as unknown as Methods & { [GATE]: ReplyGate }
+export function intercept(res: ServerResponse, gate: ReplyGate): void {
+  const intercepted = res as unknown as Methods & { [GATE]: ReplyGate; _send: unknown }
   intercepted[GATE] = gate
   intercepted.writeHead = writeHead
+  if (SEND !== undefined) intercepted._send = send
+  intercepted.write = write
+  intercepted.end = end
+  intercepted.flushHeaders = flushHeaders
+  intercepted.json = json
+  intercepted.jsonp = jsonp
 }
 
-/** The same for whatever puts bytes on the wire. */
-export function interceptBody(res: ServerResponse): void {
-  const methods = res as unknown as Methods
-  methods.write = write
-  methods.end = end
-  methods.flushHeaders = flushHeaders
-}
-
-/** The same for JSON. Where no framework offers `json`, this does. */
-export function interceptJson(res: ServerResponse): void {
-  const methods = res as unknown as Methods
-  methods.json = json
-  methods.jsonp = jsonp
+/** Takes the place of whoever has wrapped `writeHead` since. */
+export function interceptHead(res: ServerResponse): void {
+  ;(res as unknown as Methods).writeHead = writeHead
 }
 
 /** Whether nobody has wrapped `writeHead` since it was intercepted. */
@@ -68,6 +68,19 @@ function writeHead(
   this[GATE].writeHead(statusCode, reason, fields)
   return this
 }
+
+/** Through here Node sends whatever it sends, also for those who call its own `end` or `write` on the response. */
+function send(
+  this: Intercepted,
+  data: unknown,
+  encoding: unknown,
+  callback: unknown,
+  length: unknown,
+): unknown {
+  return this[GATE].mayLeave() && SEND!.call(this, data, encoding, callback, length)
+}
+
+const { _send: SEND } = ServerResponse.prototype as { _send?: (...args: unknown[]) => unknown }
 
 function write(this: Intercepted, chunk?: unknown, encoding?: unknown, callback?: unknown): unknown {
   return this[GATE].write(chunk, encoding, callback)

@@ -3,21 +3,12 @@ import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
-import {
-  calledBack,
-  deafen,
-  interceptBody,
-  interceptHead,
-  interceptJson,
-  isOurs,
-  methodsOf,
-  type Methods,
-} from './intercept.js'
+import { calledBack, deafen, intercept, interceptHead, isOurs, methodsOf, type Methods } from './intercept.js'
 import { refuse, type Problem } from './problem.js'
 import { dropHandlerHeaders, recordDecision } from './refusal.js'
 import { ReplyVerdict, type Veto } from './reply-verdict.js'
 import { respond } from './respond.js'
-import { bodyOf, sendJson } from './send-json.js'
+import { bodyOf, isReplaced, jsonBelow, onText } from './send-json.js'
 import { shape } from './shape.js'
 import type { Stage } from './stage.js'
 import { isBodyless, isEmpty } from './unshapable.js'
@@ -42,10 +33,8 @@ export class ReplyGate {
 
   /** The response's methods as they were found: what lies between this and the wire. */
   private readonly below: Methods
-  private readonly lowestEnd: Methods['end']
   /** Until the head is written, or the handler runs. */
   private pending: PendingHead | undefined
-  private holdsBody = false
   /** The head has come by: whoever wrapped `writeHead` since has had their say. */
   private announced = false
   private announcing = false
@@ -53,14 +42,12 @@ export class ReplyGate {
   constructor(private readonly ctx: SecurityContext) {
     const { res } = ctx
     this.below = methodsOf(res)
-    this.lowestEnd = this.below.end
     this.pending = res.headersSent ? undefined : new PendingHead(res)
-    interceptHead(res, this)
+    intercept(res, this)
   }
 
   addShapers(stages: readonly Stage[]): void {
     this.judging().raw = true
-    if (this.shapers.length === 0) this.holdJson()
     this.shapers = joined(this.shapers, stages)
   }
 
@@ -93,7 +80,6 @@ export class ReplyGate {
     dropHandlerHeaders(ctx)
     respond(ctx, problem)
     this.state = 'over'
-    this.holdBody()
     deafen(ctx.res)
   }
 
@@ -107,7 +93,7 @@ export class ReplyGate {
     } else {
       this.writeHead(statusCode)
     }
-    this.lowestEnd.call(this.ctx.res, body)
+    this.below.end.call(this.ctx.res, body)
     this.state = 'over'
   }
 
@@ -136,9 +122,24 @@ export class ReplyGate {
     if (problem !== undefined && this.state === 'open') this.refuse(problem)
   }
 
+  /** Whether Node may put bytes of the reply on the wire. If nobody has seen them, its own methods were called. */
+  mayLeave(): boolean {
+    if (this.state === 'over') return false
+    const problem =
+      this.state === 'open' && this.verdict?.given === false && this.verdict.objection(undefined)
+    if (!problem) return true
+    const { res } = this.ctx
+    res.on('error', () => undefined)
+    this.refuse({ ...problem, headers: { Connection: 'close' } })
+    // Whoever goes past the response's methods goes past this as well, unless there is no wire any more.
+    res.socket?.destroySoon()
+    return false
+  }
+
   write(chunk: unknown, encoding: unknown, callback: unknown): unknown {
-    const nothing = isEmpty(chunk) && this.verdict?.given === false
-    if (!nothing && this.admits(chunk)) return this.below.write.call(this.ctx.res, chunk, encoding, callback)
+    const { res } = this.ctx
+    const nothing = res.writableEnded || (isEmpty(chunk) && this.verdict?.given === false)
+    if (!nothing && this.admits(chunk)) return this.below.write.call(res, chunk, encoding, callback)
     calledBack([encoding, callback])
     return true
   }
@@ -146,7 +147,8 @@ export class ReplyGate {
   end(chunk: unknown, encoding: unknown, callback: unknown): unknown {
     const { res } = this.ctx
     const body = typeof chunk === 'function' || isEmpty(chunk) ? null : chunk
-    if (this.admits(body)) return this.below.end.call(res, chunk, encoding, callback)
+    // Answered before: the first answer counts. Node would end the process.
+    if (!res.writableEnded && this.admits(body)) return this.below.end.call(res, chunk, encoding, callback)
     calledBack([chunk, encoding, callback])
     return res
   }
@@ -160,6 +162,11 @@ export class ReplyGate {
   json(name: 'json' | 'jsonp', first: unknown, second: unknown): void {
     if (this.isOver) return
     const { ctx } = this
+    if (this.shapers.length === 0) {
+      const send = jsonBelow(ctx.res, name, this.below)
+      // Express 4 counts its arguments.
+      return void (second === undefined ? send.call(ctx.res, first) : send.call(ctx.res, first, second))
+    }
     let shaped: unknown
     try {
       shaped = shape(ctx, this.shapers, bodyOf(ctx.res, first, second))
@@ -177,9 +184,10 @@ export class ReplyGate {
     const verdict = this.judging()
     // Answered before: the first answer counts.
     if (!verdict.raw || res.writableEnded || res.destroyed || this.isOver) return
-    // Looked up late: behind the front door, Express gives the response its prototype after this was installed.
-    const send = this.below[name] ?? (Object.getPrototypeOf(res) as Methods)[name] ?? sendJson
-    verdict.raw = false
+    const send = jsonBelow(res, name, this.below)
+    // Whoever has replaced it may add to what was shaped.
+    if (isReplaced(res, name, send)) onText(res, body, () => (verdict.raw = false))
+    else verdict.raw = false
     try {
       send.call(res, body)
     } catch (error) {
@@ -207,23 +215,7 @@ export class ReplyGate {
   }
 
   private judging(): ReplyVerdict {
-    this.holdBody()
     return (this.verdict ??= new ReplyVerdict(this.ctx))
-  }
-
-  private holdBody(): void {
-    if (this.holdsBody) return
-    this.holdsBody = true
-    const { write, end, flushHeaders } = methodsOf(this.ctx.res)
-    Object.assign(this.below, { write, end, flushHeaders })
-    interceptBody(this.ctx.res)
-  }
-
-  private holdJson(): void {
-    const { res } = this.ctx
-    for (const name of ['json', 'jsonp'] as const)
-      if (Object.hasOwn(res, name)) this.below[name] = (res as unknown as Methods)[name]!
-    interceptJson(res)
   }
 
   /** A reply without a body has nothing to hide, so an objection can wait: Node writes the head with the first byte, or at the end. */
@@ -262,7 +254,7 @@ export class ReplyGate {
         this.announcing = false
       }
     }
-    interceptHead(res, this)
+    interceptHead(res)
   }
 }
 

@@ -3,6 +3,7 @@ import type { SecurityContext } from './context.js'
 import type { Head } from './head.js'
 import { refuse, type Problem } from './problem.js'
 import type { Next } from './stage.js'
+import { isBodyless } from './unshapable.js'
 
 /** Answers a refusal. `next` is the application's, for those who hand refusals on. */
 export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => void
@@ -23,7 +24,7 @@ export function respond(ctx: SecurityContext, problem: Problem): void {
 }
 
 function write(ctx: SecurityContext, problem: Problem): void {
-  const { res, req, head } = ctx
+  const { res, head } = ctx
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
     res.destroy()
@@ -58,7 +59,7 @@ function write(ctx: SecurityContext, problem: Problem): void {
   head.setHeader('Cache-Control', 'no-store')
   head.setHeader('Content-Length', Buffer.byteLength(body))
 
-  const payload = req.method === 'HEAD' ? undefined : body
+  const payload = isBodyless(res) ? undefined : body
   if (ctx.reply === undefined) res.end(payload)
   else ctx.reply.answer(problem.status, payload)
 }

@@ -20,9 +20,14 @@ export function mediaTypeOf(res: ServerResponse): string {
     .toLowerCase()
 }
 
-/** Node sends no body with these, whatever the handler writes. */
-export function isBodyless({ req, statusCode }: ServerResponse): boolean {
-  return req.method === 'HEAD' || statusCode === 204 || statusCode === 304 || statusCode < 200
+/**
+ * Node sends no body with these, whatever the handler writes. It has made up its mind about HEAD when the request arrived:
+ * a method that somebody changed since changes nothing.
+ */
+export function isBodyless(res: ServerResponse): boolean {
+  const { req, statusCode } = res
+  const { _hasBody = req.method !== 'HEAD' } = res as { _hasBody?: boolean }
+  return !_hasBody || statusCode === 204 || statusCode === 304 || statusCode < 200
 }
 
 /** An empty chunk puts nothing on the wire and proves nothing about the next one. */

@@ -29,7 +29,8 @@ export function listen(server: Server): Promise<void> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 }
 
-function exchange(port: number, bytes: string): Promise<string> {
+/** Writes bytes, ends our side, and reads until the server closes. */
+export function exchange(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = ''
