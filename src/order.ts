@@ -7,6 +7,7 @@ import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
 import { membersOf } from './kernel/check.js'
+import { ConfigError } from './kernel/config-error.js'
 import {
   onDemand,
   standard,
@@ -19,7 +20,7 @@ import { compileCatalogue, type CompiledCatalogue, type Rule } from './kernel/ru
 import { auditSettings } from './observe/audit-options.js'
 import { audit, type AuditOptions } from './observe/audit.js'
 import { requestId, type RequestIdOptions } from './observe/request-id.js'
-import type { Limit } from './traffic/limit.js'
+import { isLimitName, type Limit } from './traffic/limit.js'
 import { quota } from './traffic/quota.js'
 import { rateLimit } from './traffic/rate-limit.js'
 import { cors, type CorsOptions } from './transport/cors.js'
@@ -120,12 +121,21 @@ export type GuardProtections = {
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */
 function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits {
-  const name = row === 'quota' ? `${place.name} quota` : place.name
+  const base = row === 'quota' ? `${place.name} quota` : place.name
   const list: unknown[] = Array.isArray(limits) ? limits : [limits]
-  return list.map((limit, i) => ({
-    name: i === 0 ? name : `${name} ${i + 1}`,
-    ...Object.fromEntries(membersOf(optionOf(place, row), limit)),
-  }))
+  return list.map((limit, i) => {
+    const option = optionOf(place, row)
+    const given = Object.fromEntries(membersOf(option, limit)) as Limit
+    const name = i === 0 ? base : `${base} ${i + 1}`
+    if (given.name === undefined && !isLimitName(name)) {
+      throw new ConfigError(
+        `${option} needs a name: without one it is named after its route, which is too long for that or not printable ASCII. ` +
+          `Write { name: 'orders', ... }`,
+        'limit-name',
+      )
+    }
+    return { ...given, name: given.name ?? name }
+  })
 }
 
 /** What anybody puts on record as facts of their own is masked by the map that masks all replies. */

@@ -58,7 +58,7 @@ export class Planner {
     extra.forEach((each: ExtraStage, i) => {
       knownKeys(`extra[${i}]`, each, ['after', 'stage'])
       const { after, stage } = each as { after: string; stage: Partial<StageMiddleware> | null }
-      if (stage?.stage === undefined) {
+      if (typeof (stage?.stage as Partial<Stage> | null | undefined)?.name !== 'string') {
         throw new ConfigError(
           `extra[${i}].stage is no stage; make one with defineStage, or mount plain middleware yourself`,
         )

@@ -17,6 +17,17 @@ afterAll(() => {
   removeCopies()
 })
 
+test.each(['minimal', 'orders-api'])(
+  '%s: npm start becomes the server, so that ending it ends both',
+  (example) => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'examples', example, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    // npm ends the shell that it started, and a shell does not end what it runs.
+    expect(scripts.start).toMatch(/^exec node /)
+  },
+)
+
 describe('orders-api', () => {
   const PROTECTIONS = [
     'audit',

@@ -62,7 +62,8 @@ export function pipeline(
 }
 
 function stageOf(middleware: Partial<StageMiddleware> | null, position: number): Stage {
-  if (middleware?.stage !== undefined) return middleware.stage
+  const stage = middleware?.stage as Partial<Stage> | null | undefined
+  if (typeof stage?.name === 'string') return stage as Stage
   throw new ConfigError(
     `pipeline: entry ${position} is no stage; make one with defineStage, or mount plain middleware yourself`,
   )

@@ -129,7 +129,7 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
     problemType = 'own',
   } = options
 
-  if (typeof name !== 'string' || !/^[ !#-[\]-~]{1,100}$/.test(name)) {
+  if (!isLimitName(name)) {
     throw new ConfigError(
       `${option}.name must be 1 to 100 printable ASCII characters without " and \\, got ${show(name)}`,
     )
@@ -158,6 +158,11 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
     headers,
     problemType: oneOf(`${option}.problemType`, problemType, ['own', 'iana']),
   }
+}
+
+/** It stands in header fields, and in the keys of shared stores. */
+export function isLimitName(name: unknown): boolean {
+  return typeof name === 'string' && /^[ !#-[\]-~]{1,100}$/.test(name)
 }
 
 function fixedCost(option: string, cost: unknown): number {
