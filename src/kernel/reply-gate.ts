@@ -124,7 +124,6 @@ export class ReplyGate {
 
   /** Whether Node may put bytes of the reply on the wire. If nobody has seen them, its own methods were called. */
   mayLeave(): boolean {
-    if (this.state === 'over') return false
     const problem =
       this.state === 'open' && this.verdict?.given === false && this.verdict.objection(undefined)
     if (!problem) return true
@@ -165,7 +164,9 @@ export class ReplyGate {
     if (this.shapers.length === 0) {
       const send = jsonBelow(ctx.res, name, this.below)
       // Express 4 counts its arguments.
-      return void (second === undefined ? send.call(ctx.res, first) : send.call(ctx.res, first, second))
+      if (second === undefined) send.call(ctx.res, first)
+      else send.call(ctx.res, first, second)
+      return
     }
     let shaped: unknown
     try {
