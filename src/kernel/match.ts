@@ -1,4 +1,5 @@
 import { METHODS } from 'node:http'
+import { LOWER, ODD, spellingOf } from '../lib/path-spelling.js'
 import { quoted } from './check.js'
 import { ConfigError } from './config-error.js'
 
@@ -18,12 +19,24 @@ export interface Fit<R extends RoutePattern> {
   readonly fits: readonly R[]
 }
 
-interface Node<R> {
-  readonly statics: Map<string, Node<R>>
+/** A rule where the tree ends. */
+interface Leaf<R extends RoutePattern> {
+  readonly rule: R
+  /** The answer where it alone fits, letter by letter. */
+  readonly exact: Fit<R>
+  /** Its plain segments are as the tree has them, so a path in lower case that leads here fits them letter by letter. */
+  readonly isLower: boolean
+}
+
+interface Node<R extends RoutePattern> {
+  /** One plain segment that leads on, as most nodes have it; more of them are in `statics`. */
+  name: string | undefined
+  next: Node<R> | undefined
+  statics: Map<string, Node<R>> | undefined
   param: Node<R> | undefined
   /** Rules whose path ends here, and rules that take whatever follows. */
-  readonly ends: R[]
-  readonly rests: R[]
+  ends: readonly Leaf<R>[]
+  rests: readonly Leaf<R>[]
 }
 
 /**
@@ -62,17 +75,25 @@ export function compileRoutes<R extends RoutePattern>(
   rules: readonly R[],
 ): (method: string, path: string) => Fit<R> {
   const root = newNode<R>()
-  for (const rule of rules) plant(root, rule)
   const exactly = new Map(rules.map((rule): [R, Fit<R>] => [rule, { exact: rule, fits: [rule] }]))
+  for (const rule of rules) plant(root, exactly.get(rule)!, rule)
 
   return (method, path) => {
     if (rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
-    const canonical = isCanonical(path)
+    const spelling = spellingOf(path)
+    if (spelling === LOWER && method !== 'OPTIONS') {
+      const found = new Found<R>()
+      walk(root, path, path === '/' ? 1 : 0, asked, found)
+      if (found.count === 0) return NOTHING
+      if (found.count === 1 && found.isExact) return found.leaf!.exact
+    }
+
+    const canonical = spelling !== ODD
     const found: R[] = []
     const segments = canonical ? split(path) : []
     if (!canonical) for (const reading of readings(path)) collect(root, reading, 0, asked, found)
-    else collect(root, UPPER_CASE.test(path) ? split(path.toLowerCase()) : segments, 0, asked, found)
+    else collect(root, spelling === LOWER ? segments : split(path.toLowerCase()), 0, asked, found)
     if (found.length === 0) return NOTHING
 
     const fits = found.length > 1 ? [...new Set(found)].sort(bySpecificity) : found
@@ -82,6 +103,52 @@ export function compileRoutes<R extends RoutePattern>(
       ? exactly.get(winner)!
       : { exact: undefined, fits }
   }
+}
+
+/** What was found on the way through the tree; of one rule, also whether it fits letter by letter. */
+class Found<R extends RoutePattern> {
+  count = 0
+  leaf: Leaf<R> | undefined = undefined
+  isExact = false
+
+  add(leaves: readonly Leaf<R>[], method: string, isWhole: boolean): void {
+    for (const leaf of leaves) {
+      if (leaf.rule.method !== method && leaf.rule.method !== '*') continue
+      this.count++
+      this.leaf = leaf
+      this.isExact = leaf.isLower && isWhole
+    }
+  }
+}
+
+/**
+ * The way of nearly all requests: their path has one reading and no capital letters, so that it is walked as it is.
+ *
+ * @param at where the slash before the next segment stands, or the end of the path
+ */
+function walk<R extends RoutePattern>(
+  node: Node<R>,
+  path: string,
+  at: number,
+  method: string,
+  found: Found<R>,
+): void {
+  if (at === path.length) {
+    // A `*` stands for something.
+    found.add(node.rests, method, false)
+    return found.add(node.ends, method, true)
+  }
+  found.add(node.rests, method, true)
+  const slash = path.indexOf('/', at + 1)
+  const end = slash === -1 ? path.length : slash
+  const { name, next, statics, param } = node
+  if (name !== undefined && end - at - 1 === name.length && path.startsWith(name, at + 1)) {
+    walk(next!, path, end, method, found)
+  } else {
+    const child = statics?.get(path.slice(at + 1, end))
+    if (child !== undefined) walk(child, path, end, method, found)
+  }
+  if (param !== undefined) walk(param, path, end, method, found)
 }
 
 /** Reads the values of a rule's `:name` segments from a path, decoded once. */
@@ -98,15 +165,7 @@ export function paramsReader({ segments }: RoutePattern): (path: string) => Reco
   }
 }
 
-/** A canonical path is ASCII. */
-const UPPER_CASE = /[A-Z]/
-
 const NOTHING: Fit<never> = { exact: undefined, fits: [] }
-
-/** Whether all routers agree on how to read this path. */
-export function isCanonical(path: string): boolean {
-  return path.startsWith('/') && !/[^!-~]|[%;#\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
-}
 
 /** Plain text before `:name` before `*`, from the left; then a named method before `*`. */
 export function bySpecificity(a: RoutePattern, b: RoutePattern): number {
@@ -124,12 +183,22 @@ function rank(segment: string | undefined): number {
   return segment.startsWith(':') ? 1 : 2
 }
 
-function newNode<R>(): Node<R> {
-  return { statics: new Map(), param: undefined, ends: [], rests: [] }
+function newNode<R extends RoutePattern>(): Node<R> {
+  return {
+    name: undefined,
+    next: undefined,
+    statics: undefined,
+    param: undefined,
+    ends: NO_LEAVES,
+    rests: NO_LEAVES,
+  }
 }
 
-function plant<R extends RoutePattern>(root: Node<R>, rule: R): void {
+const NO_LEAVES: readonly never[] = []
+
+function plant<R extends RoutePattern>(root: Node<R>, exact: Fit<R>, rule: R): void {
   let node = root
+  let isLower = true
   for (const segment of rule.segments) {
     if (segment === '*') break
     if (segment.startsWith(':')) {
@@ -137,19 +206,36 @@ function plant<R extends RoutePattern>(root: Node<R>, rule: R): void {
       continue
     }
     const key = segment.toLowerCase()
-    let child = node.statics.get(key)
-    if (child === undefined) node.statics.set(key, (child = newNode()))
-    node = child
+    if (key !== segment) isLower = false
+    node = childOf(node, key) ?? addChild(node, key)
   }
-  const leaf = rule.segments.at(-1) === '*' ? node.rests : node.ends
-  const twin = leaf.find(({ method }) => method === rule.method)
+  const place = rule.segments.at(-1) === '*' ? 'rests' : 'ends'
+  const twin = node[place].find(({ rule: { method } }) => method === rule.method)
   if (twin !== undefined) {
     throw new ConfigError(
-      `routes: '${twin.pattern}' and '${rule.pattern}' fit the same requests; merge them`,
+      `routes: '${twin.rule.pattern}' and '${rule.pattern}' fit the same requests; merge them`,
       'equal-routes',
     )
   }
-  leaf.push(rule)
+  node[place] = [...node[place], { rule, exact, isLower }]
+}
+
+function childOf<R extends RoutePattern>(node: Node<R>, key: string): Node<R> | undefined {
+  return node.name === key ? node.next : node.statics?.get(key)
+}
+
+function addChild<R extends RoutePattern>(node: Node<R>, key: string): Node<R> {
+  const child = newNode<R>()
+  if (node.name === undefined && node.statics === undefined) {
+    node.name = key
+    node.next = child
+    return child
+  }
+  node.statics ??= new Map()
+  if (node.name !== undefined) node.statics.set(node.name, node.next!)
+  node.name = node.next = undefined
+  node.statics.set(key, child)
+  return child
 }
 
 /** Its depth is that of the rules, not of the request. */
@@ -162,13 +248,13 @@ function collect<R extends RoutePattern>(
 ): void {
   addFitting(node.rests, method, found)
   if (at === segments.length) return addFitting(node.ends, method, found)
-  const child = node.statics.get(segments[at]!)
+  const child = childOf(node, segments[at]!)
   if (child !== undefined) collect(child, segments, at + 1, method, found)
   if (node.param !== undefined) collect(node.param, segments, at + 1, method, found)
 }
 
-function addFitting<R extends RoutePattern>(rules: readonly R[], method: string, found: R[]): void {
-  for (const rule of rules) if (rule.method === method || rule.method === '*') found.push(rule)
+function addFitting<R extends RoutePattern>(leaves: readonly Leaf<R>[], method: string, found: R[]): void {
+  for (const { rule } of leaves) if (rule.method === method || rule.method === '*') found.push(rule)
 }
 
 function fitsLetterByLetter({ segments }: RoutePattern, parts: readonly string[]): boolean {

@@ -4,7 +4,7 @@ import express5 from 'express'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
-import { compileRoutes, paramsReader, parsePattern } from '../../src/kernel/match.js'
+import { bySpecificity, compileRoutes, paramsReader, parsePattern } from '../../src/kernel/match.js'
 
 const find = (patterns: string[], method: string, path: string) => {
   const { exact, fits } = compileRoutes(patterns.map(parsePattern))(method, path)
@@ -175,4 +175,62 @@ async function routeServed(port: number, target: string): Promise<string | undef
   let text = ''
   for await (const chunk of socket) text += String(chunk)
   return /served (\S+)/.exec(text)?.[1]
+}
+
+test('rules that are looked up are those that would be found by trying one after the other', () => {
+  const segment = fc.constantFrom('a', 'b', 'Ab', 'a.b', ':x', ':y')
+  const patterns = fc
+    .tuple(
+      fc.constantFrom('GET', 'POST', '*'),
+      fc.array(segment, { maxLength: 3 }),
+      fc.constantFrom<string[]>([], [], ['*']),
+    )
+    .map(([method, plain, rest]) => `${method} /${[...plain, ...rest].join('/')}`)
+  const paths = fc
+    .array(fc.constantFrom('a', 'b', 'ab', 'Ab', 'a.b', 'c'), { maxLength: 4 })
+    .map((segments) => `/${segments.join('/')}`)
+  let several = 0
+
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(patterns, {
+        maxLength: 12,
+        selector: (text) => text.replace(/:\w/g, ':').toLowerCase(),
+      }),
+      fc.array(fc.tuple(fc.constantFrom('GET', 'HEAD', 'POST', 'OPTIONS'), paths), {
+        minLength: 20,
+        maxLength: 20,
+      }),
+      (texts, requests) => {
+        const rules = texts.map(parsePattern)
+        const match = compileRoutes(rules)
+        for (const [method, path] of requests) {
+          const parts = path === '/' ? [] : path.slice(1).split('/')
+          const fits = rules.filter((rule) => fitsOne(rule, method, parts)).sort(bySpecificity)
+          const letters = fits[0] !== undefined && method !== 'OPTIONS' && hasLetters(fits[0].segments, parts)
+          if (fits.length > 1) several++
+          expect(match(method, path)).toEqual(
+            letters ? { exact: fits[0], fits: [fits[0]] } : { exact: undefined, fits },
+          )
+        }
+      },
+    ),
+    { numRuns: 500 },
+  )
+  expect(several).toBeGreaterThan(500)
+})
+
+type Rule = ReturnType<typeof parsePattern>
+
+function fitsOne({ method, segments }: Rule, asked: string, parts: readonly string[]): boolean {
+  if (method !== '*' && method !== (asked === 'HEAD' ? 'GET' : asked)) return false
+  const takesRest = segments.at(-1) === '*'
+  const plain = takesRest ? segments.slice(0, -1) : segments
+  if (takesRest ? parts.length < plain.length : parts.length !== plain.length) return false
+  return plain.every((text, i) => text.startsWith(':') || text.toLowerCase() === parts[i]!.toLowerCase())
+}
+
+function hasLetters(segments: readonly string[], parts: readonly string[]): boolean {
+  if (segments.at(-1) === '*' && parts.length < segments.length) return false
+  return segments.every((text, i) => text === '*' || text.startsWith(':') || text === parts[i])
 }
