@@ -1,25 +1,19 @@
-import { randomUUID } from 'node:crypto'
-import {
-  closeSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import { hash, randomUUID } from 'node:crypto'
+import { closeSync, openSync, readFileSync, readlinkSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { systemClock } from '../kernel/system-clock.js'
 import { ConfigError } from '../kernel/config-error.js'
 
-/** How often a holder shows that it lives, for holders on another machine that shares the directory. */
+/** How often a holder shows that it lives, for those who cannot ask after its process. */
 const HEARTBEAT_MS = 10_000
+/** So many takers in a row may have died while they took the lock over from one another. */
+const TAKERS_MAX = 3
 
 interface Holder {
   readonly pid: number
-  readonly host: string
-  /** When the process was started, in the kernel's own count: process ids come again, in containers at once. */
+  /** Where its process id means something. */
+  readonly home: string
+  /** When the process was started, in the kernel's own count: process ids come again. */
   readonly started: string
 }
 
@@ -31,11 +25,18 @@ export class AuditLock {
   private stopHeartbeat: () => void = () => undefined
 
   /** @throws ConfigError while another process, or another instance in this one, holds it */
-  constructor(private readonly path: string) {
+  constructor(path: string) {
     this.file = `${path}.lock`
-    const holder: Holder = { pid: process.pid, host: hostname(), started: startOf('self') }
+    const holder: Holder = { pid: process.pid, home: homeOf(), started: startOf('self') }
     this.text = JSON.stringify({ ...holder, instance: randomUUID() })
-    this.acquire()
+    this.fd = take(this.file, this.text)
+    if (this.fd === undefined) {
+      throw new ConfigError(
+        `audit.file "${path}" is being written by another process or instance (${this.file}); give each its own: ` +
+          "the path may contain '{pid}' or '{host}'",
+        'audit-file-locked',
+      )
+    }
     this.beat()
   }
 
@@ -43,60 +44,21 @@ export class AuditLock {
   ensure(): void {
     const found = textOf(this.file)
     if (found === this.text) return
-    if (found !== undefined) throw new Error('another process has taken the audit file')
+    const fd = found === undefined ? create(this.file, this.text) : undefined
+    if (fd === undefined) throw new Error('another process has taken the audit file')
     this.discard()
-    this.create()
+    this.fd = fd
   }
 
   release(): void {
     this.stopHeartbeat()
-    if (textOf(this.file) === this.text) quietly(() => unlinkSync(this.file))
+    if (textOf(this.file) === this.text) attempt(() => unlinkSync(this.file))
     this.discard()
-  }
-
-  private acquire(): void {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      if (this.create()) return
-      const holder = textOf(this.file)
-      if (holder === undefined) continue
-      if (isAlive(holder, this.file)) break
-      if (!this.removeStale(holder)) break
-    }
-    throw new ConfigError(
-      `audit.file "${this.path}" is being written by another process or instance (${this.file}); give each its own: ` +
-        "the path may contain '{pid}' or '{host}'",
-      'audit-file-locked',
-    )
-  }
-
-  private create(): boolean {
-    try {
-      this.fd = openSync(this.file, 'wx', 0o600)
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
-      throw cause
-    }
-    writeSync(this.fd, this.text, 0)
-    return true
-  }
-
-  /** Renaming is atomic, so of two that find the same stale lock one moves it; the other must put back what it caught. */
-  private removeStale(expected: string): boolean {
-    const aside = `${this.file}.${process.pid}`
-    try {
-      renameSync(this.file, aside)
-    } catch {
-      return true
-    }
-    const stale = textOf(aside) === expected
-    if (!stale) quietly(() => linkSync(aside, this.file))
-    quietly(() => unlinkSync(aside))
-    return stale
   }
 
   private beat(): void {
     this.stopHeartbeat = systemClock.after(HEARTBEAT_MS, () => {
-      quietly(() => this.fd !== undefined && writeSync(this.fd, this.text, 0))
+      attempt(() => this.fd !== undefined && writeSync(this.fd, this.text, 0))
       this.beat()
     })
   }
@@ -104,13 +66,54 @@ export class AuditLock {
   private discard(): void {
     const { fd } = this
     this.fd = undefined
-    if (fd !== undefined) quietly(() => closeSync(fd))
+    if (fd !== undefined) attempt(() => closeSync(fd))
   }
+}
+
+function create(file: string, text: string): number | undefined {
+  try {
+    const fd = openSync(file, 'wx', 0o600)
+    writeSync(fd, text, 0)
+    return fd
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+    throw cause
+  }
+}
+
+/** A lock of our own, if nobody who lives holds it. */
+function take(file: string, text: string, takers = 0): number | undefined {
+  for (let tries = 0; tries < 3; tries++) {
+    const fd = create(file, text)
+    if (fd !== undefined) return fd
+    const holder = textOf(file)
+    if (holder === undefined) continue
+    if (takers === TAKERS_MAX || isAlive(holder, file)) return undefined
+    if (!removeStale(file, holder, text, takers)) return undefined
+  }
+  return undefined
+}
+
+/**
+ * A stale lock is removed by who holds a lock that is named after it: of two that looked first and removed then, the second
+ * would remove the lock that the first has put there.
+ */
+function removeStale(file: string, stale: string, text: string, takers: number): boolean {
+  const right = `${file}.${hash('sha256', stale, 'hex').slice(0, 16)}`
+  const fd = take(right, text, takers + 1)
+  if (fd === undefined) return false
+  try {
+    if (textOf(file) === stale) unlinkSync(file)
+  } finally {
+    closeSync(fd)
+    attempt(() => unlinkSync(right))
+  }
+  return true
 }
 
 function isAlive(text: string, file: string): boolean {
   const holder = parse(text)
-  if (holder === undefined || holder.host !== hostname()) {
+  if (holder?.home !== homeOf()) {
     const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: 0 }
     return systemClock.now() - mtimeMs < 3 * HEARTBEAT_MS
   }
@@ -126,13 +129,19 @@ function isAlive(text: string, file: string): boolean {
 
 function parse(text: string): Holder | undefined {
   try {
-    const { pid, host, started } = JSON.parse(text) as Partial<Holder>
-    if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof started !== 'string')
+    const { pid, home, started } = JSON.parse(text) as Partial<Holder>
+    if (!Number.isSafeInteger(pid) || typeof home !== 'string' || typeof started !== 'string')
       return undefined
-    return { pid: pid!, host, started }
+    return { pid: pid!, home, started }
   } catch {
     return undefined
   }
+}
+
+/** The host, the run of its kernel, and the container: two containers may share host name and process id. Without `/proc`, the host. */
+function homeOf(): string {
+  const boot = textOf('/proc/sys/kernel/random/boot_id')?.trim()
+  return [hostname(), boot, attempt(() => readlinkSync('/proc/self/ns/pid'))].join(' ')
 }
 
 /** Field 22 of Linux's `/proc/<pid>/stat`; empty where there is none. The name in field 2 may hold anything but ends at the last `)`. */
@@ -142,17 +151,14 @@ function startOf(pid: number | 'self'): string {
 }
 
 function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return undefined
-  }
+  return attempt(() => readFileSync(file, 'latin1'))
 }
 
-function quietly(action: () => unknown): void {
+/** The lock is a courtesy: where it fails, the trail itself shows a second writer. */
+function attempt<T>(action: () => T): T | undefined {
   try {
-    action()
+    return action()
   } catch {
-    // The lock is a courtesy; the trail itself shows a second writer.
+    return undefined
   }
 }

@@ -37,6 +37,7 @@ export class LoggerSink implements Sink {
     private readonly logger: AuditLogger,
     private readonly maxPending: number,
   ) {
+    // By shape and not `instanceof Console`, so that `{ ...console }` gets its lines too; another logger loses nothing by them.
     this.lines = 'table' in logger
     if (isEmitter(logger)) logger.on('error', this.onError)
   }

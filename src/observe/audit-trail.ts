@@ -148,11 +148,19 @@ export class AuditTrail {
     return { time: textOf(now), why, chain, every: this.settings.checkpointEvery, more }
   }
 
-  /** Finds out whether the file is still where and how it was, before anything is written to it. */
+  /** Finds out whether the file is still where and how it was, and ours, before anything is written to it. */
   private lookAround(services: SinkServices): void {
+    if (this.lockInDoubt) this.assureLock()
     const { disturbance, bytes } = this.file.check()
-    if (disturbance !== 'none') this.disturbed(disturbance, bytes, services)
-    if (this.lockInDoubt) this.lock.ensure()
+    if (disturbance === 'none') return
+    this.disturbed(disturbance, bytes, services)
+    this.assureLock()
+  }
+
+  /** Whoever disturbs the file may be another writer, to whom this process looked dead. */
+  private assureLock(): void {
+    this.lockInDoubt = true
+    this.lock.ensure()
     this.lockInDoubt = false
   }
 
@@ -160,7 +168,6 @@ export class AuditTrail {
     const { path } = this.settings
     if (how === 'moved') {
       this.opening = 'rotation'
-      this.lockInDoubt = true
       log.warn(`audit: ${path} was moved or removed; the trail goes on in a new file`)
       return
     }

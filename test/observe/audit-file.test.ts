@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AuditHead } from '../../src/observe/audit-chain.js'
 import { signer } from '../../src/observe/audit-checkpoint.js'
@@ -379,31 +378,20 @@ describe('one writer', () => {
     expect(() => open()).not.toThrow()
   })
 
-  test('takes over from a process that is dead, whatever its id means now', () => {
-    const lock = (holder: object): string => files.write('audit.jsonl.lock', JSON.stringify(holder))
-    lock({ pid: 2 ** 22 + 1, host: hostname(), started: '1' })
-    expect(() => open({ path: files.path('audit.jsonl') })).not.toThrow()
-  })
-
-  test('takes over a lock with the id of this very process, which is another one after a restart in a container', () => {
-    files.write('audit.jsonl.lock', JSON.stringify({ pid: process.pid, host: hostname(), started: '1' }))
-    expect(() => open()).not.toThrow()
-  })
-
-  test('believes a holder on another machine for as long as it shows that it lives', () => {
-    const lock = files.write('audit.jsonl.lock', JSON.stringify({ pid: 1, host: 'elsewhere', started: '1' }))
-    expect(() => open()).toThrow('another process')
-    const minuteAgo = new Date(fs.statSync(lock).mtimeMs - 60_000)
-    fs.utimesSync(lock, minuteAgo, minuteAgo)
-    expect(() => open()).not.toThrow()
-  })
-
-  test.each(['', 'nonsense'])('treats a lock that says %j like one of another machine', (text) => {
-    const lock = files.write('audit.jsonl.lock', text)
-    expect(() => open()).toThrow('another process')
-    const minuteAgo = new Date(fs.statSync(lock).mtimeMs - 60_000)
-    fs.utimesSync(lock, minuteAgo, minuteAgo)
-    expect(() => open()).not.toThrow()
+  test('stops writing where another process has taken the file, to which it looked dead', async () => {
+    const { file, path, write, clock, logged } = open()
+    write('a')
+    await turn()
+    writeFileSync(`${path}.lock`, 'somebody else')
+    for (let i = 0; i < 3; i++) {
+      writeFileSync(path, 'of somebody else\n', { flag: 'a' })
+      write('b')
+      await turn()
+      clock.advance(1_000)
+    }
+    expect(file.health.failing).toBe(true)
+    expect(readFileSync(path, 'latin1')).not.toContain('"b"')
+    expect(logged.filter((text) => text.includes('somebody else has written'))).toHaveLength(1)
   })
 
   test('notices that somebody else wrote into the file: says so, records it, glues nothing together', async () => {
