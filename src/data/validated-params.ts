@@ -18,10 +18,12 @@ interface Known {
   readonly by: ParamsOf
 }
 
-/** What was judged, and what stands on `req.params` at the moment. */
+/** What was judged, newest first, and what stands on `req.params` at the moment. */
 interface Watched {
-  readonly judged: Map<string, Known>
+  readonly judged: Map<string, readonly Known[]>
   current: Params | undefined
+  /** What handlers do not see, because another value was judged under its name; who validates it does. */
+  unjudged: Params
 }
 
 const watched = slot<Watched>('validate.params')
@@ -31,13 +33,15 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   const routed = (ctx.req as Routed).params
   const ruled = ctx.get(routeParams)
   if (of === 'route' && ruled !== undefined) return ruled
-  if (routed === undefined || (Object.keys(routed).length === 0 && ruled !== undefined)) return ruled ?? {}
 
-  const judged = ctx.get(watched)?.judged
-  return mapped(routed, (name, value) => {
-    const before = judged?.get(name)
-    return before !== undefined && Object.is(before.value, value) ? before.raw : value
-  })
+  const watching = ctx.get(watched)
+  const sent = Object.create(null) as Params
+  for (const [name, value] of Object.entries(routed ?? {})) {
+    const before = watching?.judged.get(name)?.find((known) => Object.is(known.value, value))
+    sent[name] = before === undefined ? value : before.raw
+  }
+  Object.assign(sent, watching?.unjudged)
+  return Object.keys(sent).length === 0 ? (ruled ?? {}) : sent
 }
 
 /**
@@ -47,16 +51,21 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
 export function showParams(ctx: SecurityContext, sent: Params, result: Params, by: ParamsOf): void {
   const req = ctx.req as Routed
   const { judged } = ctx.get(watched) ?? watch(ctx, req)
-  for (const name of Object.keys(sent)) judged.set(name, { raw: sent[name], value: result[name], by })
+  for (const name of new Set([...Object.keys(sent), ...Object.keys(result)])) {
+    const known: Known = { raw: sent[name], value: result[name], by }
+    judged.set(name, [known, ...(judged.get(name) ?? [])])
+  }
   req.params = result
 }
 
 function watch(ctx: SecurityContext, req: Routed): Watched {
-  const watching: Watched = { judged: new Map(), current: undefined }
+  const watching: Watched = { judged: new Map(), current: undefined, unjudged: NONE }
   ctx.set(watched, watching)
   Object.defineProperty(req, 'params', PARAMS)
   return watching
 }
+
+const NONE: Params = Object.freeze(Object.create(null) as Params)
 
 /** The same functions for every request: with some of its own, each would be an object of a shape of its own, and slow for all. */
 const PARAMS = {
@@ -67,30 +76,31 @@ const PARAMS = {
   },
   set(this: Routed, assigned: Params | undefined): void {
     const watching = contextOf(this)?.get(watched)
-    if (watching !== undefined) watching.current = assigned && translated(assigned, watching.judged)
+    if (watching !== undefined) assign(watching, assigned)
   },
 }
 
-function translated(assigned: Params, judged: ReadonlyMap<string, Known>): Params {
-  const seen = Object.create(Object.getPrototypeOf(assigned) as object | null) as Params
-  for (const [name, value] of Object.entries(assigned)) {
-    const before = judged.get(name)
-    if (before === undefined) seen[name] = value
-    else if (same(value, before.raw) || same(value, before.value)) {
-      if (before.value !== undefined) seen[name] = before.value
-    } else if (before.by === 'handler') seen[name] = value
-    // The rule judged another value under this name: a handler that sees neither cannot act on the wrong one.
+/**
+ * A handler that sees neither value cannot act on the wrong one: not on what a rule of `routes` read differently, and not
+ * on what a route inside calls by the name of what was validated around it.
+ */
+function assign(watching: Watched, assigned: Params | undefined): void {
+  watching.unjudged = NONE
+  watching.current = assigned && (Object.create(Object.getPrototypeOf(assigned) as object | null) as Params)
+  for (const [name, value] of Object.entries(assigned ?? {})) {
+    const judged = watching.judged.get(name)
+    const known = judged?.find(({ raw, value: shown }) => same(value, raw) || same(value, shown))
+    if (judged === undefined) watching.current![name] = value
+    else if (known !== undefined) {
+      if (known.value !== undefined) watching.current![name] = known.value
+    } else if (judged.every(({ by }) => by === 'handler')) {
+      if (watching.unjudged === NONE) watching.unjudged = Object.create(null) as Params
+      watching.unjudged[name] = value
+    }
   }
-  return seen
 }
 
 function same(a: unknown, b: unknown): boolean {
   if (!Array.isArray(a) || !Array.isArray(b)) return Object.is(a, b)
   return a.length === b.length && a.every((item, i) => item === b[i])
-}
-
-function mapped(params: Params, use: (name: string, value: unknown) => unknown): Params {
-  const result = Object.create(null) as Params
-  for (const [name, value] of Object.entries(params)) result[name] = use(name, value)
-  return result
 }

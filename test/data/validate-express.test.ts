@@ -67,15 +67,67 @@ describe.each([
       ])
     })
 
-    test('behind it, an inner router keeps its own parameters, even under the same name', async () => {
-      const inner = express.Router({ mergeParams: true })
-      inner.get('/items/:id', show)
-      inner.get('/same', show)
-      const app = express()
-      app.use('/orders/:id', validate({ params: integer('id') }), inner)
+    describe.each([true, false])('behind it, in a router with mergeParams: %s', (mergeParams) => {
+      const ofOrder = () => validate({ params: integer('id') })
+      const behind = (...stages: StageMiddleware[]) => {
+        const inner = express.Router({ mergeParams })
+        inner.get('/items/:id', ...stages, show)
+        inner.get('/lines/:line', show)
+        const app = express()
+        app.use('/orders/:id', ofOrder(), inner)
+        app.get('/orders/:id/*rest'.replace('*rest', _version === 'Express 4' ? '*' : '*rest'), show)
+        return app
+      }
+      const of = async (app: ReturnType<typeof behind>, path: string) =>
+        ((await request(app).get(path).expect(200)).body as { params: unknown }).params
 
-      expect((await request(app).get('/orders/7/items/9').expect(200)).body.params).toEqual({ id: '9' })
-      expect((await request(app).get('/orders/7/same').expect(200)).body.params).toEqual({ id: 7 })
+      test.each(["x'%20OR%201=1", '9', '__proto__', '7.0', '%37%37'])(
+        'a route that uses the name again for %s: its handler sees neither value',
+        async (id) => {
+          expect(await of(behind(), `/orders/7/items/${id}`)).toEqual({})
+        },
+      )
+
+      test('the same value is the validated one', async () => {
+        expect(await of(behind(), '/orders/7/items/%37')).toEqual({ id: 7 })
+      })
+
+      test('a route that validates it sees its own, and the next one that of its own', async () => {
+        const app = behind(ofOrder())
+        expect(await of(app, '/orders/7/items/9')).toEqual({ id: 9 })
+        await request(app).get('/orders/7/items/x').expect(422)
+        expect(await of(app, '/orders/7/none')).toMatchObject({ id: 7 })
+      })
+
+      test('what it validated is there again behind an inner route that validated its own', async () => {
+        const app = behind(ofOrder(), ((_req, _res, next) => next()) as StageMiddleware)
+        const inner = express.Router({ mergeParams })
+        inner.get('/items/:id', ofOrder(), (_req, _res, next) => next('router'))
+        const outer = express()
+        outer.use('/orders/:id', ofOrder(), inner, show as never)
+        expect((await request(outer).get('/orders/7/items/9').expect(200)).body.params).toEqual({ id: 7 })
+        expect(await of(app, '/orders/7/items/9')).toEqual({ id: 9 })
+      })
+
+      test('a name that nobody validated is as Express reads it', async () => {
+        expect(await of(behind(), '/orders/7/lines/x')).toEqual({
+          line: 'x',
+          ...(mergeParams && { id: 7 }),
+        })
+      })
+
+      test('a default is not given up for what another route calls by its name', async () => {
+        const inner = express.Router({ mergeParams })
+        inner.get('/:lang', show)
+        const app = express()
+        const params = {
+          type: 'object',
+          properties: { id: { type: 'integer' }, lang: { type: 'string', default: 'en' } },
+        }
+        app.use('/orders/:id', validate({ params }), inner)
+        expect(await of(app, '/orders/7/xx')).toEqual(mergeParams ? { id: 7 } : {})
+        expect(await of(app, '/orders/7/en')).toEqual({ lang: 'en', ...(mergeParams && { id: 7 }) })
+      })
     })
 
     test('behind it, a handler of the next route sees what is validated as well', async () => {
