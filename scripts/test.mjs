@@ -6,7 +6,7 @@ import { buildIfStale, installDebian, installPackages, linkPackage, run } from '
 
 const REPORT = '.cache/jest-report.json'
 
-installDebian({ 'redis-server': 'redis-server' })
+installDebian({ 'redis-server': 'redis-server', pg_ctlcluster: 'postgresql' })
 installPackages()
 run('npm', ['run', '--silent', 'types'])
 run('npm', ['run', '--silent', 'lint'])

@@ -76,7 +76,7 @@ describe('every row of the order', () => {
 
 /** Names of types and values that the entry files show. */
 const shown = new Set(
-  filesIn('src', 'index.ts', 'stores/redis.ts', 'order.ts').flatMap((file) =>
+  filesIn('src', 'index.ts', 'stores/redis.ts', 'stores/postgres.ts', 'order.ts').flatMap((file) =>
     [...read(file).matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, names]) =>
       names!.split(',').map((name) => name.trim().replace(/^type /, '')),
     ),
