@@ -33,7 +33,13 @@ const shared = {
 } as const
 
 export default defineConfig([
-  { ...shared, format: 'esm', fixedExtension: false, deps: { onlyBundle: [] } },
+  {
+    ...shared,
+    entry: { ...entry, 'cli/main': 'src/cli/main.ts' },
+    format: 'esm',
+    fixedExtension: false,
+    deps: { onlyBundle: [] },
+  },
   {
     ...shared,
     format: 'cjs',

@@ -65,10 +65,10 @@ export function buildIfStale() {
 
 /** Whether every file that `package.json` exports exists and is newer than its sources. */
 export function isBuilt() {
-  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const built = Object.values(exports).flatMap(({ import: esm, require: cjs }) =>
-    esm ? [...Object.values(esm), ...Object.values(cjs)] : [],
-  )
+  const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const built = Object.values(exports)
+    .flatMap(({ import: esm, require: cjs }) => (esm ? [...Object.values(esm), ...Object.values(cjs)] : []))
+    .concat(Object.values(bin))
   if (!built.every((file) => existsSync(file))) return false
   const sources = readdirSync('src', { recursive: true })
     .map((file) => join('src', String(file)))

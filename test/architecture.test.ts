@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ...Object.fromEntries(WIRING.map((file) => [file, ['order.ts', 'check', 'kernel', 'lib', ...WIRING]])),
   check: ['plan.ts', 'kernel', 'lib'],
   testing: ['secure-api.ts', 'kernel', 'lib'],
+  cli: ['index.ts', 'stores'],
   'index.ts': ['kernel', 'stores', 'order.ts', ...PHASES, ...WIRING],
 }
 

@@ -20,19 +20,21 @@ export interface CreateKeyOptions {
   limit?: KeyLimit
   /** When it ends, in milliseconds since 1970. Default: never; better give it an end. Later: 401 `invalid-api-key`. */
   expiresAt?: number
+  /** Instead of `expiresAt`: how long it is good, in milliseconds from now. Default: what `expiresAt` says. */
+  lifetimeMs?: number
 }
 
-const KNOWN = ['owner', 'name', 'scopes', 'roles', 'cidrs', 'limit', 'expiresAt']
+const KNOWN = ['owner', 'name', 'scopes', 'roles', 'cidrs', 'limit', 'expiresAt', 'lifetimeMs']
 const MAX_ENTRIES = 100
 const MAX_LENGTH = 200
+/** A hundred years. */
+const MAX_LIFETIME_MS = 36_525 * 86_400_000
 
 /** @throws ConfigError naming option, rule and value */
 export function checkRequest(options: CreateKeyOptions, now: number): Omit<KeyFacts, 'id' | 'createdAt'> {
   knownKeys('create', options, KNOWN, KNOWN)
-  const { owner, name, scopes = [], roles = [], cidrs = [], limit, expiresAt } = options
-  if (expiresAt !== undefined && integer('create.expiresAt', expiresAt) <= now) {
-    throw new ConfigError('create.expiresAt must be in the future, in milliseconds since 1970')
-  }
+  const { owner, name, scopes = [], roles = [], cidrs = [], limit } = options
+  const expiresAt = endOf(options, now)
   return {
     owner: text('create.owner', owner),
     ...(name !== undefined && { name: text('create.name', name) }),
@@ -42,6 +44,16 @@ export function checkRequest(options: CreateKeyOptions, now: number): Omit<KeyFa
     ...(limit !== undefined && { limit: checkLimit(limit) }),
     ...(expiresAt !== undefined && { expiresAt }),
   }
+}
+
+function endOf({ expiresAt, lifetimeMs }: CreateKeyOptions, now: number): number | undefined {
+  if (lifetimeMs !== undefined) {
+    if (expiresAt !== undefined)
+      throw new ConfigError('create has expiresAt and lifetimeMs; give one of them')
+    return now + integer('create.lifetimeMs', lifetimeMs, { max: MAX_LIFETIME_MS })
+  }
+  if (expiresAt === undefined || integer('create.expiresAt', expiresAt) > now) return expiresAt
+  throw new ConfigError('create.expiresAt must be in the future, in milliseconds since 1970')
 }
 
 function checkLimit(limit: KeyLimit): KeyLimit {

@@ -45,6 +45,12 @@ test('a key is made, found, listed by its owner, and told apart from others', as
   expect(await all(keys.list({ owner: 'partner' }))).toEqual([])
 })
 
+test('a lifetime is counted from now', async () => {
+  const { keys, clock } = desk()
+  const { info } = await keys.create({ owner: 'a', lifetimeMs: DAY })
+  expect(info.expiresAt).toBe(clock.now() + DAY)
+})
+
 test('what there is not is nothing, and no reason to fail', async () => {
   const { keys } = desk()
   expect(await keys.get('nobody')).toBeUndefined()
