@@ -62,7 +62,8 @@ async function openRedis(url: string, prefix: string | undefined, load: Load): P
     const client = new ioredis.Redis(url, { lazyConnect: true, retryStrategy: () => null })
     const store = redis(client, options)
     await client.connect()
-    return { store, close: async () => client.disconnect() }
+    const close = () => Promise.resolve(client.disconnect())
+    return { store, close }
   }
   const nodeRedis = driver<NodeRedis>(load, 'redis')
   if (nodeRedis === undefined) throw missing('ioredis')
