@@ -2,7 +2,8 @@ import { enforcementOf, type Mode } from '../kernel/mode.js'
 import type { Finding, Stage } from '../kernel/stage.js'
 import type { RouteRule } from '../plan.js'
 
-const WHAT_IS_REPORTED: Readonly<Record<string, string>> = {
+/** What each of these lets in where it only reports; found as `auth-reported` and so on. */
+export const WHAT_IS_REPORTED: Readonly<Record<string, string>> = {
   auth: 'callers without a valid credential get in as anonymous',
   rbac: 'callers without the permission get in',
 }
