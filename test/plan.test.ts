@@ -75,7 +75,9 @@ describe('a path that may be meant for two rules', () => {
     const { as, issuer, clock } = testApi()
     const method = (methodName: string) => {
       const middleware = bearer({ issuer: issuer.issuer, audience: issuer.audience })
-      return Object.assign(middleware, { stage: Object.assign(middleware.stage, { methodName }) })
+      // One credential that two methods recognise would be two credentials.
+      const recognises = methodName === 'bearer' ? middleware.stage.recognises : () => false
+      return Object.assign(middleware, { stage: Object.assign(middleware.stage, { methodName, recognises }) })
     }
     const { get, handled } = served(
       { 'GET /a/:id': one, 'GET /a/*': other },
