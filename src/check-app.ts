@@ -1,5 +1,6 @@
 import { walkApp } from './check/app-walk.js'
 import type { CheckedApi } from './check/checked-api.js'
+import { exceptionFindings } from './check/exceptions.js'
 import { mountFindings } from './check/mounts.js'
 import { routeFindings } from './check/routes.js'
 import { proxyFindings } from './check/proxies.js'
@@ -26,10 +27,11 @@ const UNDECIDED = new Set([
  * @throws ConfigError in strict mode, if something may be answered without an access decision
  */
 export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
-  const { settings, rules, stages, strict } = checked
+  const { settings, plans, stages, strict } = checked
   const walk = walkApp(app)
   const findings = [
-    ...settingFindings(settings, rules, stages),
+    ...settingFindings(settings, plans.rules, stages),
+    ...exceptionFindings(plans),
     ...proxyFindings(app, checked),
     ...stages.flatMap((stage) => stage.findings?.() ?? []),
     ...(walk === undefined

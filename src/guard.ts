@@ -1,8 +1,8 @@
 import type { Enter } from './entrance.js'
 import { prepare, run, type CompileOptions, type Pipeline } from './kernel/compile.js'
 import type { Slot } from './kernel/context.js'
-import type { Mode } from './kernel/mode.js'
 import type { Middleware, Stage } from './kernel/stage.js'
+import type { Plan } from './plans.js'
 
 /**
  * What a guard adds, as middleware behind the entrance. Mounted twice in the way of one request, it decides twice, because
@@ -14,18 +14,19 @@ export function guardOf(
   seen: Pick<CompileOptions, 'trace' | 'asyncContext'>,
 ): Middleware {
   const repeated = stages.filter((stage) => !('policies' in stage) && !('shape' in stage))
-  const pipelines = new Map<Mode | undefined, { first: Pipeline; again: Pipeline }>()
+  /** As plans come and go, so do these. */
+  const pipelines = new WeakMap<Plan['enforcement'], { first: Pipeline; again: Pipeline }>()
   /** Of this guard alone. */
   const passed: Slot<boolean> = { symbol: Symbol('guard.passed') }
 
   return (req, res, next) =>
-    enter(req, res, (error, { mode, enforcement }, ctx) => {
+    enter(req, res, (error, { enforcement }, ctx) => {
       if (error !== undefined) return next(error)
-      let pipeline = pipelines.get(mode)
+      let pipeline = pipelines.get(enforcement)
       if (pipeline === undefined) {
         const options = { ...seen, enforcement }
         pipelines.set(
-          mode,
+          enforcement,
           (pipeline = { first: prepare(stages, options), again: prepare(repeated, options) }),
         )
       }

@@ -8,6 +8,8 @@ import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth
 import { auth } from './identity/auth.js'
 import { membersOf } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
+import { paramsReader } from './kernel/match.js'
+import { parsePattern } from './kernel/route-pattern.js'
 import {
   onDemand,
   standard,
@@ -46,7 +48,7 @@ export const order = {
   /** Which browser origins may call. Off by default: none. Answers preflights, before anybody is asked who they are. */
   cors: onDemand<CorsOptions>({ general: (options) => cors(options) }),
   /** Refuses request targets that two readers read in two ways, and unlisted methods. On by default: 400, 405. */
-  firewall: standard<FirewallOptions>({ general: (options) => firewall(options) }),
+  firewall: standard<FirewallOptions>({ general: (options) => firewall(options), repeatable: true }),
   /** Requests per client and window. On by default. Before identity: a stolen token must not buy unlimited guesses. 429. */
   rateLimit: standard<Limits>({
     general: (limits) => rateLimit(limits),
@@ -58,6 +60,7 @@ export const order = {
   auth: onDemand<AuthSetting, AuthNarrowing>({
     general: (setting) => auth(setting),
     merge: (general, narrowing) => mergeAuth(general, narrowing),
+    repeatable: true,
     guard: (narrowing) => authNarrowing(narrowing),
     loosens: ({ optional }) => optional === true,
     tightening: (narrowing) => ({ ...narrowing, optional: false }),
@@ -93,8 +96,12 @@ export const order = {
   /** Params, query, headers, cookies and body against JSON Schema or a Standard Schema. Off by default. 400, 415, 422. */
   validate: onDemand<ValidateOptions>({
     general: (options) => validateDefault(options),
-    local: (options, { door, settings }) =>
-      validateWith(settings.validate ?? {}, options, door === 'route' ? 'route' : 'handler'),
+    local: (options, { door, name, settings }) =>
+      validateWith(
+        settings.validate ?? {},
+        options,
+        door === 'route' ? paramsReader(parsePattern(name)) : 'handler',
+      ),
   }),
 
   // -- reply

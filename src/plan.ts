@@ -1,23 +1,18 @@
 import { didYouMean, knownKeys, membersOf, show } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
-import { parsePattern, type RoutePattern } from './kernel/match.js'
-import { modeOf, type Mode } from './kernel/mode.js'
+import type { Fit } from './kernel/match.js'
+import { modeOf, reports, type Mode } from './kernel/mode.js'
 import { assertNeedsMet } from './kernel/needs.js'
-import { refuse } from './kernel/problem.js'
+import { parsePattern, type RoutePattern } from './kernel/route-pattern.js'
 import type { AnyRow, Place } from './kernel/row.js'
 import type { Fact, Stage, StageMiddleware } from './kernel/stage.js'
+import { contradiction, needsCaller, publicSeat, seat, type Seat } from './seat.js'
 
 /** A stage of your own, placed behind a row of the table. */
 export interface ExtraStage {
   stage: StageMiddleware
   /** The row it runs behind, such as `auth`. */
   after: string
-}
-
-/** A stage in its place, and the door through which it came. */
-export interface Seat {
-  readonly stage: Stage
-  readonly door: 'general' | 'route' | 'guard' | 'extra'
 }
 
 type Settings = Readonly<Record<string, unknown>>
@@ -31,14 +26,15 @@ export interface RouteRule extends RoutePattern {
   /** In place of the general stage: `undefined` leaves it out. */
   readonly replacements: ReadonlyMap<string, Stage | undefined>
   /** To be merged into the general setting of the row; `loosens` if that takes something away. */
-  readonly merges: ReadonlyMap<string, { setting: unknown; stage: Stage; loosens: boolean }>
-  readonly setting: Settings
+  readonly merges: ReadonlyMap<string, { setting: unknown; loosens: boolean }>
+  /** What it takes away, by the word that is written: `public`, `mode`, or the name of a row. */
+  readonly takes: readonly string[]
 }
 
 /**
- * Turns settings into ordered stages. What a route or guard says is added behind the general stages; only a written
- * `public: true`, `false`, `{ replace: ... }`, or a setting that says so takes something away, and only from a request
- * that fits the route letter by letter.
+ * Turns settings into ordered stages. What routes and guards say is added behind the general stages; only a written
+ * `public: true`, `false`, `{ replace: ... }`, or a setting that says so takes something away, and only from requests that
+ * fit the route letter by letter, and no rule that is not wider.
  */
 export class Planner {
   private readonly general = new Map<string, Stage>()
@@ -95,7 +91,7 @@ export class Planner {
     const place = this.place('route', pattern)
     const additions = new Map<string, Stage>()
     const replacements = new Map<string, Stage | undefined>()
-    const merges = new Map<string, { setting: unknown; stage: Stage; loosens: boolean }>()
+    const merges = new Map<string, { setting: unknown; loosens: boolean }>()
 
     for (const [name, row] of Object.entries(this.rows)) {
       const own = setting[name]
@@ -117,15 +113,19 @@ export class Planner {
         const build = row.local ?? row.general
         const stage = within(option, () => build(own.replace, place)?.stage)
         replacements.set(name, stage && this.claimed(`${option}.${name}`, stage))
+        // Where it may not replace the general setting, it can still tighten it.
+        if (row.merge && !row.repeatable && this.settings[name] !== false)
+          merges.set(name, { setting: own.replace, loosens: row.loosens?.(own.replace) ?? false })
       } else if (row.merge) {
         if (this.settings[name] === false) {
           throw new ConfigError(`${option}.${name} has nothing to add to: ${name} is false`)
         }
-        const stage = within(
-          option,
-          () => row.general(row.merge!(this.settingOf(name), own, place), place)?.stage,
-        )
-        if (stage) merges.set(name, { setting: own, stage, loosens: row.loosens?.(own) ?? false })
+        if (within(option, () => this.merged(name, [own])) === undefined) {
+          throw new ConfigError(
+            `${option}.${name} excludes the general setting; no request can be what both ask`,
+          )
+        }
+        merges.set(name, { setting: own, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {
         const { stage } = within(option, () => row.local!(own, place))
         additions.set(name, this.claimed(`${option}.${name}`, stage))
@@ -138,48 +138,57 @@ export class Planner {
     }
 
     const mode = modeOf(`${option}.mode`, setting.mode, this.names)
-    return { ...parsePattern(pattern), isPublic, mode, additions, replacements, merges, setting }
+    const takes = [
+      ...(isPublic ? ['public'] : []),
+      ...(reports(mode) ? ['mode'] : []),
+      ...[...replacements.keys()].filter((name) => setting[name] !== undefined),
+      ...[...merges]
+        .filter(([name, { loosens }]) => loosens && !replacements.has(name))
+        .map(([name]) => name),
+    ]
+    return { ...parsePattern(pattern), isPublic, mode, additions, replacements, merges, takes }
   }
 
-  /** The stages of a request that fits `rule` letter by letter, or no rule at all. */
-  exactly(rule?: RouteRule): Seat[] {
-    return this.lineUp((name) => {
-      if (rule === undefined) return [this.generalSeat(name)]
-      const merged = rule.merges.get(name)?.stage
-      const replaced = rule.replacements.has(name)
-      const base = replaced
-        ? seat(rule.replacements.get(name), 'route')
-        : merged
-          ? seat(merged, 'route')
-          : this.generalSeat(name)
-      return [base, seat(rule.additions.get(name), 'route')]
-    }, rule?.isPublic)
+  /**
+   * The stages of a request that these rules fit: all that any of them adds, the widest one first, and nothing taken away
+   * save by `exact`.
+   *
+   * @param refuses what to do if the rules exclude one another: refuse such requests, or not start
+   * @throws ConfigError for stages whose needs are unmet, and for rules that exclude one another
+   */
+  line({ exact, fits }: Fit<RouteRule> = GENERAL, refuses = false): Seat[] {
+    const rules = [...fits].reverse()
+    const seats = this.names.flatMap((name) => [
+      ...this.seatsOf(name, exact, rules, refuses),
+      ...this.extra.filter(({ after }) => after === name).map(({ stage }) => seat(stage.stage, 'extra')!),
+    ])
+    const label = rules.map(({ pattern }) => `routes['${pattern}']`).join(' and ')
+    if (exact?.isPublic !== true) return assertFits(seats, undefined, label)
+    const leftOut = needsCaller(seats)
+    const announced = publicSeat(leftOut.map(({ stage }) => stage.name))
+    const present = seats.filter((each) => !leftOut.includes(each))
+    return assertFits(
+      present.map((each) => (each === PUBLIC ? announced : each)),
+      undefined,
+      label,
+    )
   }
 
-  /** The stages of a request that may be meant for any of `rules`: everything they add, and nothing they take away. */
-  loosely(rules: readonly RouteRule[]): Seat[] {
-    return this.lineUp((name) => {
-      const row = this.rows[name]!
-      const tightening = rules.flatMap<{ setting: unknown; stage?: Stage }>(({ merges }) => {
-        const merge = merges.get(name)
-        if (merge === undefined) return []
-        if (!merge.loosens) return [merge]
-        const kept = row.tightening?.(merge.setting) as unknown
-        return kept === undefined ? [] : [{ setting: kept }]
-      })
-      const base =
-        tightening.length === 0
-          ? this.generalSeat(name)
-          : seat(
-              (tightening.length === 1 && tightening[0]!.stage) || this.mergeAll(row, name, tightening),
-              'route',
-            )
-      const added = rules.flatMap(({ additions, replacements }) => [
-        additions.get(name),
-        row.local ? replacements.get(name) : undefined,
-      ])
-      return [base, ...added.map((stage) => seat(stage, 'route'))]
-    })
+  private seatsOf(
+    name: string,
+    exact: RouteRule | undefined,
+    rules: readonly RouteRule[],
+    refuses: boolean,
+  ): Seat[] {
+    const row = this.rows[name]!
+    if (exact?.isPublic === true && row.whenPublic === 'announce') return [PUBLIC]
+    if (exact?.replacements.has(name)) return present([seat(exact.replacements.get(name), 'route')])
+    const mayRunTwice = row.local !== undefined || row.repeatable === true
+    const added = rules.flatMap(({ additions, replacements }) => [
+      additions.get(name),
+      mayRunTwice ? replacements.get(name) : undefined,
+    ])
+    return present([this.base(name, exact, rules, refuses), ...added.map((stage) => seat(stage, 'route'))])
   }
 
   /**
@@ -219,7 +228,7 @@ export class Planner {
       const { stage } = within(name, () => build(own, place))
       return [{ stage, door: 'guard' as const }]
     })
-    const given = this.exactly().flatMap(({ stage }) => stage.gives ?? [])
+    const given = this.line().flatMap(({ stage }) => stage.gives ?? [])
     assertFits(seats, given)
     for (const { stage } of seats) this.claimed(`${name}.${stage.name}`, stage)
     return seats
@@ -250,62 +259,56 @@ export class Planner {
     return { door, name, settings: this.settings, shared: this.shared }
   }
 
-  private lineUp(seatsOf: (name: string) => (Seat | undefined)[], isPublic = false): Seat[] {
-    const seats = this.names.flatMap((name) => [
-      ...(isPublic && this.rows[name]!.whenPublic === 'announce' ? [PUBLIC] : seatsOf(name)),
-      ...this.extra.filter(({ after }) => after === name).map(({ stage }) => seat(stage.stage, 'extra')),
-    ])
-    return assertFits(seats.filter((found) => found !== undefined))
+  /** The general stage of a row, with whatever rules merge into its setting. */
+  private base(
+    name: string,
+    exact: RouteRule | undefined,
+    rules: readonly RouteRule[],
+    refuses: boolean,
+  ): Seat | undefined {
+    const row = this.rows[name]!
+    const said = rules.flatMap((rule) => {
+      const merge = rule.merges.get(name)
+      if (merge === undefined) return []
+      const setting: unknown =
+        rule === exact || !merge.loosens ? merge.setting : row.tightening?.(merge.setting)
+      return setting === undefined ? [] : [{ rule, setting }]
+    })
+    const general = this.general.get(name)
+    if (said.length === 0) return seat(general, 'general')
+    const stage = this.merged(
+      name,
+      said.map(({ setting }) => setting),
+    )
+    if (stage !== undefined) return seat(stage, 'route')
+    if (refuses) return seat(contradiction(name, general?.gives), 'route')
+    const patterns = said.map(({ rule }) => `'${rule.pattern}'`).join(' and ')
+    throw new ConfigError(
+      `routes: ${patterns} fit the same requests, and what they say about ${name} excludes one another; write a rule for ` +
+        `these requests with ${name}: { replace: ... }`,
+      'contradicting-routes',
+    )
   }
 
-  private generalSeat(name: string): Seat | undefined {
-    return seat(this.general.get(name), 'general')
-  }
-
-  private mergeAll(row: AnyRow, name: string, merges: readonly { setting: unknown }[]): Stage | undefined {
+  /** One stage out of the general setting of a row and what rules say; `undefined` if they exclude one another. */
+  private merged(name: string, settings: readonly unknown[]): Stage | undefined {
+    const row = this.rows[name]!
     const place = this.place('route', name)
-    const start: unknown = this.settingOf(name)
-    try {
-      const united = merges.reduce<unknown>(
-        (general, { setting }) => row.merge!(general, setting, place) as unknown,
-        start,
-      )
-      return row.general(united, place)?.stage
-    } catch (error) {
-      if (error instanceof ConfigError) return contradiction(name, this.general.get(name)?.gives)
-      throw error
+    let united: unknown = this.settingOf(name)
+    for (const setting of settings) {
+      united = row.merge!(united, setting, place)
+      if (united === undefined) return undefined
     }
+    return row.general(united, place)?.stage
   }
 }
 
-/** Stands where identity would be asked for. */
-const PUBLIC: Seat = {
-  door: 'route',
-  stage: {
-    name: 'public',
-    enter(ctx) {
-      ctx.decided = true
-      ctx.note('public', 'the route is public: credentials are not read')
-    },
-  },
-}
+const GENERAL: Fit<RouteRule> = { exact: undefined, fits: [] }
 
-/** Each rule is sound by itself, but no request can be what all of them ask. */
-function contradiction(name: string, gives: readonly Fact[] = []): Stage {
-  return {
-    name,
-    gives,
-    reportable: 'never',
-    enter: () =>
-      refuse('ambiguous-path', {
-        rule: 'contradiction',
-        detail: 'The path fits rules that exclude one another.',
-      }),
-  }
-}
+const PUBLIC = publicSeat([])
 
-function seat(stage: Stage | undefined, door: Seat['door']): Seat | undefined {
-  return stage && { stage, door }
+function present(seats: readonly (Seat | undefined)[]): Seat[] {
+  return seats.filter((each) => each !== undefined)
 }
 
 function isReplacement(setting: unknown): setting is { replace: unknown } {
@@ -344,10 +347,13 @@ function refuseContradiction(option: string, setting: Settings): void {
   }
 }
 
-function assertFits(seats: Seat[], given?: readonly Fact[]): Seat[] {
-  assertNeedsMet(
-    seats.map(({ stage }) => stage),
-    given,
-  )
+function assertFits(seats: Seat[], given?: readonly Fact[], place = ''): Seat[] {
+  const assert = (): void =>
+    assertNeedsMet(
+      seats.map(({ stage }) => stage),
+      given,
+    )
+  if (place === '') assert()
+  else within(place, assert)
   return seats
 }

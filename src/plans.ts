@@ -4,21 +4,25 @@ import { prepare, type Pipeline } from './kernel/compile.js'
 import { ConfigError } from './kernel/config-error.js'
 import { pathOf } from './kernel/context.js'
 import { compileRoutes, paramsReader, type Fit } from './kernel/match.js'
-import { enforcementOf, type Enforcement, type Mode } from './kernel/mode.js'
+import { EVERYTHING, meetings } from './kernel/meetings.js'
+import { enforcementAmong, enforcementOf, type Enforcement, type Mode } from './kernel/mode.js'
+import { keyOf } from './kernel/route-pattern.js'
+import { RouteTree } from './kernel/route-tree.js'
 import type { Stage } from './kernel/stage.js'
-import type { Planner, RouteRule, Seat } from './plan.js'
+import type { Planner, RouteRule } from './plan.js'
+import type { Seat } from './seat.js'
 
 /** Stages made ready for one kind of request. */
 export interface Plan {
   readonly seats: readonly Seat[]
   readonly pipeline: Pipeline
+  /** The same function wherever the same modes hold. */
   readonly enforcement: (stage: Stage) => Enforcement
+  /** The rules that fit, the most specific one first. */
+  readonly rules: readonly RouteRule[]
   readonly route: string | undefined
-  readonly rule: RouteRule | undefined
   /** Reads the parameters of the route, where it adds something that may ask for them. */
   readonly paramsOf: ((path: string) => Record<string, string>) | undefined
-  /** The route's own mode, where it holds. */
-  readonly mode: Mode | undefined
 }
 
 export interface PlanOptions {
@@ -30,16 +34,22 @@ export interface PlanOptions {
   readonly last: Stage
 }
 
-/** Which rules can fit together depends on paths yet unseen; the bound keeps a flood of odd paths from filling memory. */
-const MAX_UNFORESEEN = 1_000
+/**
+ * So many combinations of rules are prepared at start, besides those of one rule and all wider ones. A path that can be
+ * read in several ways may fit further ones; the same bound keeps a flood of such paths from filling memory.
+ */
+const MAX_COMBINATIONS = 1_000
 
 /** All plans of one API, and which of them a request gets. */
 export class Plans {
   /** For requests that no rule fits. */
   readonly everywhere: Plan
-  readonly match: (method: string, path: string) => Fit<RouteRule>
+  readonly tree: RouteTree<RouteRule>
+  private readonly match: (method: string, path: string) => Fit<RouteRule>
   private readonly exact: ReadonlyMap<RouteRule, Plan>
-  private readonly loose: Map<string, Plan>
+  /** By the patterns of the rules that fit. */
+  private readonly loose = new Map<string, Plan>()
+  private readonly enforcement: (stage: Stage) => Enforcement
 
   /** @throws ConfigError for rules that cannot stand beside one another, and for stages whose needs are unmet */
   constructor(
@@ -47,10 +57,22 @@ export class Plans {
     readonly rules: readonly RouteRule[],
     private readonly options: PlanOptions,
   ) {
-    this.match = compileRoutes(rules)
-    this.everywhere = this.make(planner.exactly())
-    this.exact = new Map(rules.map((rule) => [rule, this.make(planner.exactly(rule), rule, rule.mode)]))
-    this.loose = new Map(rules.map((rule) => [rule.pattern, this.make(planner.loosely([rule]), rule)]))
+    this.tree = new RouteTree(rules)
+    this.match = compileRoutes(rules, this.tree)
+    this.enforcement = enforcementOf(options.mode)
+    this.everywhere = this.make({ exact: undefined, fits: [] })
+    this.exact = new Map(
+      rules.map((rule) => [rule, this.make({ exact: rule, fits: this.tree.containing(rule) })]),
+    )
+    for (const kind of meetings(this.tree, EVERYTHING, rules.length + MAX_COMBINATIONS)) {
+      const fits = this.tree.containing(kind)
+      const [first] = fits
+      if (first === undefined) continue
+      // Requests that fit a rule meet this only if they are spelled oddly; others are as good as any.
+      const isOdd = keyOf(first) === keyOf(kind)
+      const sameAsExact = isOdd && first.takes.length === 0 ? this.exact.get(first) : undefined
+      this.loose.set(named(fits), sameAsExact ?? this.make({ exact: undefined, fits }, isOdd))
+    }
   }
 
   /**
@@ -72,8 +94,8 @@ export class Plans {
    * @throws ConfigError for anything else
    */
   named(route: unknown): Plan {
-    const named = this.rules.find(({ pattern }) => pattern === route)
-    if (named !== undefined) return this.exact.get(named)!
+    const rule = this.rules.find(({ pattern }) => pattern === route)
+    if (rule !== undefined) return this.exact.get(rule)!
     const [method = '', path = '', ...rest] = typeof route === 'string' ? route.split(' ') : []
     if (METHODS.includes(method) && path.startsWith('/') && rest.length === 0)
       return this.of(method, path, path)
@@ -100,30 +122,38 @@ export class Plans {
 
   private loosely(fits: readonly RouteRule[]): Plan {
     if (fits.length === 0) return this.everywhere
-    const key = fits.map(({ pattern }) => pattern).join('\n')
+    const key = named(fits)
     let plan = this.loose.get(key)
     if (plan === undefined) {
-      plan = this.make(this.planner.loosely(fits), fits[0])
-      if (this.loose.size < this.rules.length + MAX_UNFORESEEN) this.loose.set(key, plan)
+      plan = this.make({ exact: undefined, fits }, true)
+      if (this.loose.size < this.rules.length + 2 * MAX_COMBINATIONS) this.loose.set(key, plan)
     }
     return plan
   }
 
-  private make(seats: readonly Seat[], rule?: RouteRule, routeMode?: Mode): Plan {
-    const { mode, trace, asyncContext, last } = this.options
-    const enforcement = enforcementOf(mode, routeMode)
+  private make(fit: Fit<RouteRule>, refuses = false): Plan {
+    const { trace, asyncContext, last } = this.options
+    const { fits } = fit
+    const [first] = fits
+    const seats = this.planner.line(fit, refuses)
+    const enforcement = this.enforcementFor(fit)
     return {
       seats,
-      pipeline: prepare([...seats.map(({ stage }) => stage), last], {
-        enforcement,
-        trace,
-        asyncContext,
-      }),
+      pipeline: prepare([...seats.map(({ stage }) => stage), last], { enforcement, trace, asyncContext }),
       enforcement,
-      route: rule?.pattern,
-      rule,
-      paramsOf: rule !== undefined && rule.additions.size > 0 ? paramsReader(rule) : undefined,
-      mode: routeMode,
+      rules: fits,
+      route: first?.pattern,
+      paramsOf: first !== undefined && first.additions.size > 0 ? paramsReader(first) : undefined,
     }
   }
+
+  private enforcementFor({ exact, fits }: Fit<RouteRule>): Plan['enforcement'] {
+    const others = fits.flatMap((rule) => (rule === exact || rule.mode === undefined ? [] : [rule.mode]))
+    if (exact?.mode === undefined && others.length === 0) return this.enforcement
+    return enforcementAmong(this.options.mode, exact?.mode, others)
+  }
+}
+
+function named(rules: readonly RouteRule[]): string {
+  return rules.map(({ pattern }) => pattern).join('\n')
 }

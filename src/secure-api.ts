@@ -20,14 +20,18 @@ import {
   type RouteProtections,
   type ValidateOptions,
 } from './order.js'
-import { Planner, type ExtraStage, type Seat } from './plan.js'
+import { Planner, type ExtraStage } from './plan.js'
 import { Plans } from './plans.js'
+import type { Seat } from './seat.js'
 
 /** What one route says: the same words as the general settings, added to them. */
 export interface RouteSettings extends RouteProtections {
-  /** Everybody may enter: credentials are not read. Fits only letter by letter. Default: only callers that `auth` knows. */
+  /**
+   * Everybody may enter: credentials are not read. Holds only letter by letter, and where all other rules that fit are wider.
+   * Default: only callers that `auth` knows.
+   */
   public?: true
-  /** Report or enforce on this route. Fits only letter by letter. Default: the general `mode`. */
+  /** Report or enforce on this route. Reporting holds only as `public` does. Default: the general `mode`. */
   mode?: Mode
 }
 
@@ -35,7 +39,10 @@ export interface RouteSettings extends RouteProtections {
 export interface SecureApiOptions extends Protections, ServiceOptions {
   /** Ways to prove who you are, such as `[bearer({ issuer, audience })]`; `false` if nobody is asked. Required. */
   auth: Protections['auth'] & {}
-  /** Exceptions that are known before the request is read: `{ 'GET /health': { public: true } }`. Written against the full path. Default: none. */
+  /**
+   * Rules that are known before the request is read: `{ 'GET /health': { public: true } }`. Written against the full path; all
+   * that fit a request apply together. Default: none.
+   */
   routes?: Readonly<Record<string, RouteSettings>>
   /** Stages of your own: `[{ after: 'auth', stage: myStage() }]`. Default: none. */
   extra?: readonly ExtraStage[]
@@ -92,8 +99,8 @@ export interface SecureApi extends Middleware {
   /** What deserves a second look in an Express app, by stable code, with cause and fix. */
   check(app: unknown): Finding[]
   /**
-   * The stages a request would meet, in order: `explain('POST /orders')`, or a guard would add: `explain(guard)`. Without
-   * either: the general ones.
+   * The stages a request would meet, in order: `explain('POST /orders')`, or a guard would add: `explain(guard)`. For a rule of
+   * `routes`, those where only it and wider rules fit. Without either: the general ones.
    *
    * @throws ConfigError for what is neither a rule of `routes`, a method and a path, nor a guard of this API
    */
@@ -199,8 +206,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
       checkApp(app, {
         api: secured,
         settings: { ...options },
-        rules,
-        match: plans.match,
+        plans,
         strict,
         stages: allStages(),
         proxySeen: services.proxySeen?.() === true,

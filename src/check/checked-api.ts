@@ -1,13 +1,11 @@
 import type { Stage } from '../kernel/stage.js'
-import type { RouteRule } from '../plan.js'
-import type { Match } from './decisions.js'
+import type { Plans } from '../plans.js'
 
 /** What the check needs to know about the API it checks for. */
 export interface CheckedApi {
   readonly api: object
   readonly settings: Readonly<Record<string, unknown>>
-  readonly rules: readonly RouteRule[]
-  readonly match: Match
+  readonly plans: Plans
   readonly strict: boolean
   readonly stages: readonly Stage[]
   /** Requests came by a proxy that nobody told us of. */

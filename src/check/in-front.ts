@@ -1,3 +1,4 @@
+import { isName } from '../kernel/route-pattern.js'
 import type { Layer, Step } from './app-walk.js'
 
 /**
@@ -39,11 +40,6 @@ export function overlap(a: readonly string[], b: readonly string[]): boolean {
     if (one.toLowerCase() !== other.toLowerCase()) return false
   }
 }
-
-export const isName = (segment: string): boolean => segment.startsWith(':')
-
-export const fixed = (segments: readonly string[]): readonly string[] =>
-  segments.at(-1) === '*' ? segments.slice(0, -1) : segments
 
 /** How far down both are in the same routers. */
 export function sharedSteps(a: Layer, b: Layer): number {

@@ -11,7 +11,7 @@ const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH', '*'])
 
 /** What is to be said about each route, and about each handler that is mounted like one. */
 export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
-  const { api, isProtected, settings, rules, match } = checked
+  const { api, isProtected, plans } = checked
   const marked = walk.layers.filter(
     ({ kind, handlers }) => kind === 'function' && markOf(handlers[0]) !== undefined,
   )
@@ -33,15 +33,15 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
       if (!standing.isGuardLate) found.push(isHandler(layer) ? unprotected(route) : unknown(route, layer))
       continue
     }
-    const cases = casesOf(layer.method, layer.segments, rules, match)
-    const undecided = cases.filter(({ fit }) => !isDecided(fit, standing.guards, settings))
+    const cases = casesOf(layer.method, layer.segments, plans)
+    const undecided = cases.filter(({ plan }) => !isDecided(plan, standing.guards))
     if (!isHandler(layer) || !isReadable(layer)) {
       if (undecided.length > 0) found.push(unknown(route, layer))
       continue
     }
     const hasGuard = standing.guards.some((mark) => mark.settings !== undefined)
     found.push(
-      ...cases.filter(({ fit }) => fit.fits.length === 0 && !hasGuard).map(withoutRule),
+      ...cases.filter(({ plan }) => plan.rules.length === 0 && !hasGuard).map(withoutRule),
       ...undecided.map(({ label }) => withoutDecision(label)),
     )
   }
@@ -101,8 +101,8 @@ function guardFindings(route: string, layer: Layer, standing: Standing, isProtec
   return found
 }
 
-function idleRules({ layers }: AppWalk, { rules }: CheckedApi): Finding[] {
-  const idle = rules.filter(
+function idleRules({ layers }: AppWalk, { plans }: CheckedApi): Finding[] {
+  const idle = plans.rules.filter(
     (rule) =>
       !layers.some(
         (layer) =>

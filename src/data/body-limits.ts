@@ -95,17 +95,19 @@ export function bodyLimits(options: BodyOptions): BodyLimits {
  * One setting out of a general and a local one: the smaller of each limit, the charsets that both allow, scalars only if
  * both allow them. `parse` is the local one if it is given, because a route knows what it does with its body.
  */
-export function tightenBody(general: BodyOptions, local: BodyOptions): BodyOptions {
+export function tightenBody(general: BodyOptions, local: BodyOptions): BodyOptions | undefined {
   knownKeys('body', local, OPTIONS)
   const outer = bodyLimits(general)
   const inner = bodyLimits({ ...general, ...local })
+  const charsets = inner.charsets.filter((charset) => outer.charsets.includes(charset))
+  if (charsets.length === 0) return undefined
   return {
     maxBytes: Math.min(outer.maxBytes, inner.maxBytes),
     maxUnreadBytes: Math.min(outer.maxUnreadBytes, inner.maxUnreadBytes),
     maxDepth: Math.min(outer.maxDepth, inner.maxDepth),
     maxKeys: Math.min(outer.maxKeys, inner.maxKeys),
     maxArrayItems: Math.min(outer.maxArrayItems, inner.maxArrayItems),
-    charsets: inner.charsets.filter((charset) => outer.charsets.includes(charset)),
+    charsets,
     timeoutMs: Math.min(outer.timeoutMs, inner.timeoutMs),
     scalars: outer.scalars && inner.scalars,
     parse: inner.parse,

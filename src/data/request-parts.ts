@@ -4,7 +4,7 @@ import { parseCookies } from '../lib/cookie-pairs.js'
 import { newFields, parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
 import type { Checker, Part, Shape } from './checker.js'
 import { coerce, isList, mayRepeat } from './coerce.js'
-import { rawParams, type ParamsOf } from './validated-params.js'
+import { judgedParam, rawParams, type ParamsOf } from './validated-params.js'
 
 /** A part of a request that arrives as text. */
 export type TextPart = Exclude<Part, 'body'>
@@ -37,11 +37,11 @@ export function readPart(
   if (typeof fields === 'string') {
     return refuse('malformed-parameter', { detail: FAULTS[fields], rule: `${part}-${fields}` })
   }
-  const before = part === 'query' || part === 'params' ? (ctx.input[part] as Value | undefined) : undefined
   const value = Object.create(null) as Value
   let values = 1
   for (const [name, texts] of Object.entries(fields)) {
-    if (before !== undefined && !Object.hasOwn(before, name)) continue
+    const before = earlier(ctx, part, name, texts)
+    if (before === TAKEN_AWAY) continue
     const types = shape.types.get(name)
     const list = isList(types) || (part === 'query' && options.queryLists.has(name))
     if (texts.length > 1 && part !== 'params' && !list && !mayRepeat(types)) {
@@ -50,10 +50,28 @@ export function readPart(
     const plain = texts.length === 1 && !list ? texts[0]! : texts
     if (kind !== 'json-schema') value[name] = plain
     // A schema that does not name it does not undo what an earlier one made of it.
-    else value[name] = before !== undefined && types === undefined ? before[name] : coerce(plain, types)
+    else value[name] = before !== undefined && types === undefined ? before.value : coerce(plain, types)
     values += texts.length
   }
   return { value, values }
+}
+
+const TAKEN_AWAY = { value: undefined }
+
+/** What an earlier `validate` made of a value; `undefined` if none has judged it. */
+function earlier(
+  ctx: SecurityContext,
+  part: TextPart,
+  name: string,
+  texts: readonly string[],
+): { readonly value: unknown } | undefined {
+  if (part === 'params') {
+    const judged = judgedParam(ctx, name, texts)
+    return judged !== undefined && judged.value === undefined ? TAKEN_AWAY : judged
+  }
+  const before = part === 'query' ? (ctx.input.query as Value | undefined) : undefined
+  if (before === undefined) return undefined
+  return Object.hasOwn(before, name) ? { value: before[name] } : TAKEN_AWAY
 }
 
 const FAULTS: Readonly<Record<FieldFault, string>> = {

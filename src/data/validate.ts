@@ -63,7 +63,7 @@ export function validateDefault(options: ValidateOptions): StageMiddleware | und
 /**
  * The schemas of one route or guard, taken as strictly as the general setting says unless they say so themselves.
  *
- * @param paramsOf `route` for a rule that is matched before Express has routed
+ * @param paramsOf for a rule, which is matched before Express has routed, how it reads its parameters
  */
 export function validateWith(
   { unknown, maxErrors, timeoutMs }: ValidateOptions,
@@ -72,7 +72,7 @@ export function validateWith(
 ): StageMiddleware {
   const defaults = { unknown, maxErrors, timeoutMs }
   const given = Object.fromEntries(Object.entries(defaults).filter(([, value]) => value !== undefined))
-  return (paramsOf === 'route' ? ofRoutes : ofHandlers)({
+  return (paramsOf === 'handler' ? ofHandlers : stageFor(paramsOf))({
     ...given,
     ...Object.fromEntries(membersOf('validate', local)),
   })
@@ -82,7 +82,6 @@ export function validateWith(
 const usualLimits = once(() => bodyLimits({}))
 
 const ofHandlers = stageFor('handler')
-const ofRoutes = stageFor('route')
 
 function stageFor(paramsOf: ParamsOf) {
   return defineStage('validate', (options: ValidateOptions) => {

@@ -5,8 +5,8 @@ import { routeParams } from '../kernel/route-params.js'
 /** Path parameters by name: text, or several texts for a wildcard of Express 5. */
 export type Params = Record<string, unknown>
 
-/** Whose parameters are meant: those of the rule in `routes`, or those under which Express calls a handler. */
-export type ParamsOf = 'route' | 'handler'
+/** Whose parameters are meant: those under which Express calls a handler, or those that a rule of `routes` reads from the path. */
+export type ParamsOf = 'handler' | ((path: string) => Params)
 
 type Routed = IncomingMessage & { params?: Params }
 
@@ -30,9 +30,9 @@ const watched = slot<Watched>('validate.params')
 
 /** The parameters as they were sent, also if an earlier stage has judged them. */
 export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
+  if (of !== 'handler') return of(ctx.path)
   const routed = (ctx.req as Routed).params
   const ruled = ctx.get(routeParams)
-  if (of === 'route' && ruled !== undefined) return ruled
 
   const watching = ctx.get(watched)
   const sent = Object.create(null) as Params
@@ -42,6 +42,16 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   }
   Object.assign(sent, watching?.unjudged)
   return Object.keys(sent).length === 0 ? (ruled ?? {}) : sent
+}
+
+/** What an earlier stage made of this parameter, if it was sent the same text under this name. */
+export function judgedParam(
+  ctx: SecurityContext,
+  name: string,
+  texts: readonly string[],
+): { readonly value: unknown } | undefined {
+  const judged = ctx.get(watched)?.judged.get(name)
+  return judged?.find(({ raw }) => raw !== undefined && same([raw].flat(), texts))
 }
 
 /**

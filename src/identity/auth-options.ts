@@ -69,12 +69,13 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
 
 /**
  * One setting out of the general one and what a route adds: the shorter lifetime, and methods that both accept. Only a
- * written `optional` takes something away.
+ * written `optional` takes something away. `undefined` if there is no method that both accept.
  */
-export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions {
+export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions | undefined {
   knownKeys('auth', narrowing, NARROWING, NARROWING)
   const base: AuthOptions = isList(general) ? { any: general } : general
   const methods = inBoth(base.methods, narrowing.methods)
+  if (methods?.length === 0 && narrowing.methods?.length !== 0) return undefined
   const lifetime = Math.min(
     checkLifetime(base.maxLifetimeSeconds),
     checkLifetime(narrowing.maxLifetimeSeconds),

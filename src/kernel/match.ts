@@ -1,68 +1,8 @@
-import { METHODS } from 'node:http'
 import { LOWER, ODD, spellingOf } from '../lib/path-spelling.js'
-import { quoted } from './check.js'
-import { ConfigError } from './config-error.js'
+import { bySpecificity, hasRest, isName, type RoutePattern } from './route-pattern.js'
+import { RouteTree, type Fit, type Leaf, type Node } from './route-tree.js'
 
-/** A pattern of `routes`, parsed: `GET /users/:id`, `* /admin/*`. */
-export interface RoutePattern {
-  readonly pattern: string
-  /** Upper case; `*` fits every method. */
-  readonly method: string
-  /** The path's parts: `users`, `:id`, and at the end possibly `*`, which fits any rest. */
-  readonly segments: readonly string[]
-}
-
-/** What fits a request. `exact`: the best fit, letter by letter; only it may take protection away. */
-export interface Fit<R extends RoutePattern> {
-  readonly exact: R | undefined
-  /** All that fit as loosely as a router would, best first. With an `exact` fit, just that one. */
-  readonly fits: readonly R[]
-}
-
-/** A rule where the tree ends. */
-interface Leaf<R extends RoutePattern> {
-  readonly rule: R
-  /** The answer where it alone fits, letter by letter. */
-  readonly exact: Fit<R>
-  /** Its plain segments are as the tree has them, so a path in lower case that leads here fits them letter by letter. */
-  readonly isLower: boolean
-}
-
-interface Node<R extends RoutePattern> {
-  /** One plain segment that leads on, as most nodes have it; more of them are in `statics`. */
-  name: string | undefined
-  next: Node<R> | undefined
-  statics: Map<string, Node<R>> | undefined
-  param: Node<R> | undefined
-  /** Rules whose path ends here, and rules that take whatever follows. */
-  ends: readonly Leaf<R>[]
-  rests: readonly Leaf<R>[]
-}
-
-/**
- * @throws ConfigError unless `pattern` is a method and a path of plain segments, `:name` segments and at most one `*` at
- * the end
- */
-export function parsePattern(pattern: string): RoutePattern {
-  const wrong = (why: string): ConfigError =>
-    new ConfigError(`routes: ${quoted(pattern)} ${why}; write it like 'POST /orders/:id'`, 'invalid-route')
-  const [method, path, ...rest] = pattern.split(' ')
-  if (method === undefined || path === undefined || rest.length > 0) throw wrong('is no method and path')
-  if (method === 'HEAD') throw wrong('names HEAD, which takes the rule of GET')
-  if (method === 'OPTIONS') throw wrong('names OPTIONS, which always takes the general rules')
-  if (method !== '*' && !METHODS.includes(method)) throw wrong('names an unknown method')
-  if (!path.startsWith('/')) throw wrong('has a path that does not begin with a slash')
-  if (path.length > 1 && path.endsWith('/')) throw wrong('ends with a slash')
-
-  const segments = path === '/' ? [] : path.slice(1).split('/')
-  segments.forEach((segment, i) => {
-    if (segment.startsWith('*') && i === segments.length - 1 && /^\*\w*$/.test(segment)) return
-    if (!/^(?::\w+|[\w.~!$&'@,=-]+)$/.test(segment) || /^\.{1,2}$/.test(segment)) {
-      throw wrong(`has the segment ${quoted(segment)}, which is neither plain text nor a :name`)
-    }
-  })
-  return { pattern, method, segments: segments.map((segment) => (segment.startsWith('*') ? '*' : segment)) }
-}
+export type { Fit } from './route-tree.js'
 
 /**
  * Matches requests to rules. A path that is read differently here and by the application's router would be a bypass, so
@@ -73,10 +13,9 @@ export function parsePattern(pattern: string): RoutePattern {
  */
 export function compileRoutes<R extends RoutePattern>(
   rules: readonly R[],
+  tree = new RouteTree(rules),
 ): (method: string, path: string) => Fit<R> {
-  const root = newNode<R>()
-  const exactly = new Map(rules.map((rule): [R, Fit<R>] => [rule, { exact: rule, fits: [rule] }]))
-  for (const rule of rules) plant(root, exactly.get(rule)!, rule)
+  const { root } = tree
 
   return (method, path) => {
     if (rules.length === 0) return NOTHING
@@ -86,26 +25,30 @@ export function compileRoutes<R extends RoutePattern>(
       const found = new Found<R>()
       walk(root, path, path === '/' ? 1 : 0, asked, found)
       if (found.count === 0) return NOTHING
-      if (found.count === 1 && found.isExact) return found.leaf!.exact
+      const fit = found.leaf!.exact
+      if (found.isExact && found.count === fit.fits.length) return fit
     }
 
     const canonical = spelling !== ODD
-    const found: R[] = []
+    const found: Leaf<R>[] = []
     const segments = canonical ? split(path) : []
-    if (!canonical) for (const reading of readings(path)) collect(root, reading, 0, asked, found)
-    else collect(root, spelling === LOWER ? segments : split(path.toLowerCase()), 0, asked, found)
+    if (!canonical) for (const reading of readings(path)) tree.collect(asked, reading, found)
+    else tree.collect(asked, spelling === LOWER ? segments : split(path.toLowerCase()), found)
     if (found.length === 0) return NOTHING
 
-    const fits = found.length > 1 ? [...new Set(found)].sort(bySpecificity) : found
-    const winner = fits[0]!
+    const leaves = [...new Set(found)].sort((a, b) => bySpecificity(a.rule, b.rule))
+    const { exact } = leaves[0]!
     // What `*` adds holds for OPTIONS too; what it takes away was hardly meant for it.
-    return canonical && method !== 'OPTIONS' && fitsLetterByLetter(winner, segments)
-      ? exactly.get(winner)!
-      : { exact: undefined, fits }
+    return canonical &&
+      method !== 'OPTIONS' &&
+      leaves.length === exact.fits.length &&
+      fitsLetterByLetter(leaves[0]!.rule, segments)
+      ? exact
+      : { exact: undefined, fits: leaves.map(({ rule }) => rule) }
   }
 }
 
-/** What was found on the way through the tree; of one rule, also whether it fits letter by letter. */
+/** What was found on the way through the tree; of the most specific rule, also whether it fits letter by letter. */
 class Found<R extends RoutePattern> {
   count = 0
   leaf: Leaf<R> | undefined = undefined
@@ -115,6 +58,7 @@ class Found<R extends RoutePattern> {
     for (const leaf of leaves) {
       if (leaf.rule.method !== method && leaf.rule.method !== '*') continue
       this.count++
+      if (this.leaf !== undefined && bySpecificity(this.leaf.rule, leaf.rule) < 0) continue
       this.leaf = leaf
       this.isExact = leaf.isLower && isWhole
     }
@@ -153,7 +97,7 @@ function walk<R extends RoutePattern>(
 
 /** Reads the values of a rule's `:name` segments from a path, decoded once. */
 export function paramsReader({ segments }: RoutePattern): (path: string) => Record<string, string> {
-  const names = segments.map((segment) => (segment.startsWith(':') ? segment.slice(1) : undefined))
+  const names = segments.map((segment) => (isName(segment) ? segment.slice(1) : undefined))
   return (path) => {
     const values = split(path)
     const params = Object.create(null) as Record<string, string>
@@ -167,99 +111,10 @@ export function paramsReader({ segments }: RoutePattern): (path: string) => Reco
 
 const NOTHING: Fit<never> = { exact: undefined, fits: [] }
 
-/** Plain text before `:name` before `*`, from the left; then a named method before `*`. */
-export function bySpecificity(a: RoutePattern, b: RoutePattern): number {
-  const length = Math.max(a.segments.length, b.segments.length)
-  for (let i = 0; i < length; i++) {
-    const difference = rank(b.segments[i]) - rank(a.segments[i])
-    if (difference !== 0) return difference
-  }
-  return Number(a.method === '*') - Number(b.method === '*')
-}
-
-function rank(segment: string | undefined): number {
-  if (segment === undefined) return 3
-  if (segment === '*') return 0
-  return segment.startsWith(':') ? 1 : 2
-}
-
-function newNode<R extends RoutePattern>(): Node<R> {
-  return {
-    name: undefined,
-    next: undefined,
-    statics: undefined,
-    param: undefined,
-    ends: NO_LEAVES,
-    rests: NO_LEAVES,
-  }
-}
-
-const NO_LEAVES: readonly never[] = []
-
-function plant<R extends RoutePattern>(root: Node<R>, exact: Fit<R>, rule: R): void {
-  let node = root
-  let isLower = true
-  for (const segment of rule.segments) {
-    if (segment === '*') break
-    if (segment.startsWith(':')) {
-      node = node.param ??= newNode()
-      continue
-    }
-    const key = segment.toLowerCase()
-    if (key !== segment) isLower = false
-    node = childOf(node, key) ?? addChild(node, key)
-  }
-  const place = rule.segments.at(-1) === '*' ? 'rests' : 'ends'
-  const twin = node[place].find(({ rule: { method } }) => method === rule.method)
-  if (twin !== undefined) {
-    throw new ConfigError(
-      `routes: '${twin.rule.pattern}' and '${rule.pattern}' fit the same requests; merge them`,
-      'equal-routes',
-    )
-  }
-  node[place] = [...node[place], { rule, exact, isLower }]
-}
-
-function childOf<R extends RoutePattern>(node: Node<R>, key: string): Node<R> | undefined {
-  return node.name === key ? node.next : node.statics?.get(key)
-}
-
-function addChild<R extends RoutePattern>(node: Node<R>, key: string): Node<R> {
-  const child = newNode<R>()
-  if (node.name === undefined && node.statics === undefined) {
-    node.name = key
-    node.next = child
-    return child
-  }
-  node.statics ??= new Map()
-  if (node.name !== undefined) node.statics.set(node.name, node.next!)
-  node.name = node.next = undefined
-  node.statics.set(key, child)
-  return child
-}
-
-/** Its depth is that of the rules, not of the request. */
-function collect<R extends RoutePattern>(
-  node: Node<R>,
-  segments: readonly string[],
-  at: number,
-  method: string,
-  found: R[],
-): void {
-  addFitting(node.rests, method, found)
-  if (at === segments.length) return addFitting(node.ends, method, found)
-  const child = childOf(node, segments[at]!)
-  if (child !== undefined) collect(child, segments, at + 1, method, found)
-  if (node.param !== undefined) collect(node.param, segments, at + 1, method, found)
-}
-
-function addFitting<R extends RoutePattern>(leaves: readonly Leaf<R>[], method: string, found: R[]): void {
-  for (const { rule } of leaves) if (rule.method === method || rule.method === '*') found.push(rule)
-}
-
-function fitsLetterByLetter({ segments }: RoutePattern, parts: readonly string[]): boolean {
-  if (segments.at(-1) === '*' && parts.length < segments.length) return false
-  return segments.every((segment, i) => segment === '*' || segment.startsWith(':') || segment === parts[i])
+function fitsLetterByLetter(rule: RoutePattern, parts: readonly string[]): boolean {
+  const { segments } = rule
+  if (hasRest(rule) && parts.length < segments.length) return false
+  return segments.every((segment, i) => segment === '*' || isName(segment) || segment === parts[i])
 }
 
 function split(path: string): string[] {

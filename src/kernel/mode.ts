@@ -27,6 +27,32 @@ export function enforcementOf(general: Mode | undefined, route?: Mode): (stage: 
   }
 }
 
+/**
+ * Whether a stage is enforced where several rules fit. The word of `exact` holds; besides it `others` may only enforce
+ * what would be reported.
+ */
+export function enforcementAmong(
+  general: Mode | undefined,
+  exact: Mode | undefined,
+  others: readonly Mode[],
+): (stage: Stage) => Enforcement {
+  const decided = enforcementOf(general, exact)
+  const strict = others.map((mode) => enforcementOf(general, mode))
+  return (stage) => {
+    if (decided(stage) === 'enforce' || isNamed(exact, stage)) return decided(stage)
+    return strict.some((other) => other(stage) === 'enforce') ? 'enforce' : 'report'
+  }
+}
+
+function isNamed(mode: Mode | undefined, { name, reportable = 'always' }: Stage): boolean {
+  return typeof mode === 'string' ? reportable === 'always' : mode?.[name] !== undefined
+}
+
+/** Whether a mode, by itself, lets something in that would be refused. */
+export function reports(mode: Mode | undefined): boolean {
+  return mode === 'report' || (typeof mode === 'object' && Object.values(mode).includes('report'))
+}
+
 /** @throws ConfigError for an unknown mode or stage */
 export function modeOf(option: string, mode: unknown, names: readonly string[]): Mode | undefined {
   if (mode === undefined) return undefined

@@ -24,8 +24,13 @@ export interface Row<General, Local = General> {
   readonly general: (setting: General, place: Place) => StageMiddleware | undefined
   /** The stage that one route adds. Absent: a route must write `{ replace: ... }` or `false`. */
   readonly local?: (setting: Local, place: Place) => StageMiddleware
-  /** One setting out of both, at least as strict as the general one except where `loosens` says so. */
-  readonly merge?: (general: General, setting: Local, place: Place) => General
+  /**
+   * One setting out of both, at least as strict as the general one except where `loosens` says so. `undefined`: they exclude
+   * one another.
+   */
+  readonly merge?: (general: General, setting: Local, place: Place) => General | undefined
+  /** Its stage may run twice: where a rule may not replace it, both run. So may that of every row with `local`. */
+  readonly repeatable?: boolean
   /** The stage that a guard adds. Default: `local`. `false`: a guard comes too late for this row, and says so at start. */
   readonly guard?: ((setting: Local, place: Place) => StageMiddleware) | false
   /** What becomes of the row on a public route: `absent`, or replaced by the announcement that everybody may enter. */

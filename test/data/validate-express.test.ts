@@ -161,7 +161,9 @@ describe.each([
     /** What `secureApi` does at its front door, for a rule that fits. */
     const front = (params: Record<string, string>, ...stages: StageMiddleware[]) =>
       compile([rule(params), ...stages].map(({ stage }) => stage))
-    const ofRoute = (...names: string[]) => validateWith({}, { params: integer(...names) }, 'route')
+    /** A rule whose parameters are read as these. */
+    const ofRoute = (read: Record<string, string>) =>
+      validateWith({}, { params: integer(...Object.keys(read)) }, () => read)
 
     test('each layer of Express shows what was validated', async () => {
       const seen: unknown[] = []
@@ -176,7 +178,7 @@ describe.each([
       })
       inner.get('/items/:item', show)
       const app = express()
-      app.use(front({ id: '7', item: '9' }, ofRoute('id', 'item')))
+      app.use(front({ id: '7', item: '9' }, ofRoute({ id: '7', item: '9' })))
       app.use('/orders/:id', inner)
 
       const reply = await request(app).get('/orders/7/items/9').expect(200)
@@ -188,7 +190,7 @@ describe.each([
       const inner = express.Router()
       inner.get('/items/:item', show)
       const app = express()
-      app.use(front({ id: '7', item: '9' }, ofRoute('id', 'item')))
+      app.use(front({ id: '7', item: '9' }, ofRoute({ id: '7', item: '9' })))
       app.use('/orders/:id', inner)
       const reply = await request(app).get('/orders/7/items/9').expect(200)
       expect(reply.body.params).toEqual({ item: 9 })
@@ -196,7 +198,7 @@ describe.each([
 
     test('a parameter that Express reads differently from the rule is hidden from handlers', async () => {
       const app = express()
-      app.use(front({ id: '7' }, ofRoute('id')))
+      app.use(front({ id: '7' }, ofRoute({ id: '7' })))
       app.get('/orders/:order/items/:id', show)
       const reply = await request(app).get('/orders/7/items/9').expect(200)
       expect(reply.body.params).toEqual({ order: '7' })
@@ -204,15 +206,19 @@ describe.each([
 
     test('the parameters of the rule count, also where Express has some of its own by then', async () => {
       const app = express()
-      app.use('/orders/:order', front({ order: '7', id: '9' }, ofRoute('order', 'id')), show)
+      app.use('/orders/:order', front({ order: '7', id: '9' }, ofRoute({ order: '7', id: '9' })), show)
       const reply = await request(app).get('/orders/7/items/9').expect(200)
       expect(reply.body.input.params).toEqual({ order: 7, id: 9 })
     })
 
     test('a parameter that was stripped does not come back', async () => {
+      const both = { kind: 'x', id: '7' }
       const app = express()
       app.use(
-        front({ kind: 'x', id: '7' }, validateWith({ unknown: 'strip' }, { params: integer('id') }, 'route')),
+        front(
+          both,
+          validateWith({ unknown: 'strip' }, { params: integer('id') }, () => both),
+        ),
       )
       app.get('/:kind/:id', show)
       app.use((_req: Request, res: Response) => void res.status(404).end())
@@ -220,9 +226,29 @@ describe.each([
       expect(reply.body.names).toEqual(['id'])
     })
 
+    test('each of several rules judges its own parameters, and handlers see those of all', async () => {
+      const app = express()
+      const [wide, narrow] = [{ kind: '5' }, { id: '7' }]
+      app.use(front({}, ofRoute(wide), ofRoute(narrow)))
+      app.get('/:kind/:id', show)
+      const reply = await request(app).get('/5/7').expect(200)
+      expect(reply.body.params).toEqual({ kind: 5, id: 7 })
+      expect(reply.body.input.params).toEqual({ kind: 5, id: 7 })
+    })
+
+    test('of two rules that give one name to two parts of the path, none leads a handler astray', async () => {
+      const app = express()
+      app.use(front({}, ofRoute({ id: '5' }), ofRoute({ id: '7' })))
+      app.get('/:kind/:id', show)
+      app.get('/wide/:id/:more', show)
+      expect((await request(app).get('/5/7').expect(200)).body.params).toEqual({ kind: '5', id: 7 })
+      expect((await request(app).get('/wide/5/7').expect(200)).body.params).toEqual({ id: 5, more: '7' })
+      expect((await request(app).get('/wide/9/7').expect(200)).body.params).toEqual({ more: '7' })
+    })
+
     test('a guard behind it judges the text that was sent, and the result stays in force', async () => {
       const app = express()
-      app.use(front({ id: '7' }, ofRoute('id')))
+      app.use(front({ id: '7' }, ofRoute({ id: '7' })))
       const text = { type: 'object', properties: { id: { type: 'string', pattern: '^[0-9]$' } } }
       app.get('/orders/:id', validate({ params: text }), show)
       expect((await request(app).get('/orders/7').expect(200)).body.params).toEqual({ id: '7' })
@@ -245,7 +271,7 @@ describe.each([
     test('in front of the application it shows the same', async () => {
       const app = express()
       app.get('/orders/:id', show)
-      const run = front({ id: '7' }, ofRoute('id'), validate({ query: integer('a') }))
+      const run = front({ id: '7' }, ofRoute({ id: '7' }), validate({ query: integer('a') }))
       const server = createServer((req, res) =>
         run(req, res, () => (app as never as typeof run)(req, res, () => undefined)),
       )
