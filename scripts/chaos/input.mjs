@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { fullFormats } from 'ajv-formats/dist/formats.js'
 import ts from 'typescript'
 import { median, ms, percentile, upTo } from './support/measure.mjs'
 
@@ -25,7 +26,7 @@ export const rows = [
     run: worstHeads,
   },
   {
-    name: 'every regular expression of the package, pumped to 64 KiB',
+    name: 'every regular expression of the package and of its formats, pumped to 64 KiB',
     promise: 'twice the text takes at most three times as long',
     run: pump,
   },
@@ -215,7 +216,7 @@ function verdict(found, mostMs) {
 
 /** Every expression meets runs of every character and group of its own source, with an end that does not fit. */
 function pump() {
-  const expressions = expressionsOf('src')
+  const expressions = [...expressionsOf('src'), ...expressionsOfFormats()]
   const slow = []
   let worst = 0
   for (const { source, flags, file } of expressions) {
@@ -283,4 +284,12 @@ function expressionsOf(folder) {
     visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2023))
   }
   return [...found.values()]
+}
+
+/** Those that `format` in a schema stands for; `url` is replaced by one of ours. */
+function expressionsOfFormats() {
+  return Object.entries(fullFormats)
+    .map(([name, format]) => ({ name, expression: format.validate ?? format }))
+    .filter(({ name, expression }) => name !== 'url' && expression instanceof RegExp)
+    .map(({ name, expression: { source, flags } }) => ({ source, flags, file: `format ${name}` }))
 }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bearer, memory, secureApi } from 'secure-api'
+import { bearer, defineStage, memory, secureApi } from 'secure-api'
 import { localIssuer } from 'secure-api/testing'
 import { redis } from 'secure-api/stores/redis'
 import { ask, flood, listen, told } from './support/http.mjs'
@@ -24,6 +24,11 @@ export const rows = [
     name: 'the wall clock jumps while Redis is away',
     promise: 'the circuit stays open no longer and no shorter',
     run: clockJumpsInOutage,
+  },
+  {
+    name: 'every function of the application throws, or rejects, under load',
+    promise: 'no request hangs or gets past what failed, the process lives, nothing is left unhandled',
+    run: throwingHooks,
   },
 ]
 
@@ -238,5 +243,73 @@ async function clockJumpsInOutage() {
   return {
     ok: during >= 2 && during <= 4 && !isOpen && backMs <= 1_000,
     measured: `${during} attempts in 2 s; back in ${backMs.toFixed(0)} ms`,
+  }
+}
+
+/** What fails, the settings that have it fail, and what each request gets. */
+const hooks = {
+  'rateLimit.key': [(bad) => ({ rateLimit: { key: bad } }), 500],
+  'rateLimit.cost': [(bad) => ({ rateLimit: { cost: bad } }), 500],
+  'quota.key': [(bad) => ({ quota: { key: bad } }), 500],
+  'store, a limit that is closed without it': [
+    (bad) => ({ store: { counters: { hit: bad } }, rateLimit: { whenStoreFails: 'closed' } }),
+    503,
+  ],
+  'store, a limit that counts here': [(bad) => ({ store: { counters: { hit: bad } } }), 200],
+  fetch: [(bad) => ({ fetch: bad }), 503],
+  log: [(bad) => ({ log: { info: bad, warn: bad, error: bad }, fetch: bad }), 503],
+  'audit.logger': [(bad) => ({ audit: { logger: { info: bad, warn: bad, error: bad } } }), 200],
+  'audit.redact': [(bad) => ({ audit: { logger: silent, redact: bad } }), 200],
+  'mask, a style': [(bad) => ({ mask: { secret: bad } }), 500],
+  'a stage that enters': [(bad) => ({ extra: [{ after: 'auth', stage: ownStage({ enter: bad }) }] }), 500],
+  'a stage that settles': [(bad) => ({ extra: [{ after: 'auth', stage: ownStage({ settle: bad }) }] }), 200],
+}
+const ownStage = (how) => defineStage('own', () => how)()
+
+async function throwingHooks() {
+  const issuer = localIssuer()
+  const wrong = []
+  let unhandled = 0
+  const count = () => void unhandled++
+  process.on('unhandledRejection', count).on('uncaughtException', count)
+  const ways = {
+    throws: () => {
+      throw new Error('a hook threw')
+    },
+    rejects: () => Promise.reject(new Error('a hook rejected')),
+  }
+  let requests = 0
+  for (const [name, [settings, expected]] of Object.entries(hooks)) {
+    for (const [how, bad] of Object.entries(ways)) {
+      const api = secureApi({
+        auth: [bearer({ issuer: issuer.issuer, audience: issuer.audience })],
+        fetch: issuer.fetch,
+        audit: false,
+        log: silent,
+        ...settings(bad),
+        rateLimit: { limit: 1_000_000, ...settings(bad).rateLimit },
+      })
+      const http = await listen(
+        api.protect((_req, res) => {
+          res.setHeader('Content-Type', 'application/json')
+          if (res.json === undefined) res.end('{"secret":"x"}')
+          else res.json({ secret: 'x' })
+        }),
+      )
+      // The first tokens wait for keys, which may take too long where the machine is busy with other things.
+      await api.ready().catch(() => undefined)
+      const headers = { authorization: `Bearer ${issuer.mint()}` }
+      const statuses = await flood(http.port, 200, () => ({ headers }))
+      requests += 200
+      if (statuses[expected] !== 200) wrong.push(`${name} ${how}: ${told(statuses)}`)
+      http.close()
+      await api.close()
+    }
+  }
+  await pause(100)
+  process.off('unhandledRejection', count).off('uncaughtException', count)
+  return {
+    ok: wrong.length === 0 && unhandled === 0,
+    measured: `${Object.keys(hooks).length} functions, ${requests} requests, ${unhandled} left unhandled${wrong.length === 0 ? ', each answered as documented' : `; ${wrong.join('; ')}`}`,
   }
 }
