@@ -3,6 +3,7 @@ import { when } from '../lib/when.js'
 import { bodyLimits, type BodyOptions } from './body-limits.js'
 import { bodyParsedElsewhere, PARSED_BEFORE } from './body-read.js'
 import { readBody } from './read-body.js'
+import { warmUpParser } from './warm-up.js'
 
 export { tightenBody, unparsed, type BodyOptions } from './body-limits.js'
 export { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
@@ -17,6 +18,7 @@ export { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
  */
 export const body = defineStage('body', (options: BodyOptions = {}) => {
   const limits = bodyLimits(options)
+  warmUpParser()
   let parsedBefore = false
 
   return {

@@ -12,6 +12,7 @@ import { PARTS } from './checker.js'
 import { examine } from './examine.js'
 import { compileValidation, hasSchema, type InferInput, type ValidateOptions } from './validate-options.js'
 import type { ParamsOf } from './validated-params.js'
+import { warmUpParser } from './warm-up.js'
 
 export type { JsonSchema } from './json-schema.js'
 export type { StandardSchema } from './standard-schema.js'
@@ -88,6 +89,7 @@ function stageFor(paramsOf: ParamsOf) {
     const validation = compileValidation(options)
     if (!hasSchema(options))
       throw new ConfigError(`validate needs a schema for at least one of ${PARTS.join(', ')}`)
+    if (options.body !== undefined) warmUpParser()
     const examination = { ...validation, paramsOf, limits: usualLimits() }
     let parsedBefore = false
 

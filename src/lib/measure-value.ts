@@ -3,10 +3,13 @@ import type { JsonCost, JsonFault, JsonLimits } from './measure-text.js'
 /**
  * Measures a value and judges its names, strings and numbers, level by level and so without recursion. Of a value that
  * another parser built, the bytes and the names that came twice are gone by then and cannot be judged any more.
+ *
+ * @param mayBeTorn whether names and strings may have half of a surrogate pair in them
  */
 export function measureValue(
   root: unknown,
   { maxDepth, maxKeys, maxArrayItems }: JsonLimits,
+  mayBeTorn = true,
 ): JsonCost | JsonFault {
   let depth = 0
   let keys = 0
@@ -20,7 +23,7 @@ export function measureValue(
         return undefined
       case 'string':
         // RFC 8259 section 8.2: what receivers make of half a surrogate pair is unpredictable.
-        return value.isWellFormed() ? undefined : 'lone-surrogate'
+        return mayBeTorn && !value.isWellFormed() ? 'lone-surrogate' : undefined
       case 'number':
         return value === Infinity || value === -Infinity ? 'number-out-of-range' : undefined
     }
@@ -46,7 +49,7 @@ export function measureValue(
       if ((keys += names.length) > maxKeys) return 'too-many-keys'
       for (const name of names) {
         const member = (value as Record<string, unknown>)[name]
-        const fault = judgeName(name, member) ?? judge(member)
+        const fault = judgeName(name, member, mayBeTorn) ?? judge(member)
         if (fault !== undefined) return fault
       }
     }
@@ -54,7 +57,7 @@ export function measureValue(
   return { depth, keys, items }
 }
 
-function judgeName(name: string, member: unknown): JsonFault | undefined {
+function judgeName(name: string, member: unknown, mayBeTorn: boolean): JsonFault | undefined {
   if (name === '__proto__') return 'proto-key'
   if (
     name === 'constructor' &&
@@ -63,5 +66,5 @@ function judgeName(name: string, member: unknown): JsonFault | undefined {
     Object.hasOwn(member, 'prototype')
   )
     return 'constructor-prototype'
-  return name.isWellFormed() ? undefined : 'lone-surrogate'
+  return mayBeTorn && !name.isWellFormed() ? 'lone-surrogate' : undefined
 }

@@ -21,7 +21,8 @@ export function parseJson(text: string, limits: JsonLimits): ParsedJson | JsonFa
   } catch {
     return 'syntax'
   }
-  const kept = measureValue(value, limits)
+  // Text that was decoded has no half of a surrogate pair, unless it is written as an escape.
+  const kept = measureValue(value, limits, text.includes('\\u'))
   if (typeof kept === 'string') return kept
   return kept.keys === cost.keys ? { value, cost } : 'duplicate-key'
 }
