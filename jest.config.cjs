@@ -12,6 +12,7 @@ module.exports = {
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
   setupFiles: ['<rootDir>/test/support/seed.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/watch-secrets.ts'],
   globalSetup: '<rootDir>/test/support/redis-server.cjs',
   globalTeardown: '<rootDir>/test/support/redis-server-stop.cjs',
 }
