@@ -82,6 +82,7 @@ describe('orders-api', () => {
       'bearer({ issuer, audience, typ: false,',
       'no access token but another kind',
     ],
+    ['auth', 'api.js', "auth: { methods: ['apiKey'] }, rbac", 'rbac', 'a token where only a key counts'],
     ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
     ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],
     ['validate', 'api.js', 'body: newOrder }', "body: newOrder, unknown: 'strip' }", 'a member nobody named'],

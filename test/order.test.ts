@@ -64,7 +64,9 @@ describe('the example APIs explain themselves', () => {
     explained = JSON.parse(
       evaluated(`
         import { ordersApi } from './api.js'
-        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'orders', audit: true })
+        import { partnerKeys } from './partner-keys.js'
+        const keys = partnerKeys().settings
+        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'orders', keys, audit: true })
         const line = ({ stage, door }) => (door === 'general' || stage === 'public' ? stage : stage + ' ' + door)
         const entries = ${JSON.stringify(routes)}.map((route) => [route, api.explain(route).map(line)])
         console.log(JSON.stringify(Object.fromEntries(entries)))`),

@@ -1,6 +1,6 @@
 // The secured API. This is the file to copy.
 import express from 'express'
-import { bearer, secureApi } from 'secure-api'
+import { apiKey, bearer, secureApi } from 'secure-api'
 import { orderStore } from './orders.js'
 import { byId, change, newOrder, page } from './schemas.js'
 
@@ -11,13 +11,17 @@ const DAY = 86_400_000
  * @param {object} options
  * @param {string} options.issuer whose tokens are accepted
  * @param {string} options.audience who this API is in them
+ * @param {import('secure-api').ApiKeyOptions} options.keys where keys of partners are, and how they look
  * @param {object} options.audit where events go
  * @param {object} [options.log] where operators read; default: the console
  * @param {boolean} [options.trace] keep what each stage decided on `req.security.trace`
  */
-export function ordersApi({ issuer, audience, audit, log, trace = false }) {
+export function ordersApi({ issuer, audience, keys, audit, log, trace = false }) {
   const api = secureApi({
-    auth: [bearer({ issuer, audience, allowInsecureLoopback: issuer.startsWith('http://127.0.0.1') })],
+    auth: [
+      bearer({ issuer, audience, allowInsecureLoopback: issuer.startsWith('http://127.0.0.1') }),
+      apiKey(keys),
+    ],
     rbac: {
       roles: {
         clerk: ['orders:read', 'orders:create', 'orders:change'],
@@ -44,6 +48,7 @@ export function ordersApi({ issuer, audience, audit, log, trace = false }) {
       'GET /orders/:id': { rbac: 'orders:read' },
       'PATCH /orders/:id': { rbac: 'orders:change' },
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
+      'GET /partner/orders': { auth: { methods: ['apiKey'] }, rbac: { scope: 'orders:read' } },
       'GET /admin/report': { rbac: { role: 'admin' }, quota: { limit: 3, windowMs: MINUTE } },
     },
     strict: true,
@@ -72,6 +77,10 @@ export function ordersApi({ issuer, audience, audit, log, trace = false }) {
 
   app.post('/orders/:id/cancel', api.guard({ validate: { params: byId } }), (req, res) =>
     res.json(orders.cancel(orderOf(req.params))),
+  )
+
+  app.get('/partner/orders', api.guard({ validate: { query: page } }), (req, res) =>
+    res.json(orders.list(req.query)),
   )
 
   app.get('/admin/report', (_req, res) => res.json(orders.report()))

@@ -29,9 +29,10 @@ const SHOP = 'https://shop.example.com'
 /**
  * @param {Record<'visitor' | 'clerk' | 'manager' | 'admin' | 'billing' | 'elsewhere', string>} tokens real ones
  * @param {ReturnType<import('./forgeries.js').forgeries>} forged
+ * @param {string} key of a partner
  * @returns {TourRequest[]}
  */
-export function tourRequests(tokens, forged) {
+export function tourRequests(tokens, forged, key) {
   const as = (name) => ({ as: name, token: tokens[name] })
   const create = (body) => ({ method: 'POST', path: '/orders', body })
 
@@ -222,6 +223,52 @@ export function tourRequests(tokens, forged) {
       status: 401,
       stage: 'auth',
       rule: 'no-credential',
+    },
+    {
+      protection: 'auth',
+      shows: 'a partner with a key',
+      brief: true,
+      path: '/partner/orders',
+      headers: { 'X-API-Key': key },
+      status: 200,
+      stage: 'auth',
+      rule: 'api-key',
+    },
+    {
+      protection: 'auth',
+      shows: 'a key with a typing error',
+      path: '/partner/orders',
+      headers: { 'X-API-Key': `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}` },
+      status: 401,
+      stage: 'auth',
+      rule: 'api-key-malformed',
+      reply: ({ headers }) => headers['www-authenticate'].includes('error="invalid_key"'),
+    },
+    {
+      protection: 'auth',
+      shows: 'a token where only a key counts',
+      ...as('admin'),
+      path: '/partner/orders',
+      status: 401,
+      stage: 'auth',
+    },
+    {
+      protection: 'auth',
+      shows: 'a key and a token at once',
+      ...as('clerk'),
+      path: '/orders',
+      headers: { 'X-API-Key': key },
+      status: 400,
+      stage: 'auth',
+      rule: 'credentials-several',
+    },
+    {
+      protection: 'rbac',
+      shows: 'a key is no role: partners read their own route',
+      path: '/orders',
+      headers: { 'X-API-Key': key },
+      status: 403,
+      stage: 'rbac',
     },
     {
       protection: 'rbac',

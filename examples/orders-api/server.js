@@ -8,6 +8,7 @@ import { ordersApi } from './api.js'
 import { auditTrail } from './audit-trail.js'
 import { curl } from './curl.js'
 import { forgeries } from './forgeries.js'
+import { partnerKeys } from './partner-keys.js'
 import { AUDIENCE, startProvider, tokensOf } from './provider.js'
 import { tourRequests } from './requests.js'
 import { tour } from './tour.js'
@@ -20,9 +21,11 @@ else await serve(Number(process.env.PORT ?? 3000))
 
 async function serve(port) {
   const provider = await startProvider()
+  const { settings: keys, partnerKey } = partnerKeys()
   const { api, app, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
+    keys,
     audit: auditTrail(FOLDER).settings,
   })
   await api.ready()
@@ -33,7 +36,7 @@ async function serve(port) {
   console.log(`Orders API on ${origin}, identity provider on ${provider.issuer}, audit trail in ${FOLDER}\n`)
 
   const tokens = await tokensOf(provider)
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider))) {
+  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), await partnerKey())) {
     if (!request.brief) continue
     console.log(`# ${request.protection}: ${request.shows} -> ${request.status}`)
     console.log(`${curl(origin, request)}\n`)

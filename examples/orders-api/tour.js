@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ordersApi } from './api.js'
 import { auditTrail } from './audit-trail.js'
 import { forgeries } from './forgeries.js'
+import { partnerKeys } from './partner-keys.js'
 import { probe } from './probe.js'
 import { AUDIENCE, startProvider, tokensOf } from './provider.js'
 import { tourRequests } from './requests.js'
@@ -35,9 +36,12 @@ export async function tour() {
 async function requestsAnswered(trail) {
   const provider = await startProvider()
   const tokens = await tokensOf(provider)
+  const { settings: keys, partnerKey } = partnerKeys()
+  const key = await partnerKey()
   const { api, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
+    keys,
     audit: trail.settings,
     trace: true,
   })
@@ -45,7 +49,7 @@ async function requestsAnswered(trail) {
   const { send, close } = await probe(handler)
 
   const rows = []
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider))) {
+  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), key)) {
     let sent = 1
     let reply = await send(request)
     for (; sent < (request.times ?? 1) && reply.status < 300; sent++) reply = await send(request)
@@ -54,7 +58,7 @@ async function requestsAnswered(trail) {
   await close()
   await api.close()
   await provider.close()
-  return { rows, secrets: [...Object.values(tokens), ...PERSONAL] }
+  return { rows, secrets: [...Object.values(tokens), key, ...PERSONAL] }
 }
 
 /** A provider that cannot be reached is no bad caller: 503, not 401. */
@@ -66,6 +70,7 @@ async function providerAway() {
   const { api, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
+    keys: partnerKeys().settings,
     audit: false,
     log: SILENT,
     trace: true,
