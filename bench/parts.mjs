@@ -2,6 +2,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { compileMap } from '../src/data/mask-map.ts'
 import { bearer } from '../src/identity/bearer.ts'
+import { introspection } from '../src/identity/introspection.ts'
 import { SecurityContext } from '../src/kernel/context.ts'
 import { compileRoutes } from '../src/kernel/match.ts'
 import { parsePattern } from '../src/kernel/route-pattern.ts'
@@ -17,7 +18,10 @@ const hitOn = (counters) => (i, now) => counters.hit([{ policy: POLICY, key: add
 
 const turns = Number(process.argv[2])
 const tokens = await tokenHits()
-const measured = [...lookups(), tokens, masking(), limiterHits()].map((one) => ({ ...one, samples: [] }))
+const measured = [...lookups(), tokens, await opaqueHits(), masking(), limiterHits()].map((one) => ({
+  ...one,
+  samples: [],
+}))
 for (let turn = -3; turn < turns; turn++) {
   for (const { calls, call, without, samples } of measured) {
     const cost = micros(calls, call) - (without === undefined ? 0 : micros(calls, without))
@@ -80,10 +84,7 @@ async function tokenHits() {
   const services = createServices({})
   await stage.ready(services)
   const enter = (i) => {
-    const authorization = Buffer.from(headers[i % entries], 'latin1').toString('latin1')
-    const req = { headers: { authorization }, rawHeaders: ['Authorization', authorization] }
-    const verdict = stage.enter(new SecurityContext(req, {}, services))
-    if (verdict !== undefined) throw new Error('a token was refused')
+    if (sent(stage, services, headers[i % entries]) !== undefined) throw new Error('a token was refused')
   }
   globalThis.gc()
   const before = process.memoryUsage().heapUsed
@@ -98,6 +99,48 @@ async function tokenHits() {
     call: enter,
     entry: { part: 'verified-token cache, an entry', key: 'tokenBytes', samples: [bytes] },
   }
+}
+
+async function opaqueHits() {
+  const entries = 5_000
+  const issuer = 'https://issuer.test'
+  const now = Math.floor(Date.now() / 1000)
+  const answer = { active: true, iss: issuer, aud: 'orders', client_id: 'shop', token_type: 'Bearer' }
+  const { stage } = introspection({
+    ...{
+      issuer,
+      endpoint: `${issuer}/introspect`,
+      audience: 'orders',
+      clientId: 'api',
+      clientSecret: 'secret',
+    },
+    ...{ cacheEntries: 2 * entries, cacheMs: 3_600_000 },
+  })
+  const services = createServices({
+    fetch: async (_url, { body }) => {
+      const sub = new URLSearchParams(body).get('token')
+      return globalThis.Response.json({ ...answer, sub, iat: now, exp: now + 3600, scope: 'orders:read' })
+    },
+  })
+  const headers = Array.from({ length: entries }, () => `Bearer ${randomBytes(32).toString('base64url')}`)
+  for (const header of headers) {
+    if ((await sent(stage, services, header)) !== undefined) throw new Error('a token was refused')
+  }
+  return {
+    part: 'opaque token whose answer is known (whole stage)',
+    key: 'tokenHit',
+    calls: 20_000,
+    call: (i) => {
+      if (sent(stage, services, headers[i % entries]) !== undefined) throw new Error('a token is not known')
+    },
+  }
+}
+
+/** What the stage says to a request with this header, whose text was just read from the wire. */
+function sent(stage, services, header) {
+  const authorization = Buffer.from(header, 'latin1').toString('latin1')
+  const req = { headers: { authorization }, rawHeaders: ['Authorization', authorization] }
+  return stage.enter(new SecurityContext(req, {}, services))
 }
 
 function masking() {

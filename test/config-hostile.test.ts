@@ -8,6 +8,7 @@ import { mask } from '../src/data/mask.js'
 import { validate } from '../src/data/validate.js'
 import { auth } from '../src/identity/auth.js'
 import { bearer } from '../src/identity/bearer.js'
+import { introspection } from '../src/identity/introspection.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
 import { memory } from '../src/kernel/memory.js'
@@ -227,6 +228,25 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     },
     bearer,
   ],
+  introspection: [
+    {
+      issuer: 'https://id.example',
+      endpoint: 'https://id.example/introspect',
+      audience: ['orders'],
+      clientId: 'orders',
+      clientSecret: 'secret-of-the-orders-api',
+      cacheMs: 5_000,
+      cacheEntries: 5,
+      maxCalls: 2,
+      timeoutMs: 500,
+      maxLifetimeSeconds: 60,
+      clockToleranceSeconds: 5,
+      maxTokenBytes: 300,
+      allowInsecureLoopback: false,
+      realm: 'api',
+    },
+    introspection,
+  ],
   rbac: [{ ...catalogue, require: rule }, rbac],
   body: [bodyOptions, body],
   validate: [validateOptions, validate],
@@ -339,6 +359,8 @@ const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|pr
 const SOUND: [where: RegExp, ...values: string[]][] = [
   // Free texts, and names of the user's own.
   [/(?:name|header|prefix|hosts\.0|Headers\.0|permissions\.0|realm|issuer|problemBase)$/, 'a number as text'],
+  [/introspection: client(?:Id|Secret)$/, 'a number as text'],
+  [/introspection: clientSecret$/, 'a text'],
   [/(?:service|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],

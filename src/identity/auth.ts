@@ -79,10 +79,11 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (authorizationCount(ctx.req) > 1) return sentTwice(offered)
 
       if (!every) {
-        const method = methods.find((one) => recognises(one, ctx))
+        const method = choose(methods, ctx)
         if (method === undefined) return withoutCredential(ctx)
         // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
-        const another = (one: Method) => one !== method && recognises(one, ctx)
+        const another = (one: Method) =>
+          one !== method && !sameCredential(one, method) && recognises(one, ctx)
         if (methods.some(another) || others.some(another)) return severalSent(offered)
         return prove(ctx, [method])
       }
@@ -116,10 +117,29 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   }
 })
 
+/** The first that recognises its credential; of those that read the same one, the one that is sure, or else leaves nothing. */
+function choose(methods: readonly Method[], ctx: SecurityContext): Method | undefined {
+  const first = methods.find((one) => recognises(one, ctx))
+  if (first?.credential === undefined) return first
+  const able = methods.filter((one) => sameCredential(one, first) && recognises(one, ctx))
+  return able.find((one) => isSure(one, ctx)) ?? able.find((one) => one.isSure === undefined) ?? first
+}
+
+function sameCredential(one: Method, other: Method): boolean {
+  return one.credential !== undefined && one.credential === other.credential
+}
+
 function recognises(method: Method, ctx: SecurityContext): boolean {
-  const found: unknown = method.recognises(ctx)
+  return atOnce(method, 'recognises', method.recognises(ctx))
+}
+
+function isSure(method: Method, ctx: SecurityContext): boolean {
+  return atOnce(method, 'isSure', method.isSure?.(ctx))
+}
+
+function atOnce({ methodName }: Method, question: string, found: unknown): boolean {
   if (isStrayPromise(found)) {
-    throw new TypeError(`${method.methodName}: recognises returned a promise; it must answer at once`)
+    throw new TypeError(`${methodName}: ${question} returned a promise; it must answer at once`)
   }
   return Boolean(found)
 }

@@ -1,7 +1,6 @@
 import type { Finding } from '../kernel/stage.js'
 import type { BearerRules } from './bearer-options.js'
-
-const DAY_SECONDS = 86_400
+import { lifetimeFinding, loopbackFinding } from './token-findings.js'
 
 /** What `api.check` says about a `bearer` that accepts more than it has to. */
 export function bearerFindings(rules: BearerRules): Finding[] {
@@ -24,21 +23,9 @@ export function bearerFindings(rules: BearerRules): Finding[] {
       fix: 'let the issuer sign with a private key, and give its public keys',
     })
   }
-  if (rules.maxLifetimeSeconds > DAY_SECONDS) {
-    findings.push({
-      code: 'bearer-long-lifetime',
-      severity: 'medium',
-      cause: `bearer.maxLifetimeSeconds is ${rules.maxLifetimeSeconds}: a stolen token is good for that long`,
-      fix: 'let clients refresh short access tokens, and set maxLifetimeSeconds to their lifetime',
-    })
-  }
-  if (rules.allowInsecureLoopback) {
-    findings.push({
-      code: 'bearer-insecure-loopback',
-      severity: 'low',
-      cause: 'bearer.allowInsecureLoopback accepts keys over http from this machine',
-      fix: 'leave it out where the API serves real users',
-    })
-  }
-  return findings
+  return [
+    ...findings,
+    ...lifetimeFinding('bearer', rules.maxLifetimeSeconds),
+    ...loopbackFinding('bearer', rules.allowInsecureLoopback),
+  ]
 }

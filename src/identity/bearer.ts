@@ -9,14 +9,16 @@ import { Generations } from '../lib/generations.js'
 import { later } from '../lib/later.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
-import { authorizationCount, credentialsFor } from './authorization.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
-import { bearerRefusals } from './bearer-refusals.js'
 import { checkTime } from './claims.js'
 import type { Method } from './method.js'
 import type { BearerRequest } from './request-auth.js'
+import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
 import { jsonwebtoken } from './signature.js'
+import { claimedIssuer } from './token.js'
+import { tokenPrincipal } from './token-principal.js'
+import { tokenRefusals } from './token-refusals.js'
 import { verifyToken, type VerifiedToken } from './verify.js'
 
 export type { BearerOptions } from './bearer-options.js'
@@ -26,9 +28,6 @@ export type { BearerAuth, BearerClaims } from './request-auth.js'
 interface Accepted extends VerifiedToken {
   readonly principal: Principal
 }
-
-/** RFC 6750 section 2.1: the scheme, one or more spaces, and a `b64token`. */
-const B64TOKEN = /^ +([A-Za-z0-9\-._~+/]+=*)$/
 
 /**
  * Accepts JWT access tokens (RFC 6750, RFC 9068) from the `Authorization` header and from nowhere else. Nothing sent:
@@ -44,7 +43,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const { cacheEntries = 10_000, realm = 'api' } = options
   const verified = new Generations<string, Accepted>(integer('bearer.cacheEntries', cacheEntries, { min: 0 }))
   const seen = new Recurring(cacheEntries)
-  const refusals = bearerRefusals(realm)
+  const refusals = tokenRefusals('bearer.realm', realm)
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
   // If it cannot be loaded, the first token says so.
@@ -63,19 +62,19 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   return {
     gives: ['principal'],
     methodName: 'bearer',
-    recognises: ({ req }) => credentialsFor('bearer', req) !== undefined,
+    credential: BEARER,
+    recognises: ({ req }) => hasToken(req),
+    isSure({ req }) {
+      const token = peekToken(req)
+      return token !== undefined && rules.issuers.has(claimedIssuer(token) ?? '')
+    },
     challenge: () => refusals.offered,
 
     enter(ctx) {
       ctx.principal = undefined
       ctx.set(challenges, offered)
-      if (authorizationCount(ctx.req) > 1) return refusals.twice()
-      const credentials = credentialsFor('bearer', ctx.req)
-      if (credentials === undefined) return refusals.nothing()
-      const token = B64TOKEN.exec(credentials)?.[1]
-      if (token === undefined) return refusals.malformed()
-
-      if (token.length > rules.maxTokenBytes) return refusals.because('token-too-long')
+      const token = sentToken(ctx.req, refusals, rules.maxTokenBytes)
+      if (typeof token !== 'string') return token
 
       const digest = hash('sha256', token, 'binary')
       const known = verified.get(digest)
@@ -122,16 +121,6 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   }
 })
 
-/** ASVS 6.8.1: no issuer can speak for another's subject. An issuer contains no space, so the first one ends it. */
 function principalOf({ issuer: { name }, payload, validity }: VerifiedToken): Principal {
-  const subject = payload.sub as string
-  return Object.freeze({
-    id: `${name} ${subject}`,
-    subject,
-    issuer: name,
-    method: 'bearer',
-    claims: payload,
-    issuedAt: validity.issuedAt,
-    expiresAt: validity.expiresAt,
-  })
+  return tokenPrincipal('bearer', name, payload.sub as string, payload, validity)
 }

@@ -1,11 +1,16 @@
 import type { Services } from '../kernel/services.js'
 import { EndpointError, fetchJson, whyNotTrusted, type EndpointRules } from './endpoint.js'
 
+/** What is looked for in the metadata of an issuer (RFC 8414 section 2). */
+export type MetadataUrl = 'jwks_uri' | 'introspection_endpoint'
+
 /**
- * Where the issuer publishes its keys: OpenID Connect Discovery 1.0 section 4, and RFC 8414 section 3 for issuers that only
- * serve that. The document must claim the same issuer, to the letter (RFC 8414 section 3.3), and name a URL that may be trusted.
+ * Where the issuer publishes its keys, or tells about tokens: OpenID Connect Discovery 1.0 section 4, and RFC 8414 section 3
+ * for issuers that only serve that. The document must claim the same issuer, to the letter (RFC 8414 section 3.3), and name a
+ * URL that may be trusted.
  */
-export async function discoverJwksUri(
+export async function discover(
+  member: MetadataUrl,
   issuer: string,
   services: Pick<Services, 'fetch'>,
   rules: EndpointRules,
@@ -16,9 +21,9 @@ export async function discoverJwksUri(
   if (metadata.issuer !== issuer) {
     throw new EndpointError(`the metadata of ${issuer} claims another issuer`)
   }
-  const uri = metadata.jwks_uri
+  const uri = metadata[member]
   const why = typeof uri === 'string' ? whyNotTrusted(uri, rules) : 'is missing'
-  if (why !== undefined) throw new EndpointError(`jwks_uri in the metadata of ${issuer} ${why}`)
+  if (why !== undefined) throw new EndpointError(`${member} in the metadata of ${issuer} ${why}`)
   return uri as string
 }
 

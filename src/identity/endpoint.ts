@@ -1,7 +1,7 @@
 import { ConfigError } from '../kernel/config-error.js'
 import type { Services } from '../kernel/services.js'
 
-/** Key sets and metadata are a few kilobytes; what is larger is no answer. */
+/** Key sets, metadata and what is known of a token are a few kilobytes; what is larger is no answer. */
 const MAX_BYTES = 262_144
 
 /** The whole of what may be said about an endpoint that must be trusted. */
@@ -9,7 +9,7 @@ export interface EndpointRules {
   readonly allowInsecureLoopback: boolean
 }
 
-/** `undefined` if keys may be fetched from `url`, otherwise why not: anything but https could be answered by anyone on the way. */
+/** `undefined` if what `url` says may be believed, otherwise why not: anything but https could be answered by anyone on the way. */
 export function whyNotTrusted(url: string, { allowInsecureLoopback }: EndpointRules): string | undefined {
   if (!URL.canParse(url)) return 'must be an absolute URL'
   const { protocol, hostname, username, password, hash } = new URL(url)
@@ -46,15 +46,46 @@ export class EndpointError extends Error {
   }
 }
 
-/**
- * GETs a JSON object: no redirect is followed (it could lead away from https and from the host that is trusted), at most
- * 256 kB are read, and `signal` ends it, whether or not the `fetch` in use listens to it.
- */
+/** What to ask, and which statuses answer it. All others are an `EndpointError`, and their body is not read. */
+export interface EndpointQuestion {
+  readonly method?: 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly statuses: readonly number[]
+}
+
+export interface EndpointAnswer {
+  readonly status: number
+  readonly type: string | null
+  readonly bytes: Buffer
+}
+
+const DOCUMENT: EndpointQuestion = { headers: { accept: 'application/json' }, statuses: [200] }
+
+/** GETs a JSON object, as `askEndpoint` does. */
 export async function fetchJson(
   url: string,
-  { fetch }: Pick<Services, 'fetch'>,
+  services: Pick<Services, 'fetch'>,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
+  const { bytes } = await askEndpoint(url, DOCUMENT, services, signal)
+  const document: unknown = JSON.parse(bytes.toString('utf8'))
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw new EndpointError(`${nameOf(url)} did not answer with a JSON object`)
+  }
+  return document as Record<string, unknown>
+}
+
+/**
+ * Asks once: no redirect is followed (it could lead away from https and from the host that is trusted), at most 256 kB
+ * are read, and `signal` ends it, whether or not the `fetch` in use listens to it.
+ */
+export async function askEndpoint(
+  url: string,
+  question: EndpointQuestion,
+  { fetch }: Pick<Services, 'fetch'>,
+  signal: AbortSignal,
+): Promise<EndpointAnswer> {
   let stop: () => void = () => undefined
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason)
@@ -62,7 +93,7 @@ export async function fetchJson(
     signal.addEventListener('abort', stop, { once: true })
   })
   try {
-    return await Promise.race([read(url, fetch, signal), aborted])
+    return await Promise.race([read(url, question, fetch, signal), aborted])
   } finally {
     signal.removeEventListener('abort', stop)
   }
@@ -70,23 +101,17 @@ export async function fetchJson(
 
 async function read(
   url: string,
+  { statuses, ...request }: EndpointQuestion,
   fetch: Services['fetch'],
   signal: AbortSignal,
-): Promise<Record<string, unknown>> {
-  const response = await fetch(url, {
-    headers: { accept: 'application/json' },
-    redirect: 'error',
-    signal,
-  })
-  if (response.status !== 200 || response.redirected) {
+): Promise<EndpointAnswer> {
+  const response = await fetch(url, { ...request, redirect: 'error', signal })
+  const { status } = response
+  if (!statuses.includes(status) || response.redirected) {
     await response.body?.cancel().catch(() => undefined)
-    throw new EndpointError(`${nameOf(url)} answered ${response.status}`, response.status)
+    throw new EndpointError(`${nameOf(url)} answered ${status}`, status)
   }
-  const document: unknown = JSON.parse(await textOf(response, url))
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw new EndpointError(`${nameOf(url)} did not answer with a JSON object`)
-  }
-  return document as Record<string, unknown>
+  return { status, type: response.headers.get('content-type'), bytes: await bytesOf(response, url) }
 }
 
 /** A query may carry a key of the operator's. */
@@ -94,14 +119,14 @@ function nameOf(url: string): string {
   return url.replace(/\?.*/s, '')
 }
 
-async function textOf({ body }: Response, url: string): Promise<string> {
-  if (body === null) return ''
+async function bytesOf({ body }: Response, url: string): Promise<Buffer> {
+  if (body === null) return Buffer.alloc(0)
   const reader = (body as ReadableStream<Uint8Array>).getReader()
   const chunks: Uint8Array[] = []
   let size = 0
   for (;;) {
     const { done, value } = await reader.read()
-    if (done) return Buffer.concat(chunks).toString('utf8')
+    if (done) return Buffer.concat(chunks)
     size += value.byteLength
     if (size > MAX_BYTES) {
       await reader.cancel().catch(() => undefined)

@@ -17,6 +17,7 @@ export const faults = {
   'token-not-yet-valid': 'The access token is not valid yet',
   'token-key': 'The access token is signed with an unknown key',
   'token-signature': 'The signature of the access token is not valid',
+  'token-inactive': 'The access token is not active',
 } as const
 
 export type Fault = keyof typeof faults

@@ -16,4 +16,10 @@ export {
   type BearerOptions,
   type IssuerOptions,
 } from './bearer.js'
+export {
+  introspection,
+  type ClientOptions,
+  type IntrospectionOptions,
+  type PrivateKey,
+} from './introspection.js'
 export type { Method, MethodMiddleware } from './method.js'

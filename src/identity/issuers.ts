@@ -1,8 +1,9 @@
 import { oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { algorithmNames, asymmetricAlgorithms, isSymmetric, type SigningAlgorithm } from './algorithms.js'
-import { discoverJwksUri } from './discovery.js'
+import { discover } from './discovery.js'
 import { endpointUrl, type EndpointRules } from './endpoint.js'
+import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
 import { fetchKeys } from './jwks.js'
 import type { KeySource } from './key-source.js'
 import { RemoteKeys } from './remote-keys.js'
@@ -82,9 +83,7 @@ function remoteKeys(
   rules: SharedRules,
 ): KeySource {
   if (jwksUri === undefined) {
-    endpointUrl(`${option}.issuer`, issuer, rules)
-    if (issuer.includes('?'))
-      throw new ConfigError(`${option}.issuer must not have a query (RFC 8414 section 2)`)
+    checkDiscoverable(`${option}.issuer`, issuer, rules)
   } else {
     endpointUrl(`${option}.jwksUri`, jwksUri, rules)
   }
@@ -95,28 +94,11 @@ function remoteKeys(
     maxStaleMs: rules.maxStaleMs,
     async fetchKeys(services, signal, rediscover) {
       if (jwksUri === undefined && (found === undefined || rediscover)) {
-        found = await discoverJwksUri(issuer, services, rules, signal)
+        found = await discover('jwks_uri', issuer, services, rules, signal)
       }
       return await fetchKeys(found!, services, algorithms, signal)
     },
   })
-}
-
-/** A subject follows its issuer after a space in `principal.id`, so an issuer must not contain one. */
-function checkName(option: string, name: unknown): void {
-  if (typeof name === 'string' && /^[\x21-\x7e]+$/.test(name)) return
-  throw new ConfigError(
-    `${option} must be the exact \`iss\` of the tokens, without spaces, got ${show(name)}`,
-  )
-}
-
-function checkAudience(option: string, audience: unknown): readonly string[] {
-  const list: unknown[] = Array.isArray(audience) ? audience : [audience]
-  if (list.length > 0 && list.every((one) => typeof one === 'string' && one !== '')) return list as string[]
-  throw new ConfigError(
-    `${option} must name this API as its tokens do in \`aud\`, such as 'https://api.example.com', got ${show(audience)}; without it tokens for any other API would be accepted`,
-    'audience-required',
-  )
 }
 
 function checkAlgorithms(option: string, given: unknown, secret: boolean): readonly SigningAlgorithm[] {

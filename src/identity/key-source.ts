@@ -1,8 +1,6 @@
 import type { Services } from '../kernel/services.js'
 import type { KeySet } from './key-set.js'
-
-/** Why no newer keys could be had: the rule in the audit log of a 503. */
-export type Unavailable = 'keys-unavailable' | 'keys-late' | 'keys-crowded'
+import type { Unavailable } from './unavailable.js'
 
 /** Where the keys of one issuer come from. */
 export interface KeySource {

@@ -12,6 +12,18 @@ export interface Method extends Stage {
   /** Whether the request carries a credential of this kind, good or bad, once or twice. Must answer at once; what throws is 500. */
   recognises(ctx: SecurityContext): boolean
 
+  /**
+   * A name for what is read: methods of one name read the same credential, and one of them judges it. Default: nobody
+   * else reads it, and credentials of two kinds in one request are refused.
+   */
+  readonly credential?: string
+
+  /**
+   * Of methods that read the same credential: whether this one is sure that it is its own. One that is not leaves it to
+   * those that have no such question, and they leave it to one that is. Must answer at once.
+   */
+  isSure?(ctx: SecurityContext): boolean
+
   /** The value of `WWW-Authenticate` for a request without a credential; no error code (RFC 6750 section 3.1). */
   challenge(): string
 

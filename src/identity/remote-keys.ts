@@ -1,6 +1,7 @@
 import type { Services } from '../kernel/services.js'
 import { KeySet } from './key-set.js'
-import type { KeySource, Unavailable } from './key-source.js'
+import type { KeySource } from './key-source.js'
+import type { Unavailable } from './unavailable.js'
 import type { PublishedKeys } from './jwks.js'
 
 /** Keys that are older are fetched anew, while they go on serving. */

@@ -70,6 +70,19 @@ export class TokenReader {
   }
 }
 
+/** Whose token this says it is, if it is a JWT. Nothing of it is checked: it decides who judges the token, not how. */
+export function claimedIssuer(text: string): string | undefined {
+  const payload = COMPACT.exec(text)?.[2]
+  if (payload === undefined) return undefined
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
+    const iss: unknown = (claims as { iss?: unknown } | null)?.iss
+    return typeof iss === 'string' ? iss : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** RFC 7515 section 4.1.9: without regard to case, and `application/` may be left out. */
 export function mediaType(typ: unknown): string | undefined {
   if (typ === undefined) return undefined

@@ -4,7 +4,7 @@ import { checkClaims, checkTime, type Validity } from './claims.js'
 import type { Fault } from './faults.js'
 import type { Issuer } from './issuers.js'
 import type { KeySet } from './key-set.js'
-import type { Unavailable } from './key-source.js'
+import type { Unavailable } from './unavailable.js'
 import { isSignedBy } from './signature.js'
 import type { ReadToken, TokenReader } from './token.js'
 

@@ -5,6 +5,8 @@ import { isStoreUnavailable, StoreUnavailable } from './store-unavailable.js'
 export interface GuardOptions {
   readonly clock: Clock
   readonly log: Log
+  /** What is asked, in messages. Default `store`. */
+  readonly what?: string
   /** How long one answer may take, in milliseconds. Default 40. */
   readonly timeoutMs?: number
   /** Failures in a row after which the store is left alone. Default 3. */
@@ -27,6 +29,7 @@ export type Reader<T> = (found: unknown) => T
  * per cool-down. Every failure comes out as a rejected `StoreUnavailable`.
  */
 export class Circuit {
+  private readonly what: string
   private readonly timeoutMs: number
   private readonly failures: number
   private readonly coolDownMs: number
@@ -45,7 +48,8 @@ export class Circuit {
     private readonly probes: Probing,
     private readonly options: GuardOptions,
   ) {
-    const { timeoutMs = 40, failures = 3, coolDownMs = 500 } = options
+    const { what = 'store', timeoutMs = 40, failures = 3, coolDownMs = 500 } = options
+    this.what = what
     this.timeoutMs = timeoutMs
     this.failures = failures
     this.coolDownMs = coolDownMs
@@ -70,7 +74,7 @@ export class Circuit {
       answer = call()
       isLater = isThenable(answer)
     } catch (cause) {
-      return Promise.reject(this.failed('The store threw', probe, cause))
+      return Promise.reject(this.failed(`The ${this.what} threw`, probe, cause))
     }
     if (isLater) return this.inTime(answer, read, probe)
     try {
@@ -86,7 +90,7 @@ export class Circuit {
     try {
       value = read(found)
     } catch (cause) {
-      throw this.failed('The store gave no answer', probe, cause)
+      throw this.failed(`The ${this.what} gave no answer`, probe, cause)
     }
     this.worked(probe)
     return value
@@ -99,7 +103,7 @@ export class Circuit {
       const cancel = this.options.clock.after(this.timeoutMs, () => {
         // A process that was busy itself finds the timer before the answer; what has arrived by now is in time.
         setImmediate(() => {
-          if (first()) reject(this.failed(`The store took longer than ${this.timeoutMs} ms`, probe))
+          if (first()) reject(this.failed(`The ${this.what} took longer than ${this.timeoutMs} ms`, probe))
         })
       })
       // A promise of somebody else's may throw when it is asked.
@@ -116,7 +120,7 @@ export class Circuit {
         (cause: unknown) => {
           if (!first()) return
           cancel()
-          reject(this.failed('The store failed', probe, cause))
+          reject(this.failed(`The ${this.what} failed`, probe, cause))
         },
       )
     })
@@ -129,7 +133,7 @@ export class Circuit {
     if (!probe) return
     this.probing = false
     this.refusal = undefined
-    this.options.log.warn(`${this.port}: the store answers again`, { outage: this.outage })
+    this.options.log.warn(`${this.port}: the ${this.what} answers again`, { outage: this.outage })
   }
 
   private failed(message: string, probe: boolean, cause?: unknown): StoreUnavailable {
@@ -146,11 +150,11 @@ export class Circuit {
     const error = new StoreUnavailable(message, this.outage, this.coolDownMs, cause)
     if (probe || (this.refusal === undefined && this.inARow >= this.failures)) {
       if (!probe)
-        this.options.log.error(`${this.port}: the store does not answer and is left alone`, {
+        this.options.log.error(`${this.port}: the ${this.what} does not answer and is left alone`, {
           outage: this.outage,
           cause: cause ?? message,
         })
-      this.refusal = new StoreUnavailable('The store is left alone', this.outage, this.coolDownMs)
+      this.refusal = new StoreUnavailable(`The ${this.what} is left alone`, this.outage, this.coolDownMs)
       this.probeAt = now + this.coolDownMs
       this.probing = false
     }

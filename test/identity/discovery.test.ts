@@ -1,4 +1,4 @@
-import { discoverJwksUri, wellKnownUrls } from '../../src/identity/discovery.js'
+import { discover, wellKnownUrls } from '../../src/identity/discovery.js'
 
 const never = new AbortController().signal
 const strict = { allowInsecureLoopback: false }
@@ -46,7 +46,7 @@ test('finds the keys through OpenID metadata', async () => {
       jwks_uri: 'https://keys.test/k',
     },
   })
-  expect(await discoverJwksUri('https://id.test', { fetch }, strict, never)).toBe('https://keys.test/k')
+  expect(await discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).toBe('https://keys.test/k')
   expect(asked).toHaveLength(1)
 })
 
@@ -57,13 +57,15 @@ test('finds them through RFC 8414 metadata where there is no other', async () =>
       jwks_uri: 'https://id.test/k',
     },
   })
-  expect(await discoverJwksUri('https://id.test/t', { fetch }, strict, never)).toBe('https://id.test/k')
+  expect(await discover('jwks_uri', 'https://id.test/t', { fetch }, strict, never)).toBe('https://id.test/k')
   expect(asked).toHaveLength(2)
 })
 
 test('does not look elsewhere when the provider is broken rather than without metadata', async () => {
   const fetch = jest.fn(async () => new Response(null, { status: 500 }))
-  await expect(discoverJwksUri('https://id.test', { fetch }, strict, never)).rejects.toThrow('answered 500')
+  await expect(discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).rejects.toThrow(
+    'answered 500',
+  )
   expect(fetch).toHaveBeenCalledTimes(1)
 })
 
@@ -95,5 +97,5 @@ test.each([
   ],
 ])('refuses metadata with %s (ASVS 10.5.3)', async (_what, metadata, message) => {
   const { fetch } = provider({ 'https://id.test/.well-known/openid-configuration': metadata })
-  await expect(discoverJwksUri('https://id.test', { fetch }, strict, never)).rejects.toThrow(message)
+  await expect(discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).rejects.toThrow(message)
 })

@@ -1,109 +1,16 @@
-import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { bearer, type BearerOptions } from '../../src/identity/bearer.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
-import { systemClock } from '../../src/kernel/system-clock.js'
-import { localIssuer, serve, type FakeClock } from '../../src/testing/index.js'
+import { localIssuer, serve } from '../../src/testing/index.js'
+import {
+  AUDIENCE,
+  shiftedClock,
+  signingKey,
+  startProvider,
+  type Algorithm,
+  type Provider,
+} from '../support/provider.js'
 
-const AUDIENCE = 'https://orders.example'
-const CLIENT = `Basic ${Buffer.from('svc:svc-secret-svc-secret').toString('base64')}`
-
-const makers = {
-  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  PS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  EdDSA: () => generateKeyPairSync('ed25519'),
-}
-type Algorithm = keyof typeof makers
-
-function signingKey(kid: string, alg: Algorithm): JsonWebKey {
-  return { ...makers[alg]().privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }
-}
-
-/** A real identity provider on this machine, whose keys can be changed while it runs. */
-async function startProvider(alg: Algorithm = 'RS256') {
-  const { Provider } = await import('oidc-provider')
-  let listener: RequestListener
-  let asked = 0
-  const server = createServer((req, res) => {
-    if (req.url === '/jwks' || req.url?.startsWith('/.well-known/')) asked++
-    listener(req, res)
-  })
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-
-  const signWith = (keys: JsonWebKey[], accessTokenFormat: 'jwt' | 'opaque' = 'jwt') => {
-    const provider = new Provider(issuer, {
-      jwks: { keys },
-      clients: [
-        {
-          client_id: 'svc',
-          client_secret: 'svc-secret-svc-secret',
-          grant_types: ['client_credentials'],
-          redirect_uris: [],
-          response_types: [],
-          token_endpoint_auth_method: 'client_secret_basic',
-          scope: 'orders:read orders:write',
-        },
-      ],
-      enabledJWA: { idTokenSigningAlgValues: [alg] },
-      clientDefaults: { id_token_signed_response_alg: alg },
-      scopes: ['openid', 'offline_access', 'orders:read', 'orders:write'],
-      features: {
-        clientCredentials: { enabled: true },
-        devInteractions: { enabled: false },
-        resourceIndicators: {
-          enabled: true,
-          defaultResource: () => AUDIENCE,
-          useGrantedResource: () => true,
-          getResourceServerInfo: (_ctx: unknown, resource: string) => ({
-            scope: 'orders:read orders:write',
-            audience: resource,
-            accessTokenTTL: 300,
-            accessTokenFormat,
-            jwt: { sign: { alg } },
-          }),
-        },
-      },
-    })
-    listener = provider.callback()
-  }
-  signWith([signingKey('first', alg)])
-
-  return {
-    issuer,
-    signWith,
-    asked: () => asked,
-    async token(resource = AUDIENCE): Promise<string> {
-      const reply = await fetch(`${issuer}/token`, {
-        method: 'POST',
-        headers: { authorization: CLIENT },
-        body: new URLSearchParams({ grant_type: 'client_credentials', scope: 'orders:read', resource }),
-      })
-      return ((await reply.json()) as { access_token: string }).access_token
-    },
-    close: () =>
-      new Promise<void>((closed) => {
-        server.close(() => closed())
-        server.closeAllConnections()
-      }),
-  }
-}
-
-/** The system's clock, a minute further when it is told to. */
-function shiftedClock(): FakeClock {
-  let shift = 0
-  return {
-    now: () => systemClock.now(),
-    monotonic: () => systemClock.monotonic() + shift,
-    after: systemClock.after,
-    advance: (ms) => void (shift += ms),
-    jump: () => undefined,
-  }
-}
-
-let running: Awaited<ReturnType<typeof startProvider>>[] = []
+let running: Provider[] = []
 
 beforeAll(() => {
   // It says on the console what it thinks of this version of Node and of http.

@@ -1,11 +1,11 @@
 import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
 import { challenge, extendChallenge } from '../lib/challenge.js'
 import { faults, type Fault } from './faults.js'
-import type { Unavailable } from './key-source.js'
 import { realmText } from './realm.js'
+import { unavailable, type Unavailable } from './unavailable.js'
 
-/** Every way in which a bearer token is refused, written once at start. */
-export interface BearerRefusals {
+/** Every way in which an access token is refused, written once at start. */
+export interface TokenRefusals {
   /** The challenge without an error code. */
   readonly offered: string
   /** RFC 6750 section 3.1: a request without authentication gets no error code. */
@@ -15,18 +15,12 @@ export interface BearerRefusals {
   readonly because: (why: Fault | Unavailable) => Problem
 }
 
-/** Keys are asked for at most once a second: a sooner retry would only meet the same answer. */
+/** Providers that failed are asked at most once a second: a sooner retry would only meet the same answer. */
 const RETRY_AFTER = '1'
 
-const unavailable: Readonly<Record<Unavailable, string>> = {
-  'keys-unavailable': 'The keys of the issuer could not be fetched',
-  'keys-late': 'The keys of the issuer did not arrive within a second',
-  'keys-crowded': 'Too many requests wait for newer keys of the issuer already',
-}
-
 /** @throws ConfigError for a realm that cannot be quoted */
-export function bearerRefusals(realm: unknown): BearerRefusals {
-  const offered = challenge('Bearer', { realm: realmText('bearer.realm', realm) })
+export function tokenRefusals(option: string, realm: unknown): TokenRefusals {
+  const offered = challenge('Bearer', { realm: realmText(option, realm) })
   const refusal = (code: ProblemCode, rule: string, detail: string, error?: string) => {
     const header = extendChallenge(offered, { error, error_description: error && detail })
     const details = { detail, rule, reason: detail, headers: { 'WWW-Authenticate': header } }

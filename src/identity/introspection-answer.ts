@@ -1,0 +1,50 @@
+import type { Principal } from '../kernel/context.js'
+import { deepFreeze } from '../lib/deep-freeze.js'
+import { checkClaims, type Claims, type Validity } from './claims.js'
+import type { Fault } from './faults.js'
+import type { IntrospectionRules } from './introspection-options.js'
+import { tokenPrincipal } from './token-principal.js'
+
+/** A token of which its issuer says that it is good. Frozen: all requests with it share it. */
+export interface ActiveToken {
+  readonly validity: Validity
+  readonly claims: Claims
+  readonly principal: Principal
+}
+
+/** What kinds of token some issuers tell about in answers of their own; any other kind, such as a refresh token, opens nothing. */
+const ACCESS_TYPES = ['bearer', 'at+jwt', 'jwt']
+const ACCESS_USES = ['access', 'access_token']
+
+/** Whether what the issuer says (RFC 7662 section 2.2) makes the token good here. All but `exp` and the like stays true. */
+export function judgeAnswer(
+  said: Claims,
+  { issuer, audiences, maxLifetimeSeconds }: IntrospectionRules,
+): ActiveToken | Fault {
+  if (said.active !== true) return 'token-inactive'
+  if (said.iss !== undefined && said.iss !== issuer) return 'token-issuer'
+  if (!isAccessToken(said)) return said.cnf === undefined ? 'token-type' : 'token-bound'
+
+  // RFC 9068 section 2.2: without a resource owner, the subject is the client itself.
+  const subject = said.sub ?? said.client_id
+  const validity = checkClaims({ ...said, sub: subject }, audiences, maxLifetimeSeconds)
+  if (typeof validity === 'string') return validity
+  const claims = deepFreeze(said)
+  return {
+    validity,
+    claims,
+    principal: tokenPrincipal('introspection', issuer, subject as string, claims, validity),
+  }
+}
+
+function isAccessToken({ token_type: type, typ, token_use: use }: Claims): boolean {
+  return (
+    (type === undefined || isOneOf(type, ['bearer'])) &&
+    (typ === undefined || isOneOf(typ, ACCESS_TYPES)) &&
+    (use === undefined || isOneOf(use, ACCESS_USES))
+  )
+}
+
+function isOneOf(value: unknown, words: readonly string[]): boolean {
+  return typeof value === 'string' && words.includes(value.toLowerCase())
+}

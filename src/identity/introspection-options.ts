@@ -1,0 +1,103 @@
+import { boolean, integer, knownKeys } from '../kernel/check.js'
+import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.js'
+import { endpointUrl } from './endpoint.js'
+import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
+
+export interface IntrospectionOptions extends ClientOptions {
+  /**
+   * The exact name of the issuer, which is asked about tokens. Without `endpoint` also the URL under which its metadata is found. If
+   * an answer has `iss`, it must be this: 401 `invalid-token`.
+   */
+  issuer: string
+  /** Where the issuer answers (RFC 7662). Default: `introspection_endpoint` in its metadata (RFC 8414). */
+  endpoint?: string
+  /**
+   * Who this API is in the `aud` of answers; one of several is enough. Required, because without it a token for any other API of the
+   * same issuer would be accepted. Another `aud`, or none: 401 `invalid-token`.
+   */
+  audience: string | readonly string[]
+  /**
+   * How long an answer serves, in milliseconds, and never past the end of the token. Default 30,000: so long a revoked token is still
+   * accepted. 0 asks each time.
+   */
+  cacheMs?: number
+  /** How many answers are remembered, some 900 bytes each. Default 10,000. 0 asks each time. */
+  cacheEntries?: number
+  /** How many questions are open at the issuer at once; a hundred more wait. Default 16. Beyond: 503 `identity-provider-unavailable`. */
+  maxCalls?: number
+  /** How long one answer may take, and how long a question may wait for its turn, in milliseconds. Default 1,000. Later: 503. */
+  timeoutMs?: number
+  /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer, or without either: 401 `invalid-token`. */
+  maxLifetimeSeconds?: number
+  /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
+  clockToleranceSeconds?: number
+  /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, and nobody is asked. */
+  maxTokenBytes?: number
+  /** Accepts http for metadata and endpoint on this machine, for development. Default false: only https. */
+  allowInsecureLoopback?: boolean
+  /** The `realm` of challenges. Default `'api'`. */
+  realm?: string
+}
+
+const KNOWN = [
+  'issuer',
+  'endpoint',
+  'audience',
+  'clientId',
+  'clientSecret',
+  'privateKey',
+  'cacheMs',
+  'cacheEntries',
+  'maxCalls',
+  'timeoutMs',
+  'maxLifetimeSeconds',
+  'clockToleranceSeconds',
+  'maxTokenBytes',
+  'allowInsecureLoopback',
+  'realm',
+]
+
+/** The same, checked. */
+export interface IntrospectionRules {
+  readonly issuer: string
+  readonly endpoint: string | undefined
+  readonly audiences: readonly string[]
+  readonly prove: ClientAuth
+  readonly cacheMs: number
+  readonly cacheEntries: number
+  readonly maxCalls: number
+  readonly timeoutMs: number
+  readonly maxLifetimeSeconds: number
+  readonly clockToleranceSeconds: number
+  readonly maxTokenBytes: number
+  readonly allowInsecureLoopback: boolean
+}
+
+/** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
+export function prepareIntrospection(options: IntrospectionOptions): IntrospectionRules {
+  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey'])
+  const { issuer, endpoint, allowInsecureLoopback = false } = options
+  const trust = {
+    allowInsecureLoopback: boolean('introspection.allowInsecureLoopback', allowInsecureLoopback),
+  }
+  checkName('introspection.issuer', issuer)
+  if (endpoint === undefined) checkDiscoverable('introspection.issuer', issuer, trust)
+  else endpointUrl('introspection.endpoint', endpoint, trust)
+
+  const whole = (name: keyof IntrospectionOptions, usual: number, bounds?: { min?: number; max?: number }) =>
+    integer(`introspection.${name}`, options[name] === undefined ? usual : options[name], bounds)
+  return {
+    ...trust,
+    issuer,
+    endpoint,
+    audiences: checkAudience('introspection.audience', options.audience),
+    prove: clientAuth('introspection', issuer, options),
+    cacheMs: whole('cacheMs', 30_000, { min: 0, max: 3_600_000 }),
+    cacheEntries: whole('cacheEntries', 10_000, { min: 0 }),
+    maxCalls: whole('maxCalls', 16, { max: 1_000 }),
+    timeoutMs: whole('timeoutMs', 1_000, { max: 60_000 }),
+    maxLifetimeSeconds: whole('maxLifetimeSeconds', 86_400),
+    clockToleranceSeconds: whole('clockToleranceSeconds', 60, { min: 0, max: 300 }),
+    maxTokenBytes: whole('maxTokenBytes', 8_192, { min: 16, max: 65_536 }),
+  }
+}
