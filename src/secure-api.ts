@@ -10,7 +10,8 @@ import { errorAnswerer, type ErrorMiddleware } from './kernel/errors.js'
 import { closeAll, readyAll } from './kernel/lifecycle.js'
 import { modeOf, type Enforcement, type Mode } from './kernel/mode.js'
 import { matrix, type Catalogue, type RoleMatrix } from './kernel/rule.js'
-import { createServices, SERVICE_OPTIONS, type ServiceOptions } from './kernel/services.js'
+import { forward } from './kernel/respond.js'
+import { createServices, SERVICE_OPTIONS, type ServiceOptions, type Services } from './kernel/services.js'
 import type { Finding, Middleware, Next, Stage } from './kernel/stage.js'
 import {
   order,
@@ -88,7 +89,11 @@ type NoSchemas = Pick<ValidateOptions, 'unknown'>
 
 /** A secured API: middleware, and what belongs to it. */
 export interface SecureApi extends Middleware {
-  /** The front door: `http.createServer(api.protect(app))` decides before the application sees the request. */
+  /**
+   * The front door: `http.createServer(api.protect(app))` decides before the application sees the request.
+   *
+   * @throws ConfigError with `respond: forward`: the application's error handlers are behind this door
+   */
   protect(app: Handler): (req: IncomingMessage, res: ServerResponse) => void
   /** More protection inline, before a handler: the same words, and only ever added. */
   guard<const V extends ValidateOptions = NoSchemas>(
@@ -198,6 +203,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     [GUARD]: { by: secured, settings: undefined },
     guard,
     protect: (app: Handler) => {
+      refuseForward(services)
       behindFrontDoor.add(app)
       return frontDoor(enter, app)
     },
@@ -227,6 +233,16 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     ready: () => readyAll(allStages(), services),
     close: () => closeAll(allStages(), services),
   })
+}
+
+/** In front of the application, `next` leads to the application and not to an error handler. */
+function refuseForward({ respond }: Services): void {
+  if (respond !== forward) return
+  throw new ConfigError(
+    'respond: forward hands refusals to an error handler of the application, and in front of it there is none; ' +
+      'mount the API inside, by app.use(api) and without protect(app), or write a respond of your own',
+    'forward-in-front',
+  )
 }
 
 function pick(options: object, keys: readonly string[]): Record<string, unknown> {

@@ -59,6 +59,17 @@ describe('forward', () => {
     expect(handled).toBe(0)
   })
 
+  test('in front of the application there is nobody to hand refusals to, which is said at start', () => {
+    const { api } = testApi({ respond: forward })
+    expect(() => api.protect(express())).toThrow(
+      expect.objectContaining({
+        name: 'ConfigError',
+        code: 'forward-in-front',
+        message: expect.stringMatching(/app\.use\(api\) and without protect\(app\)/),
+      }),
+    )
+  })
+
   test('what it hands on is answered by errors() as it would have been', async () => {
     const { api } = testApi({ respond: forward })
     const app = express()

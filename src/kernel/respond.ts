@@ -91,5 +91,8 @@ export class RefusedError extends Error {
   }
 }
 
-/** Hands refusals to your own Express error handler, as `RefusedError`. For `secureApi({ respond: forward })`. */
+/**
+ * Hands refusals to your own Express error handler, as `RefusedError`. For `secureApi({ respond: forward })` that is mounted
+ * by `app.use(api)`: in front of the application, behind `protect(app)`, there is no error handler yet.
+ */
 export const forward: Respond = (_ctx, problem, next) => next(new RefusedError(problem))

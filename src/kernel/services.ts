@@ -59,7 +59,7 @@ export interface ServiceOptions {
   log?: Log
   /** Makes calls to identity providers. Default: the global `fetch`. */
   fetch?: typeof fetch
-  /** Answers refusals. Default: RFC 9457; `forward` hands them to your own error handler. */
+  /** Answers refusals. Default: RFC 9457; `forward` hands them to your own error handler, if the API is mounted inside the application. */
   respond?: Respond
   /** Prefix of every problem's `type`. Default `urn:secure-api:problem:`. */
   problemBase?: string
