@@ -141,7 +141,7 @@ function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits
         'limit-name',
       )
     }
-    return { ...given, name: given.name ?? name }
+    return given.name === undefined ? { ...given, name } : given
   })
 }
 

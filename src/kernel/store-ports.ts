@@ -15,7 +15,11 @@ type Methods = Partial<Record<string, unknown>> | null | undefined
 /** @throws ConfigError for what offers no port, or not all of `needed` */
 export function checkStore(option: string, store: unknown, ...needed: (keyof Store)[]): Store {
   const given = store as Store | null | undefined
-  const offers = (port: keyof Store) => typeof (given?.[port] as Methods)?.[SIGNS[port]] === 'function'
+  const offers = (port: keyof Store) => {
+    const offered: unknown = given?.[port]
+    // A text has a method `replace` too.
+    return typeof offered === 'object' && typeof (offered as Methods)?.[SIGNS[port]] === 'function'
+  }
   const ports = Object.keys(SIGNS) as (keyof Store)[]
   if (!ports.some(offers) || ports.some((port) => given?.[port] !== undefined && !offers(port))) {
     throw new ConfigError(`${option} must be made by redis(client), memory() or the like, got ${show(store)}`)
