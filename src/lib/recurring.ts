@@ -1,5 +1,5 @@
-/** Slots of one place: the newer of the two that share it stands first. */
-const WAYS = 2
+/** Slots of one place, the newest first: enough that hardly one of those that recur shares its place with so many others. */
+const WAYS = 4
 
 /**
  * Tells what comes a second time, roughly and in a fixed size: a table of fingerprints of 32 bits that are written over by
@@ -21,10 +21,9 @@ export class Recurring {
     const { fingerprints } = this
     const at = (word(digest, 0) & this.mask) * WAYS
     const fingerprint = word(digest, 4)
-    const newer = fingerprints[at]!
-    if (newer === fingerprint || fingerprints[at + 1] === fingerprint) return true
+    for (let way = 0; way < WAYS; way++) if (fingerprints[at + way] === fingerprint) return true
+    fingerprints.copyWithin(at + 1, at, at + WAYS - 1)
     fingerprints[at] = fingerprint
-    fingerprints[at + 1] = newer
     return false
   }
 }

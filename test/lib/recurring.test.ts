@@ -10,10 +10,10 @@ test('tells the second time, and every one after it', () => {
   expect(seen.again(digest('b'))).toBe(false)
 })
 
-test('two that share a place do not push out each other in turn', () => {
+test('some that share a place do not push out each other in turn', () => {
   const seen = new Recurring(0)
-  const turns = ['a', 'b', 'a', 'b'].map((text) => seen.again(`\0\0\0\0${text.repeat(4)}`))
-  expect(turns).toEqual([false, false, true, true])
+  const turns = 'a b c d a b c d'.split(' ').map((text) => seen.again(`\0\0\0\0${text.repeat(4)}`))
+  expect(turns).toEqual([false, false, false, false, true, true, true, true])
 })
 
 test('what came long ago is forgotten', () => {
@@ -29,7 +29,7 @@ test('tells nearly all that recur among as many as are expected, and nothing els
       const seen = new Recurring(1_000)
       const all = Array.from({ length: 1_000 }, (_, n) => digest(`${salt} ${n}`))
       expect(all.filter((one) => seen.again(one))).toEqual([])
-      expect(all.filter((one) => seen.again(one)).length).toBeGreaterThan(700)
+      expect(all.filter((one) => seen.again(one)).length).toBeGreaterThan(950)
     }),
     { numRuns: 20 },
   ))
