@@ -41,11 +41,21 @@ export function newKey(prefix: string, id: string): { readonly key: string; read
  * the checksum, which anybody can compute: it keeps them from the store, and proves nothing.
  */
 export function parseKey(prefix: string, text: string): KeyText | undefined {
-  if (text.length !== prefix.length + REST_LENGTH || !text.startsWith(prefix)) return undefined
+  if (text.length !== keyLength(prefix) || !text.startsWith(prefix)) return undefined
   const id = REST.exec(text.slice(prefix.length))?.[1]
   if (id === undefined) return undefined
-  const body = text.slice(0, -CHECKSUM_LENGTH - 1)
+  const body = bodyOf(text)
   return text.endsWith(checksum(body)) ? { id, body } : undefined
+}
+
+/** How long every key with this prefix is. */
+export function keyLength(prefix: string): number {
+  return prefix.length + REST_LENGTH
+}
+
+/** A key without its checksum. */
+export function bodyOf(key: string): string {
+  return key.slice(0, -CHECKSUM_LENGTH - 1)
 }
 
 /** CRC-32 in base 62, as in the tokens of GitHub. */

@@ -13,7 +13,7 @@ import { KeyLimits } from './api-key-limit.js'
 import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
 import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
 import { apiKeyRefusals, storeAway, type KeyFault } from './api-key-refusals.js'
-import { newId, newKey, parseKey, type KeyText } from './api-key-text.js'
+import { bodyOf, keyLength, newId, newKey, parseKey, type KeyText } from './api-key-text.js'
 import { KeyUse } from './api-key-use.js'
 import { authorizationCount, credentialsFor, fieldCount } from './authorization.js'
 import type { Method } from './method.js'
@@ -48,6 +48,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   const refusals = apiKeyRefusals(place, realm)
   const offered = [refusals.offered]
   const verified = new Generations<string, VerifiedKey>(cacheEntries)
+  const length = keyLength(prefix)
   const limits = new KeyLimits()
   const use = new KeyUse(rules)
   const nobody = recordOfNobody(prefix, (body) => peppers.hash(body))
@@ -68,9 +69,9 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   const judge = (
     ctx: SecurityContext,
     key: KeyText,
+    digest: string,
     text: string | undefined,
   ): Verdict | Promise<Verdict> => {
-    const digest = hash('sha256', key.body, 'base64')
     let found = verified.get(digest)
     if (found === undefined || found.text !== text) {
       try {
@@ -117,13 +118,17 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       if (field === undefined) return refusals.nothing()
       const count = 'field' in place ? fieldCount(ctx.req, place.field) : authorizationCount(ctx.req)
       if (count > 1) return refusals.twice()
-      const key = parseKey(prefix, field)
+      if (field.length !== length) return refusals.malformed()
+      const digest = hash('sha256', field, 'base64')
+      const known = verified.get(digest)
+      // What was verified before need not be read again to be found.
+      const key = known === undefined ? parseKey(prefix, field) : { id: known.record.id, body: bodyOf(field) }
       if (key === undefined) return refusals.malformed()
 
       const text = ctx.services.portsOf(store).records.get(KEYS, key.id)
-      if (!isThenable(text)) return judge(ctx, key, text)
+      if (!isThenable(text)) return judge(ctx, key, digest, text)
       return text.then(
-        (found) => judge(ctx, key, found),
+        (found) => judge(ctx, key, digest, found),
         (error: unknown) => {
           if (!isStoreUnavailable(error)) throw error
           return storeAway(error.retryMs, 'The store of the keys cannot be reached')
