@@ -13,7 +13,7 @@ export function guardOf(
   enter: Enter,
   seen: Pick<CompileOptions, 'trace' | 'asyncContext'>,
 ): Middleware {
-  const repeated = stages.filter((stage) => !('policies' in stage) && !('shape' in stage))
+  const repeated = stages.filter((stage) => stage.policies === undefined && stage.shape === undefined)
   /** As plans come and go, so do these. */
   const pipelines = new WeakMap<Plan['enforcement'], { first: Pipeline; again: Pipeline }>()
   /** Of this guard alone. */

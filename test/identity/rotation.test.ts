@@ -104,6 +104,39 @@ describe('a withdrawn key', () => {
     await until(async () => issuer.calls.keys === 3)
   })
 
+  test('that some nodes of the issuer still publish is refused by the newest set, and good again with the next', async () => {
+    const { clock, issuer, stage } = setUp()
+    const [x, y] = [issuer.mint(), (issuer.rotate(), issuer.mint())]
+    const kidOf = (token: string) =>
+      (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
+    let published = [kidOf(x)]
+    let fetched = 0
+    const balanced: typeof fetch = async (...call) => {
+      const reply = await issuer.fetch(...call)
+      const body = (await reply.json()) as { keys?: { kid: string }[] }
+      if (body.keys === undefined) return Response.json(body)
+      fetched++
+      return Response.json({ keys: body.keys.filter(({ kid }) => published.includes(kid)) })
+    }
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+    const services = createServices({ clock, log, fetch: balanced })
+    const statusOf = async (token: string) => (await ask(stage, services, `Bearer ${token}`)).status
+
+    expect(await statusOf(x)).toBe(200)
+    clock.advance(1_000)
+    published = [kidOf(y)]
+    expect(await statusOf(y)).toBe(200)
+
+    published = [kidOf(x), kidOf(y)]
+    expect(await statusOf(x)).toBe(401)
+    expect(fetched).toBe(2)
+    clock.advance(1_000)
+    expect(await statusOf(x)).toBe(401)
+    await until(async () => (await statusOf(x)) === 200)
+    expect(await statusOf(y)).toBe(200)
+    expect(fetched).toBe(3)
+  })
+
   test('is noticed within ten minutes although nothing else happens', async () => {
     const { issuer, send, clock } = setUp()
     const old = issuer.mint({ exp: Math.floor(clock.now() / 1000) + 3_600 })
