@@ -10,13 +10,28 @@ export function refuseExchange(ctx: SecurityContext, stage: string, problem: Pro
   ctx.refusedBy = stage
   recordDecision(ctx, stage, problem, 'refused')
   try {
-    if (ctx.services.respond !== respond) ctx.reply?.commitHead()
+    if (ctx.services.respond !== respond) {
+      ctx.reply?.commitHead()
+      expectAnswer(ctx, problem)
+    }
     const answering: unknown = ctx.services.respond(ctx, problem, next)
     if (isThenable(answering))
       answering.then(undefined, (cause: unknown) => respondAnyway(ctx, problem, cause))
   } catch (cause) {
     respondAnyway(ctx, problem, cause)
   }
+}
+
+/** How long whoever answers refusals in a way of their own may take to begin, in milliseconds. */
+const ANSWER_MS = 30_000
+
+function expectAnswer(ctx: SecurityContext, problem: Problem): void {
+  ctx.cancelDeadline?.()
+  ctx.cancelDeadline = ctx.services.clock.after(ANSWER_MS, () => {
+    const { res } = ctx
+    if (res.headersSent || res.writableEnded || res.destroyed) return
+    respondAnyway(ctx, problem, new Error(`no answer within ${ANSWER_MS} ms`))
+  })
 }
 
 /** Whoever wants to answer refusals in a way of their own and fails must not let one go unanswered. */

@@ -1,0 +1,53 @@
+import { createServer } from 'node:http'
+import request from 'supertest'
+import type { Respond } from '../../src/kernel/respond.js'
+import { testApi } from '../support/api.js'
+
+describe('a `respond` of your own', () => {
+  function refusing(answer: Respond) {
+    let asked!: () => void
+    const refused = new Promise<void>((resolve) => (asked = resolve))
+    const handler = jest.fn()
+    const respond: Respond = (...all) => {
+      asked()
+      return answer(...all)
+    }
+    const { api, clock } = testApi({ auth: false, rateLimit: { limit: 1, cost: 2 }, respond })
+    return { server: createServer(api.protect(handler)), clock, refused, handler }
+  }
+
+  test.each<[string, Respond]>([
+    ['says nothing', () => undefined],
+    ['promises and never does', () => new Promise<void>(() => undefined) as never],
+  ])('that %s is answered for after 30 seconds', async (_how, answer) => {
+    const { server, clock, refused, handler } = refusing(answer)
+    const reply = request(server)
+      .get('/')
+      .then((received) => received)
+    await refused
+    clock.advance(29_999)
+    clock.advance(1)
+    const { status, body, headers } = await reply
+    expect(status).toBe(429)
+    expect(body).toMatchObject({ code: 'rate-limited' })
+    expect(headers['x-content-type-options']).toBe('nosniff')
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  test('that has begun has all the time it wants', async () => {
+    const { server, clock, refused } = refusing(({ res }) => void res.writeHead(418).write('I am'))
+    const { res } = await new Promise<{ res: string }>((resolve) => {
+      server.listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as { port: number }
+        void fetch(`http://127.0.0.1:${port}/`).then(async (reply) => {
+          await refused
+          clock.advance(60_000)
+          server.closeAllConnections()
+          resolve({ res: `${reply.status}` })
+        })
+      })
+    })
+    server.close()
+    expect(res).toBe('418')
+  })
+})
