@@ -6,7 +6,6 @@ import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
-import { later } from '../lib/later.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
 import { bearerFindings } from './bearer-findings.js'
@@ -46,8 +45,6 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const refusals = tokenRefusals('bearer.realm', realm)
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
-  // If it cannot be loaded, the first token says so.
-  later(() => Promise.resolve(jsonwebtoken()).catch(() => undefined))
 
   const accept = (ctx: SecurityContext, token: string, accepted: Accepted): Verdict => {
     const { validity, principal, header, payload } = accepted

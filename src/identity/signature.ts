@@ -11,7 +11,7 @@ export interface EngineClock {
   readonly toleranceSeconds: number
 }
 
-/** Loaded after start, because it brings two dozen files. */
+/** Loaded with the first token, or by `ready()`, because it brings two dozen files. */
 export const jsonwebtoken = onDemand(async () => (await import('jsonwebtoken')).default)
 
 /** Whether one of `keys` signed the token. Answers at once if the engine is loaded, except for algorithms that only `jose` knows. */
