@@ -1,5 +1,6 @@
 import { refuse, type Problem } from '../kernel/problem.js'
 import { challenge, extendChallenge } from '../lib/challenge.js'
+import { retryAfter } from '../lib/retry-after.js'
 import type { Place } from './api-key-options.js'
 import { realmText } from './realm.js'
 
@@ -62,7 +63,7 @@ export function keyExhausted(retryMs: number): Problem {
   return refuse('quota-exceeded', {
     rule: 'api-key-limit',
     reason: 'The limit of this key is exceeded',
-    headers: { 'Retry-After': seconds(retryMs) },
+    headers: { 'Retry-After': retryAfter(retryMs) },
   })
 }
 
@@ -71,12 +72,7 @@ export function storeAway(retryMs: number, reason: string, cause?: unknown): Pro
   return refuse('store-unavailable', {
     rule: 'store-unavailable',
     reason,
-    headers: { 'Retry-After': seconds(retryMs) },
+    headers: { 'Retry-After': retryAfter(retryMs) },
     ...(cause !== undefined && { cause }),
   })
-}
-
-/** Whole seconds, never early (RFC 9110 section 10.2.3). */
-function seconds(ms: number): string {
-  return String(Math.max(Math.ceil(ms / 1000), 1))
 }

@@ -4,6 +4,7 @@ import { MemoryCounters } from '../kernel/memory.js'
 import type { Hit, HitResult, Policy } from '../kernel/ports.js'
 import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
+import { retryAfter } from '../lib/retry-after.js'
 import { isThenable } from '../lib/when.js'
 import { announcer, type Announce } from './announce.js'
 import { checkLimits, costOf, keyOf, type CheckedLimit, type Limit, type Scope } from './limit.js'
@@ -67,7 +68,7 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
     outages.failed(ctx, error)
     if (counted.some(({ whenStoreFails }) => whenStoreFails === 'closed')) {
       return refuse('store-unavailable', {
-        headers: { 'Retry-After': seconds(error.retryMs) },
+        headers: { 'Retry-After': retryAfter(error.retryMs) },
         rule: 'store-unavailable',
         reason: 'The counters cannot be reached, and a limit is closed without them.',
       })
@@ -131,7 +132,7 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
 function exceeded(code: ProblemCode, violated: readonly Rule[], retryMs: number): Problem {
   const { policy, reason } = violated[0]!
   return refuse(code, {
-    headers: { 'Retry-After': seconds(retryMs) },
+    headers: { 'Retry-After': retryAfter(retryMs) },
     rule: policy.name,
     reason,
     ...(violated.some(({ problemType }) => problemType === 'iana') && {
@@ -150,9 +151,4 @@ function failsOpen({ policy }: Rule): Finding {
     cause: `${policy.scope} "${policy.name}" lets requests pass uncounted while the store cannot be reached`,
     fix: "leave out whenStoreFails, or write 'local' or 'closed'",
   }
-}
-
-/** Whole seconds, never early (RFC 9110 section 10.2.3). */
-function seconds(ms: number): string {
-  return String(Math.max(Math.ceil(ms / 1000), 1))
 }
