@@ -2,7 +2,7 @@ import { Cluster, Redis } from 'ioredis'
 import { createCluster } from 'redis'
 import type { CounterStore, Hit, Policy, Store } from '../../src/kernel/ports.js'
 import { redis } from '../../src/stores/redis.js'
-import { allOf } from '../support/all-of.js'
+import { allOf } from '../../src/testing/record-contract.js'
 import { freePort, PrivateRedis, until } from '../support/private-redis.js'
 
 /** A cluster of one node is as strict about slots as any other. */

@@ -8,7 +8,7 @@ import type { Algorithm, CounterStore, Hit, Policy } from '../../src/kernel/port
 import { redis } from '../../src/stores/redis.js'
 import { serve } from '../../src/testing/index.js'
 import { rateLimit } from '../../src/traffic/rate-limit.js'
-import { allOf } from '../support/all-of.js'
+import { allOf } from '../../src/testing/record-contract.js'
 
 const url = process.env['REDIS_URL']!
 const ALGORITHMS: readonly Algorithm[] = ['fixed', 'sliding', 'gcra']
