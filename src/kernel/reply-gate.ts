@@ -112,7 +112,7 @@ export class ReplyGate {
       const given = fields ?? (typeof reason === 'string' ? undefined : reason)
       if (given) setHeaderFields(res, given)
       this.announced = true
-      if (this.announcing || this.mustSeeBody()) return
+      if (this.announcing || this.unseen() !== undefined) return
       this.hearOfHead()
     }
     this.below.writeHead.call(res, statusCode)
@@ -124,9 +124,8 @@ export class ReplyGate {
 
   /** Whether Node may put bytes of the reply on the wire. If nobody has seen them, its own methods were called. */
   mayLeave(): boolean {
-    const problem =
-      this.state === 'open' && this.verdict?.given === false && this.verdict.objection(undefined)
-    if (!problem) return true
+    const problem = this.unseen()
+    if (problem === undefined) return true
     const { res } = this.ctx
     res.on('error', () => undefined)
     this.refuse({ ...problem, headers: { Connection: 'close' } })
@@ -219,15 +218,13 @@ export class ReplyGate {
     return (this.verdict ??= new ReplyVerdict(this.ctx))
   }
 
-  /** A reply without a body has nothing to hide, so an objection can wait: Node writes the head with the first byte, or at the end. */
-  private mustSeeBody(): boolean {
+  /**
+   * What stands against a reply whose body nobody has seen yet. Without a body it has nothing to hide, so that can wait: Node
+   * writes the head with the first byte, or at the end.
+   */
+  private unseen(): Problem | undefined {
     const { state, verdict } = this
-    return (
-      state === 'open' &&
-      verdict !== undefined &&
-      !verdict.given &&
-      verdict.objection(undefined) !== undefined
-    )
+    return state === 'open' && verdict?.given === false ? verdict.objection(undefined) : undefined
   }
 
   /** Asked before anything is written; `body` as in `unshapable`. */

@@ -1,7 +1,9 @@
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import request from 'supertest'
 import type { Respond } from '../../src/kernel/respond.js'
 import { testApi } from '../support/api.js'
+import { listen } from '../support/raw.js'
 
 describe('a `respond` of your own', () => {
   function refusing(answer: Respond) {
@@ -36,18 +38,12 @@ describe('a `respond` of your own', () => {
 
   test('that has begun has all the time it wants', async () => {
     const { server, clock, refused } = refusing(({ res }) => void res.writeHead(418).write('I am'))
-    const { res } = await new Promise<{ res: string }>((resolve) => {
-      server.listen(0, '127.0.0.1', () => {
-        const { port } = server.address() as { port: number }
-        void fetch(`http://127.0.0.1:${port}/`).then(async (reply) => {
-          await refused
-          clock.advance(60_000)
-          server.closeAllConnections()
-          resolve({ res: `${reply.status}` })
-        })
-      })
-    })
+    await listen(server)
+    const { status } = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    await refused
+    clock.advance(60_000)
+    server.closeAllConnections()
     server.close()
-    expect(res).toBe('418')
+    expect(status).toBe(418)
   })
 })
