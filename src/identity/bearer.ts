@@ -8,11 +8,10 @@ import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
+import { acceptToken, forgetToken } from './accept-token.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
-import { checkTime } from './claims.js'
 import type { Method } from './method.js'
-import type { BearerRequest } from './request-auth.js'
 import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
 import { jsonwebtoken } from './signature.js'
 import { claimedIssuer } from './token.js'
@@ -47,12 +46,8 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const offered = [refusals.offered]
 
   const accept = (ctx: SecurityContext, token: string, accepted: Accepted): Verdict => {
-    const { validity, principal, header, payload } = accepted
-    const fault = checkTime(validity, ctx.services.clock.now() / 1000, rules.clockToleranceSeconds)
-    if (fault !== undefined) return refusals.because(fault)
-
-    ctx.principal = principal
-    ;(ctx.req as BearerRequest).auth = { header, payload, token }
+    const refused = acceptToken(ctx, token, accepted, refusals, rules.clockToleranceSeconds)
+    if (refused !== undefined) return refused
     ctx.note('token', 'the access token is valid')
   }
 
@@ -89,7 +84,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       })
     },
 
-    forget: ({ req }) => delete (req as BearerRequest).auth,
+    forget: forgetToken,
 
     describe: () => ({
       issuers: issuers.map(({ name, audiences, algorithms, keysFrom }) => ({

@@ -1,16 +1,15 @@
-import type { Principal } from '../kernel/context.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
-import { checkClaims, type Claims, type Validity } from './claims.js'
+import type { GoodToken } from './accept-token.js'
+import { checkClaims, type Claims } from './claims.js'
 import type { Fault } from './faults.js'
 import type { IntrospectionRules } from './introspection-options.js'
 import { tokenPrincipal } from './token-principal.js'
 
 /** A token of which its issuer says that it is good. Frozen: all requests with it share it. */
-export interface ActiveToken {
-  readonly validity: Validity
-  readonly claims: Claims
-  readonly principal: Principal
-}
+export type ActiveToken = GoodToken
+
+/** There is no header in an opaque token. */
+const NO_HEADER = Object.freeze({})
 
 /** What kinds of token some issuers tell about in answers of their own; any other kind, such as a refresh token, opens nothing. */
 const ACCESS_TYPES = ['bearer', 'at+jwt', 'jwt']
@@ -32,7 +31,8 @@ export function judgeAnswer(
   const claims = deepFreeze(said)
   return {
     validity,
-    claims,
+    header: NO_HEADER,
+    payload: claims,
     principal: tokenPrincipal('introspection', issuer, subject as string, claims, validity),
   }
 }

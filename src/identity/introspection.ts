@@ -4,23 +4,19 @@ import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
 import { when } from '../lib/when.js'
-import { checkTime } from './claims.js'
+import { acceptToken, forgetToken } from './accept-token.js'
 import type { Fault } from './faults.js'
 import { judgeAnswer, type ActiveToken } from './introspection-answer.js'
 import { IntrospectionCache } from './introspection-cache.js'
 import { IntrospectionCalls } from './introspection-call.js'
 import { prepareIntrospection, type IntrospectionOptions } from './introspection-options.js'
 import type { Method } from './method.js'
-import type { BearerRequest } from './request-auth.js'
 import { BEARER, hasToken, sentToken } from './sent-token.js'
 import { lifetimeFinding, loopbackFinding } from './token-findings.js'
 import { tokenRefusals } from './token-refusals.js'
 
 export type { ClientOptions, PrivateKey } from './client-auth.js'
 export type { IntrospectionOptions } from './introspection-options.js'
-
-/** There is no header in an opaque token. */
-const NO_HEADER = Object.freeze({})
 
 /**
  * Accepts opaque access tokens (RFC 6750) from the `Authorization` header, of which their issuer says that they are active
@@ -43,12 +39,8 @@ export const introspection = defineStage(
 
     const settle = (ctx: SecurityContext, token: string, answer: ActiveToken | Fault): Verdict => {
       if (typeof answer === 'string') return refusals.because(answer)
-      const { validity, claims, principal } = answer
-      const fault = checkTime(validity, ctx.services.clock.now() / 1000, rules.clockToleranceSeconds)
-      if (fault !== undefined) return refusals.because(fault)
-
-      ctx.principal = principal
-      ;(ctx.req as BearerRequest).auth = { header: NO_HEADER, payload: claims, token }
+      const refused = acceptToken(ctx, token, answer, refusals, rules.clockToleranceSeconds)
+      if (refused !== undefined) return refused
       ctx.note('token', 'the issuer says that the access token is active')
     }
 
@@ -77,7 +69,7 @@ export const introspection = defineStage(
         })
       },
 
-      forget: ({ req }) => delete (req as BearerRequest).auth,
+      forget: forgetToken,
 
       describe: () => ({
         issuer: rules.issuer,
