@@ -1,3 +1,4 @@
+import { joined } from '../lib/joined.js'
 import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
@@ -81,7 +82,7 @@ export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void 
   if (isGone(ctx)) return
   if (pipeline.trace) ctx.trace ??= []
   if (pipeline.shaping.length > 0) addShapers(ctx, pipeline.shaping)
-  if (pipeline.concealing.length > 0) ctx.concealing = [...ctx.concealing, ...pipeline.concealing]
+  if (pipeline.concealing.length > 0) ctx.concealing = joined(ctx.concealing, pipeline.concealing)
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
   if (!pipeline.asyncContext) return walk(pipeline, 0, ctx, next)
   inContext(ctx, () => walk(pipeline, 0, ctx, (error) => inContext(ctx, () => next(error))))

@@ -1,4 +1,5 @@
 import { ServerResponse } from 'node:http'
+import { joined } from '../lib/joined.js'
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import { PendingHead, type Head } from './head.js'
@@ -257,7 +258,3 @@ export class ReplyGate {
 }
 
 const NONE: readonly never[] = []
-
-function joined<T>(some: readonly T[], more: readonly T[]): readonly T[] {
-  return some.length === 0 ? more : [...some, ...more]
-}

@@ -1,5 +1,5 @@
 /** The part of a clock that a deadline needs. */
-interface Timer {
+export interface Timer {
   after(ms: number, callback: () => void): () => void
 }
 

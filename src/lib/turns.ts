@@ -1,7 +1,4 @@
-/** The part of a clock that a deadline needs. */
-interface Timer {
-  after(ms: number, callback: () => void): () => void
-}
+import type { Timer } from './in-time.js'
 
 /** Lets so many go on at once. The others wait in turn, not for ever and not too many of them. */
 export class Turns {
