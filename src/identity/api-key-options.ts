@@ -1,10 +1,10 @@
 import { integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { RecordStore, Store } from '../kernel/ports.js'
+import type { Secret } from '../kernel/secret.js'
 import { checkStore } from '../kernel/store-ports.js'
 import { Peppers } from './api-key-peppers.js'
 import { keyPrefix } from './api-key-text.js'
-import type { Secret } from './secret.js'
 
 /** What checking keys and managing them must agree on. */
 export interface ApiKeyStoreOptions {

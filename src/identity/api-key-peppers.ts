@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
-import { importSecret, type Secret } from './secret.js'
+import { importSecret, type Secret } from '../kernel/secret.js'
 
 /** What the store has of a secret: a keyed hash, and the name of its key. */
 export interface HashedSecret {

@@ -1,3 +1,4 @@
+import { ambientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import { slot, type Principal, type SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -16,7 +17,8 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
 /**
  * Establishes who is calling: the first method that recognises a credential decides; with `all`, every method must. No
  * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers, or credentials of
- * two methods: 400 `invalid-request`. A bad credential is refused as its method says, also where a credential is optional.
+ * two methods: 400 `invalid-request`; but a cookie says nothing beside what was sent on purpose. A bad credential is
+ * refused as its method says, also where a credential is optional.
  *
  * @example
  * app.use(auth([bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })]))
@@ -25,14 +27,31 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
 export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
   const { methods, others, every, optional, maxLifetimeSeconds } = prepareAuth(setting)
   const offered = methods.map((method) => method.challenge())
+  const explicit = methods.filter((one) => one.ambient !== true)
+  const unasked = methods.filter((one) => one.ambient === true)
 
   const withoutCredential = (ctx: SecurityContext): Verdict => {
     if (!optional) return unauthenticated(offered)
     // A credential of a kind that is not accepted here is a bad one, and a bad one is never treated as none.
-    if (ctx.req.headers.authorization !== undefined || others.some((one) => recognises(one, ctx))) {
-      return unauthenticated(offered)
-    }
+    if (isExplicit(ctx)) return unauthenticated(offered)
     ctx.note('anonymous', 'no credential was sent, and none is required')
+  }
+
+  /** Something was sent on purpose that none of the methods here takes for its own. */
+  const isExplicit = (ctx: SecurityContext): boolean =>
+    ctx.req.headers.authorization !== undefined ||
+    others.some((one) => one.ambient !== true && recognises(one, ctx))
+
+  /** What was sent on purpose decides alone; what is always sent says nothing beside it. */
+  const decide = (ctx: SecurityContext): Verdict | Promise<Verdict> => {
+    const method = choose(explicit, ctx) ?? choose(unasked, ctx)
+    if (method === undefined) return withoutCredential(ctx)
+    if (method.ambient === true && isExplicit(ctx)) return unauthenticated(offered)
+    // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
+    const another = (one: Method) =>
+      one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
+    if (methods.some(another) || others.some(another)) return severalSent(offered)
+    return prove(ctx, [method])
   }
 
   /** Asks the methods in turn; all must succeed. Whatever goes wrong, nobody is left half known. */
@@ -49,6 +68,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (verdict !== undefined) return takeBack(ctx, asked.slice(0, proven.length), verdict)
       if (principal === undefined)
         throw new Error(`${method.methodName} let a caller pass without a principal`)
+      if (method.ambient === true && ctx.get(ambientProof) === undefined)
+        ctx.set(ambientProof, { binding: undefined })
       const all = [...proven, principal]
       if (outlives(principal, maxLifetimeSeconds)) {
         return takeBack(ctx, asked.slice(0, all.length), livesTooLong(offered))
@@ -66,6 +87,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const takeBack = (ctx: SecurityContext, succeeded: readonly Method[], verdict: Verdict): Verdict => {
     for (const method of succeeded) method.forget?.(ctx)
     ctx.principal = undefined
+    forgetProof(ctx)
     ctx.set(challenges, offered)
     return verdict
   }
@@ -75,18 +97,11 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
 
     enter(ctx) {
       ctx.principal = undefined
+      forgetProof(ctx)
       ctx.set(challenges, offered)
       if (authorizationCount(ctx.req) > 1) return sentTwice(offered)
 
-      if (!every) {
-        const method = choose(methods, ctx)
-        if (method === undefined) return withoutCredential(ctx)
-        // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
-        const another = (one: Method) =>
-          one !== method && !sameCredential(one, method) && recognises(one, ctx)
-        if (methods.some(another) || others.some(another)) return severalSent(offered)
-        return prove(ctx, [method])
-      }
+      if (!every) return decide(ctx)
       const missing = methods.filter((one) => !recognises(one, ctx))
       if (missing.length === methods.length) return withoutCredential(ctx)
       if (missing.length === 0) return prove(ctx, methods)
@@ -123,6 +138,10 @@ function choose(methods: readonly Method[], ctx: SecurityContext): Method | unde
   if (first?.credential === undefined) return first
   const able = methods.filter((one) => sameCredential(one, first) && recognises(one, ctx))
   return able.find((one) => isSure(one, ctx)) ?? able.find((one) => one.isSure === undefined) ?? first
+}
+
+function forgetProof(ctx: SecurityContext): void {
+  if (ctx.get(ambientProof) !== undefined) ctx.set(ambientProof, undefined)
 }
 
 function sameCredential(one: Method, other: Method): boolean {

@@ -1,5 +1,6 @@
 import { oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import type { Secret } from '../kernel/secret.js'
 import { algorithmNames, asymmetricAlgorithms, isSymmetric, type SigningAlgorithm } from './algorithms.js'
 import { discover } from './discovery.js'
 import { endpointUrl, type EndpointRules } from './endpoint.js'
@@ -8,7 +9,6 @@ import { fetchKeys } from './jwks.js'
 import type { KeySource } from './key-source.js'
 import { RemoteKeys } from './remote-keys.js'
 import { staticKeys, staticSecrets, type PublicKey } from './static-keys.js'
-import type { Secret } from './secret.js'
 
 /** Whose tokens are accepted, and which keys verify them: at most one of `jwksUri`, `keys` and `secret`. */
 export interface IssuerOptions {

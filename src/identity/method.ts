@@ -19,6 +19,13 @@ export interface Method extends Stage {
   readonly credential?: string
 
   /**
+   * Browsers or TLS send the credential unasked: a cookie, a client certificate, and nothing in `Authorization`. Where an
+   * explicit one is sent too, that one decides alone, and `csrf` looks at whoever was proven by this one. Its `enter` may
+   * say what is to be bound to the credential (`ambientProof`). Default: the client chose to send it.
+   */
+  readonly ambient?: true
+
+  /**
    * Of methods that read the same credential: whether this one is sure that it is its own. One that is not leaves it to
    * those that have no such question, and they leave it to one that is. Must answer at once.
    */

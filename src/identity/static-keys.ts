@@ -1,9 +1,9 @@
 import { createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { importSecret } from '../kernel/secret.js'
 import { signingAlgorithms, type SigningAlgorithm } from './algorithms.js'
 import { KeySet, MOST_CANDIDATES, usableAlgorithms, type VerificationKey } from './key-set.js'
-import { importSecret } from './secret.js'
 
 /** A public JSON Web Key (RFC 7517). */
 export interface PublicJwk extends JsonWebKey {

@@ -3,6 +3,7 @@ import { authNarrowing } from '../../src/identity/auth-narrowing.js'
 import { mergeAuth } from '../../src/identity/auth-options.js'
 import { bearer } from '../../src/identity/bearer.js'
 import type { Method } from '../../src/identity/method.js'
+import { ambientProof } from '../../src/kernel/ambient.js'
 import { challenges } from '../../src/kernel/challenges.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
@@ -20,10 +21,11 @@ const BEARER = 'Bearer realm="api"'
 const own = () => bearer({ issuer: issuer.issuer, audience: issuer.audience })
 
 /** A method of one's own: a key in a header. */
-const key = (methodName = 'key', more: Partial<Principal> = {}) =>
+const key = (methodName = 'key', more: Partial<Principal> = {}, own: Pick<Method, 'ambient'> = {}) =>
   defineStage('key', (): Omit<Method, 'name'> => {
     const header = `x-${methodName}`
     return {
+      ...own,
       methodName,
       recognises: ({ req }) => req.headers[header] !== undefined,
       challenge: () => `Key name="${methodName}"`,
@@ -164,6 +166,94 @@ describe('a list of methods', () => {
     expect(seen.offered).toEqual([BEARER, 'Key name="key"'])
     await get('/').set('Authorization', token).expect(200)
     expect(seen.offered).toEqual([BEARER])
+  })
+})
+
+describe('what is sent unasked', () => {
+  const cookie = key('cookie', {}, { ambient: true })
+  const certificate = key('certificate', {}, { ambient: true })
+  const seenProof = (setting: AuthSetting) => {
+    const proofs: unknown[] = []
+    const served = serve(auth(setting), {
+      clock,
+      fetch: issuer.fetch,
+      handler(req, res) {
+        const ctx = contextOf(req)!
+        proofs.push([ctx.principal?.method, ctx.get(ambientProof)])
+        res.end()
+      },
+    })
+    return { ...served, proofs }
+  }
+
+  test('proves a caller, and leaves word that it was sent unasked', async () => {
+    const { get, proofs } = seenProof([cookie, own(), key()])
+    await get('/').set('X-Cookie', 'good').expect(200)
+    await get('/').set('X-Key', 'good').expect(200)
+    expect(proofs).toEqual([
+      ['cookie', { binding: undefined }],
+      ['key', undefined],
+    ])
+  })
+
+  test.each([
+    ['good', 200],
+    ['bad', 401],
+  ])('says nothing beside a %s credential that was sent on purpose: %i', async (sent, status) => {
+    for (const list of [
+      [cookie, key()],
+      [key(), cookie],
+    ]) {
+      const { get, proofs } = seenProof(list)
+      for (const unasked of ['good', 'bad', 'down'])
+        await get('/').set({ 'X-Cookie': unasked, 'X-Key': sent }).expect(status)
+      expect(proofs).toEqual(Array<unknown>(status === 200 ? 3 : 0).fill(['key', undefined]))
+    }
+  })
+
+  test('does not stand in for a credential of a kind that is not accepted: 401', async () => {
+    const { get, handled } = setUp([cookie, own()])
+    await get('/').set({ 'X-Cookie': 'good', Authorization: 'Basic dXNlcjpwYXNz' }).expect(401)
+    const narrowed = setUp({ any: [cookie, key()], methods: ['cookie'] })
+    await narrowed.get('/').set({ 'X-Cookie': 'good', 'X-Key': 'good' }).expect(401)
+    expect([handled(), narrowed.handled()]).toEqual([0, 0])
+  })
+
+  test('twice, by two methods, is 400 like any two credentials', async () => {
+    const { get, handled } = setUp([cookie, certificate])
+    await get('/').set({ 'X-Cookie': 'good', 'X-Certificate': 'good' }).expect(400)
+    const narrowed = setUp({ any: [cookie, certificate], methods: ['cookie'] })
+    await narrowed.get('/').set({ 'X-Cookie': 'good', 'X-Certificate': 'good' }).expect(400)
+    expect([handled(), narrowed.handled()]).toEqual([0, 0])
+  })
+
+  test('where it is not accepted, is none; where it is and is bad, is never taken for none', async () => {
+    const { get, seen } = setUp({ any: [cookie, key()], methods: ['key'], optional: true })
+    await get('/').set('X-Cookie', 'good').expect(200)
+    expect(seen.principal).toBeUndefined()
+    await setUp({ any: [cookie, key()], methods: ['key'] })
+      .get('/')
+      .set('X-Cookie', 'good')
+      .expect(401)
+    await setUp({ any: [cookie], optional: true })
+      .get('/')
+      .set('X-Cookie', 'bad')
+      .expect(401)
+  })
+
+  test('leaves no word where the caller is refused and that is only reported', async () => {
+    const reports = { enforcement: () => 'report' as const }
+    const proofs: unknown[] = []
+    const { get } = serve([auth([cookie]), auth({ all: [cookie, key()] })], {
+      ...reports,
+      handler(req, res) {
+        const ctx = contextOf(req)!
+        proofs.push([ctx.principal, ctx.get(ambientProof)])
+        res.end()
+      },
+    })
+    await get('/').set({ 'X-Cookie': 'good', 'X-Key': 'bad' }).expect(200)
+    expect(proofs).toEqual([[undefined, undefined]])
   })
 })
 

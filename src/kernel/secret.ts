@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { show } from '../kernel/check.js'
-import { ConfigError } from '../kernel/config-error.js'
+import { show } from './check.js'
+import { ConfigError } from './config-error.js'
 
 /** A shared secret: its bytes, its UTF-8 text, or a `KeyObject` of type `secret`. */
 export type Secret = string | Uint8Array | KeyObject

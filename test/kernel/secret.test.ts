@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
-import { importSecret } from '../../src/identity/secret.js'
+import { importSecret } from '../../src/kernel/secret.js'
 import { staticSecrets } from '../../src/identity/static-keys.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 
