@@ -5,6 +5,8 @@ module.exports = {
   testEnvironment: 'node',
   // Nothing is timed; this only ends what hangs, on a machine that is busy with other things too.
   testTimeout: 120_000,
+  // By itself Jest leaves one core idle: on two of them, half the machine.
+  maxWorkers: '100%',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
   transform: {

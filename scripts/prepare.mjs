@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   lstatSync,
@@ -17,6 +18,18 @@ export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { stdio: 'inherit', ...options })
   if (error) console.error(`${command}: ${error.message}`)
   if (status !== 0) process.exit(status ?? 1)
+}
+
+/** Runs commands side by side; ends this process if one of them fails, after all have said what they had to say. */
+export async function runTogether(...commands) {
+  const statuses = await Promise.all(
+    commands.map(async ([command, args]) => {
+      const [status] = await once(spawn(command, args, { stdio: 'inherit' }), 'exit')
+      return status ?? 1
+    }),
+  )
+  const failed = statuses.find((status) => status !== 0)
+  if (failed !== undefined) process.exit(failed)
 }
 
 /** Installs the packages of the lockfile unless exactly they are there. */

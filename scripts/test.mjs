@@ -2,15 +2,17 @@
 // `npm test -- test/traffic` runs some of the tests; what stands before them always runs.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { buildIfStale, installDebian, installPackages, linkPackage, run } from './prepare.mjs'
+import { buildIfStale, installDebian, installPackages, linkPackage, runTogether } from './prepare.mjs'
 
 const REPORT = '.cache/jest-report.json'
 
 installDebian({ 'redis-server': 'redis-server', pg_ctlcluster: 'postgresql' })
 installPackages()
-run('npm', ['run', '--silent', 'types'])
-run('npm', ['run', '--silent', 'lint'])
-run('npm', ['run', '--silent', 'format:check', '--', '--log-level', 'warn'])
+await runTogether(
+  ['npm', ['run', '--silent', 'lint']],
+  ['npm', ['run', '--silent', 'types']],
+  ['npm', ['run', '--silent', 'format:check', '--', '--log-level', 'warn']],
+)
 buildIfStale()
 linkPackage()
 
