@@ -135,7 +135,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
 /** The first that recognises its credential; of those that read the same one, the one that is sure, or else leaves nothing. */
 function choose(methods: readonly Method[], ctx: SecurityContext): Method | undefined {
   const first = methods.find((one) => recognises(one, ctx))
-  if (first?.credential === undefined) return first
+  // To say whether it is sure a method may have to take the token apart: nobody is asked who has no rival.
+  if (first === undefined || !methods.some((one) => one !== first && sameCredential(one, first))) return first
   const able = methods.filter((one) => sameCredential(one, first) && recognises(one, ctx))
   return able.find((one) => isSure(one, ctx)) ?? able.find((one) => one.isSure === undefined) ?? first
 }
