@@ -6,6 +6,7 @@ import { validateDefault, validateWith, type ValidateOptions } from './data/vali
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
+import { resourceMetadataFor, type ResourceFacts } from './identity/resource-metadata.js'
 import { membersOf } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
 import { paramsReader } from './kernel/match.js'
@@ -56,6 +57,10 @@ export const order = {
   }),
 
   // -- identity: who is calling
+  /** Tells clients where tokens for this API come from (RFC 9728). Off by default. Before anybody is asked who they are. 405. */
+  resourceMetadata: onDemand<ResourceFacts>({
+    general: (facts, { settings }) => resourceMetadataFor(settings.auth as AuthSetting, facts),
+  }),
   /** Ways to prove who you are, tried in turn: `[bearer({ issuer, audience })]`. Required; `false` asks nobody. 401. */
   auth: onDemand<AuthSetting, AuthNarrowing>({
     general: (setting) => auth(setting),

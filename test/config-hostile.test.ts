@@ -9,6 +9,7 @@ import { validate } from '../src/data/validate.js'
 import { auth } from '../src/identity/auth.js'
 import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
+import { resourceMetadata } from '../src/identity/resource-metadata.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
 import { memory } from '../src/kernel/memory.js'
@@ -32,7 +33,7 @@ const directory = mkdtempSync(join(tmpdir(), 'hostile-'))
 const keep = () => undefined
 const logger = { info: keep, warn: keep, error: keep }
 const stage = defineStage('own', () => ({ enter: keep }))
-const identity = () => bearer({ issuer: issuer.issuer, audience: 'orders' })
+const identity = () => bearer({ issuer: issuer.issuer, audience: 'orders', resource: 'https://api.example' })
 
 class Outside {
   now = clock.now
@@ -120,9 +121,17 @@ const bodyOptions = {
   scalars: true,
   parse: 'json',
 }
+const resourceFacts = {
+  scopesSupported: ['orders:read'],
+  resourceName: 'Orders',
+  resourceDocumentation: 'https://docs.example',
+  resourcePolicyUri: 'https://policy.example',
+  resourceTosUri: 'https://terms.example',
+  maxAgeSeconds: 60,
+}
 const validateOptions = { ...schemas, unknown: 'strip', maxErrors: 5, timeoutMs: 100, queryLists: ['tag'] }
 const guard = {
-  auth: { methods: ['bearer'], maxLifetimeSeconds: 60 },
+  auth: { methods: ['bearer'], maxLifetimeSeconds: 60, reportLifetimeSeconds: 30 },
   rbac: rule,
   rateLimit: { ...limit, name: 'own' },
   quota: [{ ...limit, name: 'own quota' }],
@@ -156,6 +165,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       cors: corsOptions,
       firewall: firewallOptions,
       rateLimit: [limit],
+      resourceMetadata: resourceFacts,
       auth: { any: [identity()], methods: ['bearer'], maxLifetimeSeconds: 600, optional: false },
       rbac: { ...catalogue, default: rule },
       quota: { ...limit, name: 'daily' },
@@ -201,7 +211,17 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
   firewall: [firewallOptions, firewall],
   rateLimit: [limit, rateLimit],
   quota: [limit, quota],
-  auth: [{ all: [identity()], optional: true, methods: ['bearer'], maxLifetimeSeconds: 60 }, auth],
+  auth: [
+    {
+      all: [identity()],
+      optional: true,
+      methods: ['bearer'],
+      maxLifetimeSeconds: 60,
+      reportLifetimeSeconds: 30,
+    },
+    auth,
+  ],
+  resourceMetadata: [{ ...resourceFacts, auth: [identity()] }, resourceMetadata],
   bearer: [
     {
       issuer: 'https://id.example',
@@ -216,6 +236,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       cacheEntries: 5,
       allowInsecureLoopback: false,
       realm: 'api',
+      resource: 'https://api.example',
     },
     bearer,
   ],
@@ -244,6 +265,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       maxTokenBytes: 300,
       allowInsecureLoopback: false,
       realm: 'api',
+      resource: 'https://api.example',
     },
     introspection,
   ],
@@ -351,17 +373,20 @@ const PROTECTING = [
   /^guard: \w+$/,
   /(?:roles|permissions|scopes|default|require|replace|redact|hosts|query|body|required|properties)$/,
   /^(?:firewall|secureApi: firewall)(?:: |\.)methods$/,
-  /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|optional)$/,
+  /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|reportLifetimeSeconds|optional)$/,
 ]
 const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|problemBase)$/
 
 /** Values of the table that are settings like any other. Whatever else is taken without a word is a mistake. */
 const SOUND: [where: RegExp, ...values: string[]][] = [
   // Free texts, and names of the user's own.
-  [/(?:name|header|prefix|hosts\.0|Headers\.0|permissions\.0|realm|issuer|problemBase)$/, 'a number as text'],
+  [
+    /(?:name|resourceName|scopesSupported\.0|header|prefix|hosts\.0|Headers\.0|permissions\.0|realm|issuer|problemBase)$/,
+    'a number as text',
+  ],
   [/introspection: client(?:Id|Secret)$/, 'a number as text'],
   [/introspection: clientSecret$/, 'a text'],
-  [/(?:service|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
+  [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],
   [/img-src(?:\.0)?$/, 'a number as text', 'an empty text', 'an empty array', 'null'],

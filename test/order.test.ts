@@ -15,6 +15,7 @@ const TABLE = [
   ['firewall', 'on'],
   ['rateLimit', 'on'],
   // identity
+  ['resourceMetadata', 'on demand'],
   ['auth', 'on demand'],
   // access
   ['rbac', 'on demand'],

@@ -19,7 +19,7 @@ describe('ready()', () => {
     await api.close()
   })
 
-  test('rejects while the identity provider is away, and the API answers 503, not 401', async () => {
+  test('rejects while the identity provider is away; the API answers 503, not 401, and serves once it is back', async () => {
     const clock = fakeClock()
     const issuer = localIssuer({ clock })
     issuer.down()
@@ -29,12 +29,15 @@ describe('ready()', () => {
       fetch: issuer.fetch,
     })
     await expect(api.ready()).rejects.toThrow()
-    const reply = await request(createServer(api.protect((_req, res) => void res.end())))
-      .get('/')
-      .set('Authorization', `Bearer ${issuer.mint()}`)
-      .expect(503)
+    const server = createServer(api.protect((_req, res) => void res.end()))
+    const send = () => request(server).get('/').set('Authorization', `Bearer ${issuer.mint()}`)
+    const reply = await send().expect(503)
     expect(JSON.parse(reply.text)).toMatchObject({ code: 'identity-provider-unavailable' })
     expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0)
+
+    issuer.up()
+    clock.advance(1_000)
+    await send().expect(200)
     await api.close()
   })
 })

@@ -4,8 +4,8 @@ import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
 import type { Stage } from '../kernel/stage.js'
 import { proofs } from './auth.js'
-import { checkLifetime, NARROWING, type AuthNarrowing } from './auth-options.js'
-import { livesTooLong, notGoodEnough, outlives, unauthenticated } from './auth-refusals.js'
+import { checkLifetimes, limitedLifetimes, NARROWING, type AuthNarrowing } from './auth-options.js'
+import { judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
 
 /** Where no `auth` ran, nothing is known of how to prove who one is. */
 const UNKNOWN = ['Bearer realm="api"']
@@ -30,7 +30,7 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
   if (methods !== undefined && !isListOfNames(methods)) {
     throw new ConfigError(`auth.methods must name at least one method, got ${show(methods)}`)
   }
-  const maxLifetimeSeconds = checkLifetime(setting.maxLifetimeSeconds)
+  const lifetimes = checkLifetimes(setting)
 
   return {
     needs: ['principal'],
@@ -45,13 +45,16 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
       if (methods !== undefined && !proven.some(({ method }) => methods.includes(method))) {
         return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
       }
-      if (proven.some((one) => outlives(one, maxLifetimeSeconds))) return livesTooLong(offered)
+      for (const one of proven) {
+        const tooLong = judgeLifetime(ctx, one, lifetimes, offered)
+        if (tooLong !== undefined) return tooLong
+      }
       ctx.note('principal', 'the caller was proven as this route asks')
     },
 
     describe: () => ({
       ...(methods !== undefined && { methods }),
-      ...(maxLifetimeSeconds !== Infinity && { maxLifetimeSeconds }),
+      ...limitedLifetimes(lifetimes),
     }),
   }
 })

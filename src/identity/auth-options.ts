@@ -12,6 +12,11 @@ export interface AuthNarrowing {
    */
   maxLifetimeSeconds?: number
   /**
+   * What `maxLifetimeSeconds` is going to be: longer lifetimes are put on record as reported refusals, and pass. To see who has to change
+   * before it is enforced. Default: nothing is reported.
+   */
+  reportLifetimeSeconds?: number
+  /**
    * Lets callers without any credential pass as anonymous. Default false. A bad credential is 401 all the same, a credential of a kind
    * that is not accepted too, and an identity provider that cannot be reached is 503.
    */
@@ -38,9 +43,11 @@ export interface PreparedAuth {
   readonly every: boolean
   readonly optional: boolean
   readonly maxLifetimeSeconds: number
+  readonly reportLifetimeSeconds: number
 }
 
-export const NARROWING = ['optional', 'methods', 'maxLifetimeSeconds'] as const
+const LIFETIMES = ['maxLifetimeSeconds', 'reportLifetimeSeconds'] as const
+export const NARROWING = ['optional', 'methods', ...LIFETIMES] as const
 const KNOWN = ['any', 'all', ...NARROWING]
 
 /** @throws ConfigError for whatever could leave a caller unasked */
@@ -63,7 +70,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
     others: methods.filter((method) => !counts(method)),
     every,
     optional: boolean('auth.optional', optional),
-    maxLifetimeSeconds: checkLifetime(options.maxLifetimeSeconds),
+    ...checkLifetimes(options),
   }
 }
 
@@ -76,15 +83,11 @@ export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthO
   const base: AuthOptions = isList(general) ? { any: general } : general
   const methods = inBoth(base.methods, narrowing.methods)
   if (methods?.length === 0 && narrowing.methods?.length !== 0) return undefined
-  const lifetime = Math.min(
-    checkLifetime(base.maxLifetimeSeconds),
-    checkLifetime(narrowing.maxLifetimeSeconds),
-  )
   return {
     ...base,
     ...(narrowing.optional !== undefined && { optional: narrowing.optional }),
     ...(methods !== undefined && { methods }),
-    ...(lifetime !== Infinity && { maxLifetimeSeconds: lifetime }),
+    ...shorter(base, narrowing),
   }
 }
 
@@ -99,9 +102,31 @@ function inBoth(
   return general === undefined ? narrowing : general.filter((name) => narrowing.includes(name))
 }
 
-/** `Infinity` if there is no limit. */
-export function checkLifetime(seconds: unknown): number {
-  return seconds === undefined ? Infinity : integer('auth.maxLifetimeSeconds', seconds)
+export type Lifetimes = Pick<PreparedAuth, (typeof LIFETIMES)[number]>
+
+/** `Infinity` where there is no limit. */
+export function checkLifetimes(setting: AuthNarrowing): Lifetimes {
+  const seconds = (name: keyof Lifetimes) =>
+    setting[name] === undefined ? Infinity : integer(`auth.${name}`, setting[name])
+  return {
+    maxLifetimeSeconds: seconds('maxLifetimeSeconds'),
+    reportLifetimeSeconds: seconds('reportLifetimeSeconds'),
+  }
+}
+
+/** Those that are limited, for `describe` and for settings. */
+export function limitedLifetimes(lifetimes: Lifetimes): Partial<Lifetimes> {
+  return Object.fromEntries(
+    LIFETIMES.filter((name) => lifetimes[name] !== Infinity).map((name) => [name, lifetimes[name]]),
+  )
+}
+
+function shorter(general: AuthNarrowing, narrowing: AuthNarrowing): Partial<Lifetimes> {
+  const [one, other] = [checkLifetimes(general), checkLifetimes(narrowing)]
+  return limitedLifetimes({
+    maxLifetimeSeconds: Math.min(one.maxLifetimeSeconds, other.maxLifetimeSeconds),
+    reportLifetimeSeconds: Math.min(one.reportLifetimeSeconds, other.reportLifetimeSeconds),
+  })
 }
 
 function checkMethods(option: string, given: unknown): readonly Method[] {

@@ -1,6 +1,8 @@
-import type { Principal } from '../kernel/context.js'
+import type { Principal, SecurityContext } from '../kernel/context.js'
 import { refuse, type Problem } from '../kernel/problem.js'
+import { reportRefusal } from '../kernel/refusal.js'
 import { extendChallenge } from '../lib/challenge.js'
+import type { Lifetimes } from './auth-options.js'
 import { faults } from './faults.js'
 
 /** 401 without an error code: nothing was sent that could be judged (RFC 6750 section 3.1). */
@@ -41,12 +43,24 @@ export function notGoodEnough(offered: readonly string[], rule: string, detail: 
   })
 }
 
-export function livesTooLong(offered: readonly string[]): Problem {
+/** A refusal if a credential is good for longer than it may be; one that is only to be reported is put on record. */
+export function judgeLifetime(
+  ctx: SecurityContext,
+  principal: Principal,
+  { maxLifetimeSeconds, reportLifetimeSeconds }: Lifetimes,
+  offered: readonly string[],
+): Problem | undefined {
+  if (outlives(principal, maxLifetimeSeconds)) return livesTooLong(offered)
+  if (outlives(principal, reportLifetimeSeconds)) reportRefusal(ctx, 'auth', livesTooLong(offered))
+  return undefined
+}
+
+function livesTooLong(offered: readonly string[]): Problem {
   return notGoodEnough(offered, 'credential-lifetime', faults['token-lifetime'])
 }
 
 /** Whether the credential is good for longer than `maxSeconds`. One that does not say is good for ever. */
-export function outlives({ issuedAt, expiresAt }: Principal, maxSeconds: number): boolean {
+function outlives({ issuedAt, expiresAt }: Principal, maxSeconds: number): boolean {
   if (maxSeconds === Infinity) return false
   return issuedAt === undefined || expiresAt === undefined || !(expiresAt - issuedAt <= maxSeconds)
 }

@@ -4,8 +4,8 @@ import { slot, type Principal, type SecurityContext } from '../kernel/context.js
 import { defineStage } from '../kernel/define.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
 import { isStrayPromise, when } from '../lib/when.js'
-import { prepareAuth, type AuthSetting } from './auth-options.js'
-import { livesTooLong, outlives, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
+import { limitedLifetimes, prepareAuth, type AuthSetting } from './auth-options.js'
+import { judgeLifetime, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
 import type { Method } from './method.js'
 
@@ -25,8 +25,9 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
  * @throws ConfigError for an empty list, for what is no method, and for names that no method has
  */
 export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
-  const { methods, others, every, optional, maxLifetimeSeconds } = prepareAuth(setting)
-  const offered = methods.map((method) => method.challenge())
+  const prepared = prepareAuth(setting)
+  const { methods, others, every, optional } = prepared
+  const offered = methods.flatMap((method) => method.challenge())
   const explicit = methods.filter((one) => one.ambient !== true)
   const unasked = methods.filter((one) => one.ambient === true)
 
@@ -71,9 +72,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (method.ambient === true && ctx.get(ambientProof) === undefined)
         ctx.set(ambientProof, { binding: undefined })
       const all = [...proven, principal]
-      if (outlives(principal, maxLifetimeSeconds)) {
-        return takeBack(ctx, asked.slice(0, all.length), livesTooLong(offered))
-      }
+      const tooLong = judgeLifetime(ctx, principal, prepared, offered)
+      if (tooLong !== undefined) return takeBack(ctx, asked.slice(0, all.length), tooLong)
 
       if (all.length < asked.length) return prove(ctx, asked, all)
       if (asked.length > 1) {
@@ -106,7 +106,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (missing.length === methods.length) return withoutCredential(ctx)
       if (missing.length === 0) return prove(ctx, methods)
       return unauthenticated(
-        missing.map((one) => one.challenge()),
+        missing.flatMap((one) => one.challenge()),
         'credential-missing',
       )
     },
@@ -117,7 +117,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
         ...(one.describe?.() as object),
       })),
       optional,
-      ...(maxLifetimeSeconds !== Infinity && { maxLifetimeSeconds }),
+      ...limitedLifetimes(prepared),
     }),
     findings: () => [
       ...(optional ? [optionalFinding] : []),

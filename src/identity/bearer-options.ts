@@ -1,6 +1,7 @@
 import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
+import { resourceUrl } from './resource.js'
 import { mediaType, TokenReader } from './token.js'
 import type { TokenRules } from './verify.js'
 
@@ -39,6 +40,11 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
   allowInsecureLoopback?: boolean
   /** The `realm` of challenges. Default `'api'`. */
   realm?: string
+  /**
+   * The URL that names this API to clients as a protected resource (RFC 9728 section 1.2), such as `'https://api.example.com'`:
+   * challenges say where its metadata is, which `resourceMetadata` serves. Default: none, and no challenge says so.
+   */
+  resource?: string
 }
 
 const KNOWN = [
@@ -57,6 +63,7 @@ const KNOWN = [
   'cacheEntries',
   'allowInsecureLoopback',
   'realm',
+  'resource',
 ]
 
 export interface BearerRules extends TokenRules {
@@ -65,6 +72,7 @@ export interface BearerRules extends TokenRules {
   readonly maxTokenBytes: number
   readonly maxStaleMs: number
   readonly allowInsecureLoopback: boolean
+  readonly resource: string | undefined
 }
 
 /** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
@@ -84,6 +92,7 @@ export function prepareRules(options: BearerOptions): BearerRules {
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
     issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
     allowInsecureLoopback,
+    resource: resourceUrl('bearer.resource', options.resource, { allowInsecureLoopback }),
     types,
     reader: new TokenReader(types),
     maxLifetimeSeconds: integer('bearer.maxLifetimeSeconds', maxLifetimeSeconds),

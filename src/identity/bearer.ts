@@ -41,7 +41,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const { cacheEntries = 10_000, realm = 'api' } = options
   const verified = new Generations<string, Accepted>(integer('bearer.cacheEntries', cacheEntries, { min: 0 }))
   const seen = new Recurring(cacheEntries)
-  const refusals = tokenRefusals('bearer.realm', realm)
+  const refusals = tokenRefusals('bearer.realm', realm, rules.resource)
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
 
@@ -61,6 +61,9 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       return token !== undefined && rules.issuers.has(claimedIssuer(token) ?? '')
     },
     challenge: () => refusals.offered,
+    ...(rules.resource !== undefined && {
+      resource: { url: rules.resource, issuers: issuers.map(({ name }) => name) },
+    }),
 
     enter(ctx) {
       ctx.principal = undefined
@@ -100,6 +103,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       maxStaleMs: rules.maxStaleMs,
       cacheEntries,
       realm,
+      ...(rules.resource !== undefined && { resource: rules.resource }),
     }),
     findings: () => bearerFindings(rules),
     ready: async (services) => {

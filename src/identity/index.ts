@@ -23,3 +23,5 @@ export {
   type PrivateKey,
 } from './introspection.js'
 export type { Method, MethodMiddleware } from './method.js'
+export type { ProtectedResource } from './resource.js'
+export { resourceMetadata, type ResourceFacts, type ResourceMetadataOptions } from './resource-metadata.js'

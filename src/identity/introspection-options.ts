@@ -2,6 +2,7 @@ import { boolean, integer, knownKeys } from '../kernel/check.js'
 import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.js'
 import { endpointUrl } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
+import { resourceUrl } from './resource.js'
 
 export interface IntrospectionOptions extends ClientOptions {
   /**
@@ -37,6 +38,11 @@ export interface IntrospectionOptions extends ClientOptions {
   allowInsecureLoopback?: boolean
   /** The `realm` of challenges. Default `'api'`. */
   realm?: string
+  /**
+   * The URL that names this API to clients as a protected resource (RFC 9728 section 1.2), such as `'https://api.example.com'`:
+   * challenges say where its metadata is, which `resourceMetadata` serves. Default: none, and no challenge says so.
+   */
+  resource?: string
 }
 
 const KNOWN = [
@@ -55,6 +61,7 @@ const KNOWN = [
   'maxTokenBytes',
   'allowInsecureLoopback',
   'realm',
+  'resource',
 ]
 
 /** The same, checked. */
@@ -71,6 +78,7 @@ export interface IntrospectionRules {
   readonly clockToleranceSeconds: number
   readonly maxTokenBytes: number
   readonly allowInsecureLoopback: boolean
+  readonly resource: string | undefined
 }
 
 /** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
@@ -88,6 +96,7 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
     integer(`introspection.${name}`, options[name] === undefined ? usual : options[name], bounds)
   return {
     ...trust,
+    resource: resourceUrl('introspection.resource', options.resource, trust),
     issuer,
     endpoint,
     audiences: checkAudience('introspection.audience', options.audience),

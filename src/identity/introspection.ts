@@ -32,7 +32,7 @@ export const introspection = defineStage(
   (options: IntrospectionOptions): Omit<Method, 'name'> => {
     const rules = prepareIntrospection(options)
     const { realm = 'api' } = options
-    const refusals = tokenRefusals('introspection.realm', realm)
+    const refusals = tokenRefusals('introspection.realm', realm, rules.resource)
     const cache = new IntrospectionCache(rules.cacheEntries, rules.cacheMs)
     const calls = new IntrospectionCalls(rules)
     const offered = [refusals.offered]
@@ -50,6 +50,7 @@ export const introspection = defineStage(
       credential: BEARER,
       recognises: ({ req }) => hasToken(req),
       challenge: () => refusals.offered,
+      ...(rules.resource !== undefined && { resource: { url: rules.resource, issuers: [rules.issuer] } }),
 
       enter(ctx) {
         ctx.principal = undefined
@@ -85,6 +86,7 @@ export const introspection = defineStage(
         clockToleranceSeconds: rules.clockToleranceSeconds,
         maxTokenBytes: rules.maxTokenBytes,
         realm,
+        ...(rules.resource !== undefined && { resource: rules.resource }),
       }),
       findings: () => [
         ...lifetimeFinding('introspection', rules.maxLifetimeSeconds),

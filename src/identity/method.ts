@@ -1,5 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import type { Stage, StageMiddleware, Verdict } from '../kernel/stage.js'
+import type { ProtectedResource } from './resource.js'
 
 /**
  * A way to prove who is calling. Alone it refuses callers who lack its credential; in the list of `auth` it yields to
@@ -31,8 +32,11 @@ export interface Method extends Stage {
    */
   isSure?(ctx: SecurityContext): boolean
 
-  /** The value of `WWW-Authenticate` for a request without a credential; no error code (RFC 6750 section 3.1). */
-  challenge(): string
+  /** The value of `WWW-Authenticate` for a request without a credential, or several; no error code (RFC 6750 section 3.1). */
+  challenge(): string | readonly string[]
+
+  /** The resource that it protects, for `resourceMetadata`. Default: it says nothing of it. */
+  readonly resource?: ProtectedResource
 
   enter(ctx: SecurityContext): Verdict | Promise<Verdict>
 

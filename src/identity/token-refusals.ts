@@ -2,6 +2,7 @@ import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
 import { challenge, extendChallenge } from '../lib/challenge.js'
 import { faults, type Fault } from './faults.js'
 import { realmText } from './realm.js'
+import { metadataUrl } from './resource.js'
 import { unavailable, type Unavailable } from './unavailable.js'
 
 /** Every way in which an access token is refused, written once at start. */
@@ -18,9 +19,15 @@ export interface TokenRefusals {
 /** Providers that failed are asked at most once a second: a sooner retry would only meet the same answer. */
 const RETRY_AFTER = '1'
 
-/** @throws ConfigError for a realm that cannot be quoted */
-export function tokenRefusals(option: string, realm: unknown): TokenRefusals {
-  const offered = challenge('Bearer', { realm: realmText(option, realm) })
+/**
+ * @param resource what this API is called by clients; challenges name its metadata (RFC 9728 section 5.1)
+ * @throws ConfigError for a realm that cannot be quoted
+ */
+export function tokenRefusals(option: string, realm: unknown, resource: string | undefined): TokenRefusals {
+  const offered = challenge('Bearer', {
+    realm: realmText(option, realm),
+    resource_metadata: resource === undefined ? undefined : metadataUrl(resource),
+  })
   const refusal = (code: ProblemCode, rule: string, detail: string, error?: string) => {
     const header = extendChallenge(offered, { error, error_description: error && detail })
     const details = { detail, rule, reason: detail, headers: { 'WWW-Authenticate': header } }

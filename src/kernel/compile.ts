@@ -4,7 +4,7 @@ import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
 import { openContext, type SecurityContext } from './context.js'
 import { isProblem, refuse, type Problem } from './problem.js'
-import { recordDecision, refuseExchange } from './refusal.js'
+import { refuseExchange, reportRefusal } from './refusal.js'
 import { addShapers } from './reply.js'
 import { defaultServices, type Services } from './services.js'
 import { settleLater } from './settle.js'
@@ -161,9 +161,8 @@ function conclude(
   const problem = isProblem(verdict) ? verdict : broken(new TypeError(`${stage.name} returned no verdict`))
   if (pipeline.reporting.has(stage) && problem.code !== 'broken' && problem.always !== true) {
     if (stage.decides === true) ctx.decided = true
-    ;(ctx.reported ??= []).push({ stage: stage.name, problem })
     traceStage(ctx, stage.name, 'reported', started, problem)
-    recordDecision(ctx, stage.name, problem, 'reported')
+    reportRefusal(ctx, stage.name, problem)
     return walk(pipeline, at + 1, ctx, next)
   }
   traceStage(ctx, stage.name, problem.code === 'broken' ? 'failed' : 'refused', started, problem)

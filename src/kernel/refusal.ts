@@ -40,6 +40,12 @@ function respondAnyway(ctx: SecurityContext, problem: Problem, cause: unknown): 
   respond(ctx, problem)
 }
 
+/** Puts a refusal on record that is not carried out. */
+export function reportRefusal(ctx: SecurityContext, stage: string, problem: Problem): void {
+  ;(ctx.reported ??= []).push({ stage, problem })
+  recordDecision(ctx, stage, problem, 'reported')
+}
+
 /** Puts a decision on record, and what broke into the log. */
 export function recordDecision(
   ctx: SecurityContext,

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import request from 'supertest'
 import { auth, type AuthSetting } from '../../src/identity/auth.js'
 import { authNarrowing } from '../../src/identity/auth-narrowing.js'
 import { mergeAuth } from '../../src/identity/auth-options.js'
@@ -10,6 +12,7 @@ import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { defineStage } from '../../src/kernel/define.js'
 import { refuse } from '../../src/kernel/problem.js'
 import { fakeClock, localIssuer, serve, type ServeOptions } from '../../src/testing/index.js'
+import { testApi } from '../support/api.js'
 import { as, caller } from '../support/as.js'
 import { listen, sendRaw } from '../support/raw.js'
 
@@ -424,6 +427,47 @@ describe('maxLifetimeSeconds', () => {
     await get('/').set('Authorization', token).expect(200)
     expect(seen.principal).toBeUndefined()
     expect(seen.auth).toBeUndefined()
+  })
+})
+
+describe('reportLifetimeSeconds', () => {
+  test('puts on record whom a limit would refuse, and lets them in', async () => {
+    const {
+      api,
+      events,
+      as: by,
+    } = testApi({
+      routes: {
+        'GET /payouts': { auth: { reportLifetimeSeconds: 299 }, rbac: 'authenticated' },
+        'GET /orders': { auth: { reportLifetimeSeconds: 300 }, rbac: 'authenticated' },
+        'GET /secrets': {
+          auth: { reportLifetimeSeconds: 200, maxLifetimeSeconds: 299 },
+          rbac: 'authenticated',
+        },
+      },
+    })
+    const decisions = () => events.filter(({ kind }) => kind === 'decision')
+    const guarded = api.guard({ auth: { reportLifetimeSeconds: 60 } })
+    const server = createServer(
+      api.protect((req, res) => guarded(req, res, () => res.end(String(contextOf(req)?.principal?.subject)))),
+    )
+    const send = (path: string) => request(server).get(path).set('Authorization', by())
+
+    expect((await send('/payouts').expect(200)).text).toBe('user-1')
+    const reported = {
+      outcome: 'reported',
+      stage: 'auth',
+      code: 'invalid-token',
+      rule: 'credential-lifetime',
+    }
+    expect(decisions()).toMatchObject([reported, reported])
+    events.length = 0
+    await send('/orders').expect(200)
+    expect(decisions()).toMatchObject([reported])
+    events.length = 0
+    await send('/secrets').expect(401)
+    expect(decisions()).toMatchObject([{ ...reported, outcome: 'refused' }])
+    await api.close()
   })
 })
 
