@@ -1,6 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import { refuseReply } from '../kernel/reply.js'
-import { bodyTooLarge } from './body-faults.js'
+import { bodyTooLarge } from '../kernel/body-faults.js'
 
 /**
  * Counts a body of undeclared length while the application reads it, without reading it here: an own `push` stands where

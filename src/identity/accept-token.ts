@@ -1,28 +1,95 @@
 import type { Principal, SecurityContext } from '../kernel/context.js'
+import type { Later } from '../kernel/ports.js'
 import type { Problem } from '../kernel/problem.js'
 import { checkTime, type Validity } from './claims.js'
 import type { BearerAuth, BearerRequest } from './request-auth.js'
+import type { Revocation, Revoked } from './revocation.js'
+import { whenStored } from './store-away.js'
 import type { TokenRefusals } from './token-refusals.js'
 
-/** An access token that is good, but for the time. */
+/** An access token that is good, but for the time and for what was revoked. */
 export interface GoodToken extends Omit<BearerAuth, 'token'> {
   readonly validity: Validity
   readonly principal: Principal
 }
 
-/** Lets its bearer in, unless its time is over or has not come. */
+/** What is asked of a good token each time. */
+export interface Acceptance {
+  readonly refusals: TokenRefusals
+  readonly toleranceSeconds: number
+  readonly revocation: Revocation | undefined
+  /** What the trace says of one that is let in. */
+  readonly why: string
+}
+
+/** Lets its bearer in, unless its time is over or has not come, or it was revoked. */
 export function acceptToken(
   ctx: SecurityContext,
   token: string,
-  { validity, principal, header, payload }: GoodToken,
-  refusals: TokenRefusals,
-  toleranceSeconds: number,
-): Problem | undefined {
-  const fault = checkTime(validity, ctx.services.clock.now() / 1000, toleranceSeconds)
+  good: GoodToken,
+  acceptance: Acceptance,
+): Later<Problem | undefined> {
+  const { refusals, toleranceSeconds, revocation, why } = acceptance
+  const fault = checkTime(good.validity, ctx.services.clock.now() / 1000, toleranceSeconds)
   if (fault !== undefined) return refusals.because(fault)
+  if (revocation === undefined) return letIn(ctx, token, good, why)
+  return whenStored(askedOf(revocation, ctx, good.principal), AWAY, (revoked) =>
+    revoked === undefined || revoked === false
+      ? letIn(ctx, token, good, why)
+      : turnAway(ctx, good.principal, revoked, refusals),
+  )
+}
+
+const AWAY = 'The store of the revocations cannot be reached'
+const REASONS: readonly unknown[] = [
+  'token-revoked',
+  'session-revoked',
+  'subject-revoked',
+] satisfies Revoked[]
+
+function letIn(
+  ctx: SecurityContext,
+  token: string,
+  { principal, header, payload }: GoodToken,
+  why: string,
+): undefined {
   ctx.principal = principal
   ;(ctx.req as BearerRequest).auth = { header, payload, token }
+  ctx.note('token', why)
   return undefined
+}
+
+function askedOf(
+  revocation: Revocation,
+  { services }: SecurityContext,
+  { issuer, subject, issuedAt, claims: { jti, sid } }: Principal,
+): ReturnType<Revocation['check']> {
+  const credential = {
+    issuer: issuer!,
+    subject,
+    jti: textOrNone(jti),
+    sid: textOrNone(sid),
+    issuedAt: issuedAt!,
+  }
+  return revocation.check(credential, services)
+}
+
+function textOrNone(claim: unknown): string | undefined {
+  return typeof claim === 'string' && claim !== '' ? claim : undefined
+}
+
+function turnAway(
+  ctx: SecurityContext,
+  { id, claims }: Principal,
+  said: Revoked | true,
+  refusals: TokenRefusals,
+): Problem {
+  const revoked = said === true ? 'token-revoked' : said
+  // A list of somebody else's that says anything but yes or no must let nobody in.
+  if (!REASONS.includes(revoked)) throw new TypeError('revocation.check gave no answer')
+  // Somebody still has it: a client that was not told, or a thief. Either way somebody should know.
+  ctx.record(revoked, { subject: id, jti: textOrNone(claims.jti), sid: textOrNone(claims.sid) })
+  return refusals.because(revoked)
 }
 
 /** Takes back what a token opened, where another credential was asked for as well and is bad. */

@@ -5,7 +5,8 @@ import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { Generations } from '../lib/generations.js'
 import { isThenable } from '../lib/when.js'
 import type { KeyFacts, KeyLimit } from './api-key-record.js'
-import { keyExhausted, storeAway } from './api-key-refusals.js'
+import { keyExhausted } from './api-key-refusals.js'
+import { storeAway } from './store-away.js'
 
 /** Limits of different size that are told apart at once, which is more than anybody sells. */
 const MAX_POLICIES = 1_000

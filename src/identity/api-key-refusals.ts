@@ -66,13 +66,3 @@ export function keyExhausted(retryMs: number): Problem {
     headers: { 'Retry-After': retryAfter(retryMs) },
   })
 }
-
-/** 503: nobody can say who this is. Never 401, because the key may be a good one. */
-export function storeAway(retryMs: number, reason: string, cause?: unknown): Problem {
-  return refuse('store-unavailable', {
-    rule: 'store-unavailable',
-    reason,
-    headers: { 'Retry-After': retryAfter(retryMs) },
-    ...(cause !== undefined && { cause }),
-  })
-}

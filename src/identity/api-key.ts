@@ -4,7 +4,6 @@ import { challenges } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
-import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
 import { isThenable } from '../lib/when.js'
@@ -12,11 +11,12 @@ import { addressList, isListed } from './api-key-addresses.js'
 import { KeyLimits } from './api-key-limit.js'
 import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
 import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
-import { apiKeyRefusals, storeAway, type KeyFault } from './api-key-refusals.js'
+import { apiKeyRefusals, type KeyFault } from './api-key-refusals.js'
 import { bodyOf, keyLength, newId, newKey, parseKey, type KeyText } from './api-key-text.js'
 import { KeyUse } from './api-key-use.js'
 import { authorizationCount, credentialsFor, fieldCount } from './authorization.js'
 import type { Method } from './method.js'
+import { storeAway, whenStored } from './store-away.js'
 
 export type { ApiKeyOptions, ApiKeyStoreOptions } from './api-key-options.js'
 
@@ -126,13 +126,8 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       if (key === undefined) return refusals.malformed()
 
       const text = ctx.services.portsOf(store).records.get(KEYS, key.id)
-      if (!isThenable(text)) return judge(ctx, key, digest, text)
-      return text.then(
-        (found) => judge(ctx, key, digest, found),
-        (error: unknown) => {
-          if (!isStoreUnavailable(error)) throw error
-          return storeAway(error.retryMs, 'The store of the keys cannot be reached')
-        },
+      return whenStored(text, 'The store of the keys cannot be reached', (found) =>
+        judge(ctx, key, digest, found),
       )
     },
 

@@ -2,6 +2,7 @@ import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
 import { resourceUrl } from './resource.js'
+import { checkRevocation, type Revocation } from './revocation.js'
 import { mediaType, TokenReader } from './token.js'
 import type { TokenRules } from './verify.js'
 
@@ -36,6 +37,11 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
   maxStaleMs?: number
   /** How many verified tokens are remembered, some 700 bytes each, from their second use on. Default 10,000. 0 verifies each every time. */
   cacheEntries?: number
+  /**
+   * What was revoked, as `revocations({ store })` keeps it: read for each token, by one question. Default: none, and a token is good until
+   * it expires. Revoked, itself or with its session or subject: 401 `invalid-token`. The store is away: 503 `store-unavailable`.
+   */
+  revocation?: Revocation
   /** Accepts http for metadata and keys on this machine, for development. Default false: only https. */
   allowInsecureLoopback?: boolean
   /** The `realm` of challenges. Default `'api'`. */
@@ -61,6 +67,7 @@ const KNOWN = [
   'maxTokenBytes',
   'maxStaleMs',
   'cacheEntries',
+  'revocation',
   'allowInsecureLoopback',
   'realm',
   'resource',
@@ -69,6 +76,7 @@ const KNOWN = [
 export interface BearerRules extends TokenRules {
   /** Accepted media types of `typ`; `undefined` among them: it may be missing. */
   readonly types: ReadonlySet<string | undefined>
+  readonly revocation: Revocation | undefined
   readonly maxTokenBytes: number
   readonly maxStaleMs: number
   readonly allowInsecureLoopback: boolean
@@ -77,7 +85,7 @@ export interface BearerRules extends TokenRules {
 
 /** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
 export function prepareRules(options: BearerOptions): BearerRules {
-  knownKeys('bearer', options, KNOWN)
+  knownKeys('bearer', options, KNOWN, ['revocation'])
   const {
     typ = 'at+jwt',
     maxLifetimeSeconds = 86_400,
@@ -91,6 +99,7 @@ export function prepareRules(options: BearerOptions): BearerRules {
   return {
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
     issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
+    revocation: checkRevocation('bearer.revocation', options.revocation),
     allowInsecureLoopback,
     resource: resourceUrl('bearer.resource', options.resource, { allowInsecureLoopback }),
     types,

@@ -1,14 +1,13 @@
 import { hash } from 'node:crypto'
 import { challenges } from '../kernel/challenges.js'
 import { integer } from '../kernel/check.js'
-import type { Principal, SecurityContext } from '../kernel/context.js'
+import type { Principal } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
-import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
-import { acceptToken, forgetToken } from './accept-token.js'
+import { acceptToken, forgetToken, type Acceptance } from './accept-token.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
 import type { Method } from './method.js'
@@ -30,7 +29,8 @@ interface Accepted extends VerifiedToken {
 /**
  * Accepts JWT access tokens (RFC 6750, RFC 9068) from the `Authorization` header and from nowhere else. Nothing sent:
  * 401 `unauthenticated`; malformed: 400 `invalid-request`; not valid: 401 `invalid-token`, each with the challenge of
- * RFC 6750 section 3; keys cannot be had: 503 `identity-provider-unavailable` with `Retry-After`.
+ * RFC 6750 section 3; keys cannot be had: 503 `identity-provider-unavailable` with `Retry-After`; nobody can tell whether it was
+ * revoked: 503 `store-unavailable`.
  *
  * @example
  * secureApi({ auth: [bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })] })
@@ -45,10 +45,11 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const issuers = [...rules.issuers.values()]
   const offered = [refusals.offered]
 
-  const accept = (ctx: SecurityContext, token: string, accepted: Accepted): Verdict => {
-    const refused = acceptToken(ctx, token, accepted, refusals, rules.clockToleranceSeconds)
-    if (refused !== undefined) return refused
-    ctx.note('token', 'the access token is valid')
+  const acceptance: Acceptance = {
+    refusals,
+    toleranceSeconds: rules.clockToleranceSeconds,
+    revocation: rules.revocation,
+    why: 'the access token is valid',
   }
 
   return {
@@ -75,7 +76,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       const known = verified.get(digest)
       // Good only with the very keys it was verified with: a key that is withdrawn takes its tokens with it.
       if (known !== undefined && known.issuer.keys.current(ctx.services) === known.set) {
-        return accept(ctx, token, known)
+        return acceptToken(ctx, token, known, acceptance)
       }
       return when(verifyToken(token, rules, ctx.services), (outcome) => {
         if (typeof outcome === 'string') return refusals.because(outcome)
@@ -83,7 +84,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
         const accepted = { ...outcome, principal: principalOf(outcome) }
         // Kept when it comes again: what is used once must not push out what is used all the time.
         if (seen.again(digest)) verified.set(digest, accepted)
-        return accept(ctx, token, accepted)
+        return acceptToken(ctx, token, accepted, acceptance)
       })
     },
 
@@ -102,6 +103,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       maxTokenBytes: rules.maxTokenBytes,
       maxStaleMs: rules.maxStaleMs,
       cacheEntries,
+      ...(rules.revocation !== undefined && { revocation: true }),
       realm,
       ...(rules.resource !== undefined && { resource: rules.resource }),
     }),

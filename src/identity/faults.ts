@@ -17,6 +17,9 @@ export const faults = {
   'token-not-yet-valid': 'The access token is not valid yet',
   'token-key': 'The access token is signed with an unknown key',
   'token-signature': 'The signature of the access token is not valid',
+  'token-revoked': 'The access token was revoked',
+  'session-revoked': 'The session of the access token is over',
+  'subject-revoked': 'The access token is from before its subject was logged out',
   'token-inactive': 'The access token is not active',
 } as const
 

@@ -25,3 +25,11 @@ export {
 export type { Method, MethodMiddleware } from './method.js'
 export type { ProtectedResource } from './resource.js'
 export { resourceMetadata, type ResourceFacts, type ResourceMetadataOptions } from './resource-metadata.js'
+export {
+  revocations,
+  type Revocable,
+  type Revocation,
+  type Revocations,
+  type RevocationsOptions,
+  type Revoked,
+} from './revocation.js'

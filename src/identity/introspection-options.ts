@@ -3,6 +3,7 @@ import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.j
 import { endpointUrl } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
 import { resourceUrl } from './resource.js'
+import { checkRevocation, type Revocation } from './revocation.js'
 
 export interface IntrospectionOptions extends ClientOptions {
   /**
@@ -34,6 +35,11 @@ export interface IntrospectionOptions extends ClientOptions {
   clockToleranceSeconds?: number
   /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, and nobody is asked. */
   maxTokenBytes?: number
+  /**
+   * What was revoked, as `revocations({ store })` keeps it: read for each token, by one question. Default: none, and only
+   * the issuer is asked. Revoked, itself or with its session or subject: 401 `invalid-token`. The store is away: 503 `store-unavailable`.
+   */
+  revocation?: Revocation
   /** Accepts http for metadata and endpoint on this machine, for development. Default false: only https. */
   allowInsecureLoopback?: boolean
   /** The `realm` of challenges. Default `'api'`. */
@@ -59,6 +65,7 @@ const KNOWN = [
   'maxLifetimeSeconds',
   'clockToleranceSeconds',
   'maxTokenBytes',
+  'revocation',
   'allowInsecureLoopback',
   'realm',
   'resource',
@@ -77,13 +84,14 @@ export interface IntrospectionRules {
   readonly maxLifetimeSeconds: number
   readonly clockToleranceSeconds: number
   readonly maxTokenBytes: number
+  readonly revocation: Revocation | undefined
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
 }
 
 /** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
 export function prepareIntrospection(options: IntrospectionOptions): IntrospectionRules {
-  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey'])
+  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey', 'revocation'])
   const { issuer, endpoint, allowInsecureLoopback = false } = options
   const trust = {
     allowInsecureLoopback: boolean('introspection.allowInsecureLoopback', allowInsecureLoopback),
@@ -100,6 +108,7 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
     issuer,
     endpoint,
     audiences: checkAudience('introspection.audience', options.audience),
+    revocation: checkRevocation('introspection.revocation', options.revocation),
     prove: clientAuth('introspection', issuer, options),
     cacheMs: whole('cacheMs', 30_000, { min: 0, max: 3_600_000 }),
     cacheEntries: whole('cacheEntries', 10_000, { min: 0 }),

@@ -2,9 +2,8 @@ import { hash } from 'node:crypto'
 import { challenges } from '../kernel/challenges.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
-import type { Verdict } from '../kernel/stage.js'
 import { when } from '../lib/when.js'
-import { acceptToken, forgetToken } from './accept-token.js'
+import { acceptToken, forgetToken, type Acceptance } from './accept-token.js'
 import type { Fault } from './faults.js'
 import { judgeAnswer, type ActiveToken } from './introspection-answer.js'
 import { IntrospectionCache } from './introspection-cache.js'
@@ -37,12 +36,15 @@ export const introspection = defineStage(
     const calls = new IntrospectionCalls(rules)
     const offered = [refusals.offered]
 
-    const settle = (ctx: SecurityContext, token: string, answer: ActiveToken | Fault): Verdict => {
-      if (typeof answer === 'string') return refusals.because(answer)
-      const refused = acceptToken(ctx, token, answer, refusals, rules.clockToleranceSeconds)
-      if (refused !== undefined) return refused
-      ctx.note('token', 'the issuer says that the access token is active')
+    const acceptance: Acceptance = {
+      refusals,
+      toleranceSeconds: rules.clockToleranceSeconds,
+      revocation: rules.revocation,
+      why: 'the issuer says that the access token is active',
     }
+
+    const settle = (ctx: SecurityContext, token: string, answer: ActiveToken | Fault) =>
+      typeof answer === 'string' ? refusals.because(answer) : acceptToken(ctx, token, answer, acceptance)
 
     return {
       gives: ['principal'],
@@ -85,6 +87,7 @@ export const introspection = defineStage(
         maxLifetimeSeconds: rules.maxLifetimeSeconds,
         clockToleranceSeconds: rules.clockToleranceSeconds,
         maxTokenBytes: rules.maxTokenBytes,
+        ...(rules.revocation !== undefined && { revocation: true }),
         realm,
         ...(rules.resource !== undefined && { resource: rules.resource }),
       }),

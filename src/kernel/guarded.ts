@@ -1,5 +1,6 @@
 import { Circuit, type GuardOptions } from './circuit.js'
-import { hitResults, nothing, recordPage, textOrNothing, yesOrNo } from './store-answers.js'
+import { getMany } from './many-records.js'
+import { hitResults, nothing, recordPage, textOrNothing, textsOrNothing, yesOrNo } from './store-answers.js'
 import type { CounterStore, Hit, HitResult, Later, OnceStore, RecordPage, RecordStore } from './ports.js'
 
 /** Puts a deadline and a circuit breaker around counters that live elsewhere, once, at start. */
@@ -43,6 +44,13 @@ class GuardedRecords implements RecordStore {
 
   get(space: string, key: string): Later<string | undefined> {
     return this.circuit.ask(() => this.store.get(space, key), textOrNothing)
+  }
+
+  getMany(space: string, keys: readonly string[]): Later<readonly (string | undefined)[]> {
+    return this.circuit.ask(
+      () => getMany(this.store, space, keys),
+      (found) => textsOrNothing(found, keys.length),
+    )
   }
 
   put(space: string, key: string, value: string, ttlMs?: number): Later<void> {

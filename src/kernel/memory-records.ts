@@ -17,6 +17,10 @@ export class MemoryRecords implements RecordStore {
     return this.spaces.of(space).get(key, this.clock.monotonic())
   }
 
+  getMany(space: string, keys: readonly string[]): (string | undefined)[] {
+    return keys.map((key) => this.get(space, key))
+  }
+
   put(space: string, key: string, value: string, ttlMs = Infinity): void {
     const now = this.clock.monotonic()
     if (!this.spaces.of(space).set(key, value, now + ttlMs, now)) throw full(space)

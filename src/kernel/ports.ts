@@ -72,6 +72,8 @@ export interface CounterStore {
 export interface RecordStore {
   /** `undefined` if there is no record, or its time is over. */
   get(space: string, key: string): Later<string | undefined>
+  /** The same for several keys of a space, in their order: one question instead of many. Without it, `get` is asked for each. */
+  getMany?(space: string, keys: readonly string[]): Later<readonly (string | undefined)[]>
   /** Writes, whatever was there. A new time to live takes the place of the old one. */
   put(space: string, key: string, value: string, ttlMs?: number): Later<void>
   /**

@@ -47,6 +47,12 @@ export function textOrNothing(found: unknown): string | undefined {
   return found
 }
 
+/** @throws TypeError for anything but `count` texts, each of which may be missing */
+export function textsOrNothing(found: unknown, count: number): readonly (string | undefined)[] {
+  if (!Array.isArray(found) || found.length !== count) throw noAnswer('as many records as keys', found)
+  return Array.from(found as unknown[], textOrNothing)
+}
+
 /** @throws TypeError for anything but a page of texts */
 export function recordPage(found: unknown): RecordPage {
   const { values, cursor } = (found ?? {}) as Record<keyof RecordPage, unknown>

@@ -20,6 +20,7 @@ function statements(table: string) {
     ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`
   return {
     get: `SELECT value FROM ${table} WHERE space = $1 AND key = $2 AND ${lives}`,
+    getMany: `SELECT key, value FROM ${table} WHERE space = $1 AND key = ANY($2) AND ${lives}`,
     put: insert,
     // A row whose time is over is none.
     insert: `${insert} WHERE NOT ${lives}`,
@@ -68,6 +69,14 @@ export class PostgresRecords implements RecordStore {
   async get(space: string, key: string): Promise<string | undefined> {
     const rows = await this.table.rows<{ value: string }>(this.table.sql.get, place(space, key))
     return rows[0]?.value
+  }
+
+  async getMany(space: string, keys: readonly string[]): Promise<(string | undefined)[]> {
+    const names = keys.map(hashedKey)
+    const values = [`record:${space}`, names]
+    const rows = await this.table.rows<{ key: string; value: string }>(this.table.sql.getMany, values)
+    const found = new Map(rows.map(({ key, value }) => [key, value]))
+    return names.map((name) => found.get(name))
   }
 
   async put(space: string, key: string, value: string, ttlMs?: number): Promise<void> {

@@ -1,9 +1,17 @@
 import type { OnceStore, RecordPage, RecordStore } from '../kernel/ports.js'
 import { hashedKey } from './hashed-key.js'
 import type { ScriptRunner } from './redis-client.js'
-import { claimOnce, deleteRecord, getRecord, putRecord, replaceRecord, scanRecords } from './redis-scripts.js'
+import {
+  claimOnce,
+  deleteRecord,
+  getRecord,
+  getRecords,
+  putRecord,
+  replaceRecord,
+  scanRecords,
+} from './redis-scripts.js'
 
-/** Records in Redis, each a string that ends by itself. Every call is about one key, so a cluster needs nothing special. */
+/** Records in Redis, each a string that ends by itself. In a cluster every call is about one key. */
 export class RedisRecords implements RecordStore {
   constructor(
     private readonly runner: ScriptRunner,
@@ -11,10 +19,15 @@ export class RedisRecords implements RecordStore {
   ) {}
 
   async get(space: string, key: string): Promise<string | undefined> {
-    const found = await this.runner.run(getRecord, [this.keyOf(space, key)], [])
-    if (typeof found === 'string') return found
-    if (found === null || found === undefined) return undefined
-    throw oddAnswer()
+    return textOf(await this.runner.run(getRecord, [this.keyOf(space, key)], []))
+  }
+
+  async getMany(space: string, keys: readonly string[]): Promise<(string | undefined)[]> {
+    if (this.runner.cluster) return Promise.all(keys.map((key) => this.get(space, key)))
+    const names = keys.map((key) => this.keyOf(space, key))
+    const found = await this.runner.run(getRecords, names, [])
+    if (!Array.isArray(found)) throw oddAnswer()
+    return found.map(textOf)
   }
 
   async put(space: string, key: string, value: string, ttlMs?: number): Promise<void> {
@@ -75,6 +88,12 @@ export class RedisOnce implements OnceStore {
 /** Nothing stands for no end. */
 function ttlOf(ttlMs: number | undefined): string {
   return ttlMs === undefined ? '' : String(ttlMs)
+}
+
+function textOf(found: unknown): string | undefined {
+  if (typeof found === 'string') return found
+  if (found === null || found === undefined) return undefined
+  throw oddAnswer()
 }
 
 /** Clients can be set to answer with strings. */

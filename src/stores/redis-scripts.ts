@@ -130,6 +130,9 @@ return {consumed, answer[3]}
 
 export const getRecord = script(`return redis.call('GET', KEYS[1])`)
 
+/** Answers `false` for each key that has none. */
+export const getRecords = script(`return redis.call('MGET', unpack(KEYS))`)
+
 export const deleteRecord = script(`return redis.call('DEL', KEYS[1])`)
 
 const SET = `

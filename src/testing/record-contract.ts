@@ -33,6 +33,16 @@ function keeping(test: Test): void {
     assert.equal(await records.get(SPACE, key), 'two')
   })
 
+  test('gives several at once, in the order of their keys', async ({ records }) => {
+    if (records.getMany === undefined) return
+    const [one, two, none] = [randomUUID(), randomUUID(), randomUUID()]
+    await records.put(SPACE, one, 'one')
+    await records.put(SPACE, two, '', MINUTE)
+    const found = await records.getMany(SPACE, [two, none, one, two])
+    assert.deepEqual([...found], ['', undefined, 'one', ''])
+    assert.deepEqual([...(await records.getMany('contract-two', [one]))], [undefined])
+  })
+
   test('gives back every text as it was', async ({ records }) => {
     const key = randomUUID()
     const texts = ['', ' ', '\r\n', '\u00e9 \u{1f511}', "'; DROP TABLE records; --", '{"a":[1,"\\u0000"]}']

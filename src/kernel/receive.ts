@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import type { SecurityContext } from '../kernel/context.js'
-import type { Problem } from '../kernel/problem.js'
+import type { SecurityContext } from './context.js'
+import type { Problem } from './problem.js'
 import { ByteCollector } from '../lib/byte-collector.js'
 import { bodyTimeout, bodyTooLarge, CLOSE, malformedBody } from './body-faults.js'
 

@@ -1,4 +1,4 @@
-import { refuse, type Problem } from '../kernel/problem.js'
+import { refuse, type Problem } from './problem.js'
 import type { JsonFault } from '../lib/measure-text.js'
 
 /** What is wrong with a body, apart from its size and type. The key is the rule on record; `detail` is for the client. */
