@@ -9,6 +9,7 @@ export { order, type GuardProtections, type Protections, type RouteProtections }
 export type { ExtraStage } from './plan.js'
 export { getSecurity } from './kernel/async-context.js'
 export { asyncHandler } from './kernel/async-handler.js'
+export type { Authentication, Factor } from './kernel/authentication.js'
 export {
   contextOf,
   slot,

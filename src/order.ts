@@ -6,6 +6,7 @@ import { validateDefault, validateWith, type ValidateOptions } from './data/vali
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
+import { mergeStepUp, stepUp, type StepUpOptions } from './identity/step-up.js'
 import { resourceMetadataFor, type ResourceFacts } from './identity/resource-metadata.js'
 import { membersOf } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
@@ -73,6 +74,14 @@ export const order = {
     inRoute: 'not-false',
   }),
 
+  /** Fresh or stronger authentication (RFC 9470): `{ acr, amr, maxAgeSeconds }`. Off by default; the stricter of two holds. 401. */
+  stepUp: onDemand<StepUpOptions>({
+    general: (options) => stepUp(options),
+    merge: (general, own) => mergeStepUp(general, own),
+    guard: (options) => stepUp(options),
+    whenPublic: 'absent',
+  }),
+
   // -- access: may they
   /** Roles, permissions and scopes. General: the catalogue, and a `default` rule. Route, guard: the rule. 403. */
   rbac: onDemand<RbacSettings, Rule>({
@@ -128,7 +137,9 @@ export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof o
 export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
 /** What a guard adds. */
 export type GuardProtections = {
-  [N in 'auth' | 'rateLimit' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<(typeof order)[N]>
+  [N in 'auth' | 'stepUp' | 'rateLimit' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<
+    (typeof order)[N]
+  >
 }
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */

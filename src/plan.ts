@@ -338,7 +338,7 @@ function refuseNull(option: string, setting: unknown): void {
 function refuseContradiction(option: string, setting: Settings): void {
   if (setting.public !== true)
     throw new ConfigError(`${option}.public must be true or absent, got ${show(setting.public)}`)
-  for (const key of ['auth', 'rbac']) {
+  for (const key of ['auth', 'stepUp', 'rbac']) {
     if (setting[key] !== undefined) {
       throw new ConfigError(
         `${option} is public and has ${key}; a public route asks nobody who they are. Drop one of them`,

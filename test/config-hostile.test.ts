@@ -9,6 +9,7 @@ import { validate } from '../src/data/validate.js'
 import { auth } from '../src/identity/auth.js'
 import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
+import { stepUp } from '../src/identity/step-up.js'
 import { resourceMetadata } from '../src/identity/resource-metadata.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
@@ -130,7 +131,14 @@ const resourceFacts = {
   maxAgeSeconds: 60,
 }
 const validateOptions = { ...schemas, unknown: 'strip', maxErrors: 5, timeoutMs: 100, queryLists: ['tag'] }
+const stepUpOptions = {
+  acr: ['gold'],
+  amr: ['pwd', ['otp', 'hwk']],
+  maxAgeSeconds: 300,
+  clockToleranceSeconds: 5,
+}
 const guard = {
+  stepUp: stepUpOptions,
   auth: { methods: ['bearer'], maxLifetimeSeconds: 60, reportLifetimeSeconds: 30 },
   rbac: rule,
   rateLimit: { ...limit, name: 'own' },
@@ -167,6 +175,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       rateLimit: [limit],
       resourceMetadata: resourceFacts,
       auth: { any: [identity()], methods: ['bearer'], maxLifetimeSeconds: 600, optional: false },
+      stepUp: stepUpOptions,
       rbac: { ...catalogue, default: rule },
       quota: { ...limit, name: 'daily' },
       body: bodyOptions,
@@ -269,6 +278,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     },
     introspection,
   ],
+  stepUp: [stepUpOptions, stepUp],
   rbac: [{ ...catalogue, require: rule }, rbac],
   body: [bodyOptions, body],
   validate: [validateOptions, validate],
@@ -389,6 +399,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],
+  [/(?:acr|amr)(?:\.\d)*$/, 'a number as text'],
   [/img-src(?:\.0)?$/, 'a number as text', 'an empty text', 'an empty array', 'null'],
   [/referrerPolicy\.policy$/, 'an empty text'],
   // Rows and switches.

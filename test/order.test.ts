@@ -17,6 +17,7 @@ const TABLE = [
   // identity
   ['resourceMetadata', 'on demand'],
   ['auth', 'on demand'],
+  ['stepUp', 'on demand'],
   // access
   ['rbac', 'on demand'],
   // traffic, now that the caller is known

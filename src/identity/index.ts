@@ -23,6 +23,7 @@ export {
   type PrivateKey,
 } from './introspection.js'
 export type { Method, MethodMiddleware } from './method.js'
+export { stepUp, type StepUpOptions } from './step-up.js'
 export type { ProtectedResource } from './resource.js'
 export { resourceMetadata, type ResourceFacts, type ResourceMetadataOptions } from './resource-metadata.js'
 export {

@@ -1,3 +1,4 @@
+import type { Authentication } from '../kernel/authentication.js'
 import type { Principal } from '../kernel/context.js'
 import type { Claims, Validity } from './claims.js'
 
@@ -9,5 +10,29 @@ export function tokenPrincipal(
   claims: Claims,
   { issuedAt, expiresAt }: Validity,
 ): Principal {
-  return Object.freeze({ id: `${issuer} ${subject}`, subject, issuer, method, claims, issuedAt, expiresAt })
+  const id = `${issuer} ${subject}`
+  const authentication = authenticationOf(claims)
+  return Object.freeze({
+    ...{ id, subject, issuer, method, claims, issuedAt, expiresAt },
+    ...(authentication !== undefined && { authentication }),
+  })
+}
+
+/**
+ * RFC 9470 section 5 and RFC 9068 section 2.2.1: `auth_time`, `acr` and `amr`. What is malformed counts as missing: it opens nothing,
+ * and closes only what asks for it.
+ */
+function authenticationOf({ auth_time: at, acr, amr }: Claims): Authentication | undefined {
+  if (at === undefined && acr === undefined && amr === undefined) return undefined
+  return Object.freeze({
+    ...(typeof at === 'number' && Number.isFinite(at) && { at }),
+    ...(typeof acr === 'string' && acr !== '' && { acr }),
+    amr: isListOfText(amr) ? amr : NONE,
+  })
+}
+
+const NONE: readonly string[] = Object.freeze([])
+
+function isListOfText(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Authentication } from './authentication.js'
 import { repairFromExpress } from './express-shape.js'
 import type { Head } from './head.js'
 import type { Problem } from './problem.js'
@@ -21,6 +22,8 @@ export interface Principal {
   /** When the credential was issued and when it ends, in seconds since 1970. */
   readonly issuedAt?: number
   readonly expiresAt?: number
+  /** How and when the caller proved who it is, where something is known of that; `stepUp` looks here. */
+  readonly authentication?: Authentication
 }
 
 /** What `validate` let through, after coercion and defaults. A part without a schema is `undefined`. */

@@ -11,6 +11,10 @@ export const catalogue = {
   'malformed-parameter': { status: 400, title: 'A parameter is malformed.' },
   unauthenticated: { status: 401, title: 'Authentication is required.' },
   'invalid-token': { status: 401, title: 'The access token is not valid.' },
+  'insufficient-user-authentication': {
+    status: 401,
+    title: 'The caller has to authenticate more recently or more strongly.',
+  },
   'invalid-api-key': { status: 401, title: 'The API key is not valid.' },
   forbidden: { status: 403, title: 'The caller may not do this.' },
   'insufficient-scope': { status: 403, title: 'The access token lacks a required scope.' },
