@@ -8,7 +8,7 @@ import { bodyToJudge, type SentBody } from './judge-body.js'
 import { readPart, type Sent } from './request-parts.js'
 import type { Validation } from './validate-options.js'
 import { showInput } from './validated-input.js'
-import { rawParams, type ParamsOf } from './validated-params.js'
+import { type Params, type ParamsOf } from './validated-params.js'
 
 /** All that one `validate` stage was told. */
 export interface Examination extends Validation {
@@ -21,7 +21,11 @@ export interface Examination extends Validation {
 interface Progress {
   readonly results: ValidatedInput
   readonly flaws: ({ readonly in: Part } & Flaw)[]
+  /** The path parameters as they were sent, if they were asked for. */
+  sentParams: Params
 }
+
+const NONE: Params = Object.freeze({})
 
 /**
  * Judges the parts of a request one after the other. The body is only read and looked at if everything else is right.
@@ -31,13 +35,13 @@ export function examine(
   ctx: SecurityContext,
   examination: Examination,
   from = 0,
-  progress: Progress = { results: {}, flaws: [] },
+  progress: Progress = { results: {}, flaws: [], sentParams: NONE },
 ): Problem | undefined | Promise<Problem | undefined> {
   const { checkers } = examination
   for (let i = from; i < checkers.length; i++) {
     const [part, checker] = checkers[i]!
     if (part === 'body' && progress.flaws.length > 0) break
-    const judged = judgePart(ctx, examination, part, checker)
+    const judged = judgePart(ctx, examination, part, checker, progress)
     if (isThenable(judged)) {
       return judged.then<Problem | undefined>(
         (late) => take(progress, part, late) ?? examine(ctx, examination, i + 1, progress),
@@ -56,6 +60,7 @@ function judgePart(
   examination: Examination,
   part: Part,
   checker: Checker,
+  progress: Progress,
 ): Judged | Promise<Judged> {
   const judge = (sent: Sent | SentBody | Problem): Judged | Promise<Judged> => {
     if (isProblem(sent)) return sent
@@ -69,7 +74,11 @@ function judgePart(
       () => new Error(`The schema of validate.${part} gave no answer within ${timeoutMs} ms`),
     )
   }
-  if (part !== 'body') return judge(readPart(ctx, part, checker, examination))
+  if (part !== 'body') {
+    const sent = readPart(ctx, part, checker, examination)
+    if (!isProblem(sent) && sent.raw !== undefined) progress.sentParams = sent.raw
+    return judge(sent)
+  }
   return when<Sent | SentBody | Problem, Judged | Promise<Judged>>(
     bodyToJudge(ctx, examination.limits),
     judge,
@@ -86,7 +95,7 @@ function take(progress: Progress, part: Part, judged: Judged): Problem | undefin
 function conclude(
   ctx: SecurityContext,
   { maxErrors, paramsOf }: Examination,
-  { results, flaws }: Progress,
+  { results, flaws, sentParams }: Progress,
 ): Problem | undefined {
   const [first] = flaws
   if (first !== undefined) {
@@ -95,7 +104,7 @@ function conclude(
       rule: `${first.in}-schema`,
     })
   }
-  showInput(ctx, results, 'params' in results ? rawParams(ctx, paramsOf) : {}, paramsOf)
+  showInput(ctx, results, sentParams, paramsOf)
   ctx.note('schema', 'every part fits its schema')
   return undefined
 }

@@ -1,10 +1,11 @@
 import { originalUrl, type SecurityContext } from '../kernel/context.js'
 import { refuse, type Problem } from '../kernel/problem.js'
+import { BareRecord } from '../lib/bare.js'
 import { parseCookies } from '../lib/cookie-pairs.js'
 import { newFields, parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
 import type { Checker, Part, Shape } from './checker.js'
 import { coerce, isList, mayRepeat } from './coerce.js'
-import { judgedParam, rawParams, type ParamsOf } from './validated-params.js'
+import { judgedParam, rawParams, type Params, type ParamsOf } from './validated-params.js'
 
 /** A part of a request that arrives as text. */
 export type TextPart = Exclude<Part, 'body'>
@@ -16,6 +17,8 @@ export interface Sent {
   readonly value: Value
   /** How many values it consists of. */
   readonly values: number
+  /** Of path parameters: as they were sent. */
+  readonly raw?: Params | undefined
 }
 
 export interface PartOptions {
@@ -33,13 +36,15 @@ export function readPart(
   { kind, shape }: Checker,
   options: PartOptions,
 ): Sent | Problem {
-  const fields = readers[part](ctx, shape, options)
+  const raw = part === 'params' ? rawParams(ctx, options.paramsOf) : undefined
+  const fields = raw === undefined ? readers[part as OtherPart](ctx, shape, options) : paramFields(raw)
   if (typeof fields === 'string') {
     return refuse('malformed-parameter', { detail: FAULTS[fields], rule: `${part}-${fields}` })
   }
-  const value = Object.create(null) as Value
+  const value: Value = new BareRecord()
   let values = 1
-  for (const [name, texts] of Object.entries(fields)) {
+  for (const name in fields) {
+    const texts = fields[name]!
     const before = earlier(ctx, part, name, texts)
     if (before === TAKEN_AWAY) continue
     const types = shape.types.get(name)
@@ -53,7 +58,7 @@ export function readPart(
     else value[name] = before !== undefined && types === undefined ? before.value : coerce(plain, types)
     values += texts.length
   }
-  return { value, values }
+  return { value, values, raw }
 }
 
 const TAKEN_AWAY = { value: undefined }
@@ -86,18 +91,21 @@ const DUPLICATES = {
   cookies: 'A cookie was sent more than once.',
 }
 
+function paramFields(raw: Params): Fields | FieldFault {
+  const fields = newFields()
+  for (const name of Object.keys(raw)) {
+    if (name === '__proto__') return 'proto-key'
+    const value = raw[name]
+    // An optional parameter that is absent is `undefined` in Express 4.
+    if (value !== undefined) fields[name] = Array.isArray(value) ? (value as string[]) : [value as string]
+  }
+  return fields
+}
+
+type OtherPart = Exclude<TextPart, 'params'>
 type Reader = (ctx: SecurityContext, shape: Shape, options: PartOptions) => Fields | FieldFault
 
-const readers: Readonly<Record<TextPart, Reader>> = {
-  params(ctx, _shape, { paramsOf }) {
-    const fields = newFields()
-    for (const [name, value] of Object.entries(rawParams(ctx, paramsOf))) {
-      if (name === '__proto__') return 'proto-key'
-      // An optional parameter that is absent is `undefined` in Express 4.
-      if (value !== undefined) fields[name] = Array.isArray(value) ? (value as string[]) : [value as string]
-    }
-    return fields
-  },
+const readers: Readonly<Record<OtherPart, Reader>> = {
   query: (ctx) => parseQuery(originalUrl(ctx.req)),
   headers({ req }, { names }) {
     const fields = newFields()

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { SecurityContext, ValidatedInput } from '../kernel/context.js'
+import { BareRecord } from '../lib/bare.js'
 import { showParams, type Params, type ParamsOf } from './validated-params.js'
 
 /**
@@ -33,7 +34,7 @@ export function showInput(
 
 function united(before: unknown, now: unknown): unknown {
   if (before === undefined || typeof now !== 'object' || now === null) return now
-  return Object.assign(Object.create(null) as object, before, now)
+  return Object.assign(new BareRecord(), before, now)
 }
 
 /** A Standard Schema may make anything of the parameters; handlers expect an object there. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { BareRecord } from '../lib/bare.js'
 import { contextOf, slot, type SecurityContext } from '../kernel/context.js'
 import { routeParams } from '../kernel/route-params.js'
 
@@ -35,7 +36,7 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   const ruled = ctx.get(routeParams)
 
   const watching = ctx.get(watched)
-  const sent = Object.create(null) as Params
+  const sent: Params = new BareRecord()
   for (const [name, value] of Object.entries(routed ?? {})) {
     const before = watching?.judged.get(name)?.find((known) => Object.is(known.value, value))
     sent[name] = before === undefined ? value : before.raw
@@ -61,10 +62,13 @@ export function judgedParam(
 export function showParams(ctx: SecurityContext, sent: Params, result: Params, by: ParamsOf): void {
   const req = ctx.req as Routed
   const { judged } = ctx.get(watched) ?? watch(ctx, req)
-  for (const name of new Set([...Object.keys(sent), ...Object.keys(result)])) {
+  const judge = (name: string): void => {
     const known: Known = { raw: sent[name], value: result[name], by }
-    judged.set(name, [known, ...(judged.get(name) ?? [])])
+    const before = judged.get(name)
+    judged.set(name, before === undefined ? [known] : [known, ...before])
   }
+  for (const name of Object.keys(sent)) judge(name)
+  for (const name of Object.keys(result)) if (!Object.hasOwn(sent, name)) judge(name)
   req.params = result
 }
 
@@ -75,7 +79,7 @@ function watch(ctx: SecurityContext, req: Routed): Watched {
   return watching
 }
 
-const NONE: Params = Object.freeze(Object.create(null) as Params)
+const NONE: Params = Object.freeze(new BareRecord())
 
 /** The same functions for every request: with some of its own, each would be an object of a shape of its own, and slow for all. */
 const PARAMS = {
@@ -96,18 +100,24 @@ const PARAMS = {
  */
 function assign(watching: Watched, assigned: Params | undefined): void {
   watching.unjudged = NONE
-  watching.current = assigned && (Object.create(Object.getPrototypeOf(assigned) as object | null) as Params)
-  for (const [name, value] of Object.entries(assigned ?? {})) {
+  watching.current = assigned && emptyLike(assigned)
+  for (const name of Object.keys(assigned ?? NONE)) {
+    const value = assigned![name]
     const judged = watching.judged.get(name)
     const known = judged?.find(({ raw, value: shown }) => same(value, raw) || same(value, shown))
     if (judged === undefined) watching.current![name] = value
     else if (known !== undefined) {
       if (known.value !== undefined) watching.current![name] = known.value
     } else if (judged.every(({ by }) => by === 'handler')) {
-      if (watching.unjudged === NONE) watching.unjudged = Object.create(null) as Params
+      if (watching.unjudged === NONE) watching.unjudged = new BareRecord()
       watching.unjudged[name] = value
     }
   }
+}
+
+function emptyLike(params: Params): Params {
+  const prototype = Object.getPrototypeOf(params) as object | null
+  return prototype === null ? new BareRecord() : (Object.create(prototype) as Params)
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -1,3 +1,4 @@
+import { BareRecord } from '../lib/bare.js'
 import { LOWER, ODD, spellingOf } from '../lib/path-spelling.js'
 import { bySpecificity, hasRest, isName, type RoutePattern } from './route-pattern.js'
 import { RouteTree, type Fit, type Leaf, type Node } from './route-tree.js'
@@ -98,12 +99,16 @@ function walk<R extends RoutePattern>(
 /** Reads the values of a rule's `:name` segments from a path, decoded once. */
 export function paramsReader({ segments }: RoutePattern): (path: string) => Record<string, string> {
   const names = segments.map((segment) => (isName(segment) ? segment.slice(1) : undefined))
+  const count = names.findLastIndex((name) => name !== undefined) + 1
   return (path) => {
-    const values = split(path)
-    const params = Object.create(null) as Record<string, string>
-    for (let i = 0; i < names.length; i++) {
+    const params = new BareRecord<string>()
+    let start = 1
+    for (let i = 0; i < count; i++) {
+      const slash = path.indexOf('/', start)
+      const end = slash === -1 ? path.length : slash
       const name = names[i]
-      if (name !== undefined) params[name] = decoded(values[i] ?? '')
+      if (name !== undefined) params[name] = decoded(path.slice(start, end))
+      start = end + 1
     }
     return params
   }

@@ -1,3 +1,5 @@
+import { BareRecord } from './bare.js'
+
 /** Names with all their values, in the order in which they were sent. Without a prototype. */
 export type Fields = Record<string, string[]>
 
@@ -34,7 +36,7 @@ export function parseQuery(url: string): Fields | FieldFault {
 
 /** A record that inherits nothing, so that every name is just a name. */
 export function newFields(): Fields {
-  return Object.create(null) as Fields
+  return new BareRecord<string[]>()
 }
 
 export function addField(fields: Fields, name: string, value: string): void {

@@ -97,6 +97,7 @@ export function eventEncoder(): (event: AuditEvent) => string {
       if (member === undefined) return encodeFlat(tidy(event))
       const value = event[key]
       if (typeof value === 'string') json += written(member, value)
+      else if (Number.isFinite(value)) json += member.name + String(value)
       else if (value !== undefined) json += member.name + encode(bounded(value, member.max))
     }
     return json.slice(1)
@@ -198,13 +199,14 @@ function attempt(read: () => unknown): unknown {
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   if (Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || isForeignObjectPrototype(prototype)
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype === null || prototype === Object.prototype || isPlainPrototype(prototype)
 }
 
-/** Plain objects of another realm, such as a test's, are plain too. */
-function isForeignObjectPrototype(prototype: unknown): boolean {
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'hasOwnProperty')
+/** Plain objects of another realm, such as a test's, are plain too, and so are records that inherit nothing. */
+function isPlainPrototype(prototype: object): boolean {
+  if (Object.getPrototypeOf(prototype) !== null) return false
+  return Object.hasOwn(prototype, 'hasOwnProperty') || Reflect.ownKeys(prototype).length === 0
 }
 
 function scalar(value: unknown, max: number): Scalar {

@@ -1,12 +1,12 @@
 import { escaped, printable } from '../lib/printable.js'
 
 const NEEDS_NO_ESCAPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
-/** Plain, without an escape, and in one word, so that it is not the name of a scheme and a credential. */
-const HARMLESS = /^[\x21\x23-\x5b\x5d-\x7e]*$/
 const BEYOND_ASCII = /[^\x20-\x7e]/g
 
 /** Base64 of `{"`: every JWT, JWE and most signed session cookies begin with it. */
 const TOKEN = /eyJ[\w.-]{17,}/g
+/** Without any of these there is no credential: most texts with a space in them have none. */
+const SCHEME = /basic|bearer|dpop/i
 /** What follows the name of an authentication scheme, with whatever looks like a space, or like nothing, in between. */
 const CREDENTIAL = /\b(Basic|Bearer|DPoP)[\s\p{C}\p{Z}]+[\w.~+/=-]+/giu
 
@@ -34,5 +34,6 @@ export function cleanQuoted(text: string, max: number): string {
 }
 
 function isHarmless(text: string, max: number): boolean {
-  return text.length <= max && HARMLESS.test(text) && !text.includes('eyJ')
+  if (text.length > max || !NEEDS_NO_ESCAPE.test(text) || text.includes('eyJ')) return false
+  return !text.includes(' ') || !SCHEME.test(text)
 }

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { eventEncoder, tidy } from '../../src/observe/audit-encode.js'
 import { clean, quote } from '../../src/observe/audit-text.js'
+import { BareRecord } from '../../src/lib/bare.js'
 
 const encodeEvent = eventEncoder()
 const flat = (facts: unknown) => tidy({ kind: 'test', facts })['facts']
@@ -189,6 +190,7 @@ describe('facts', () => {
   test('of another realm are as plain as ours', () => {
     expect(flat(runInNewContext('({ a: { b: 1 } })'))).toEqual({ 'a.b': 1 })
     expect(flat(Object.assign(Object.create(null) as object, { a: 1 }))).toEqual({ a: 1 })
+    expect(flat(Object.assign(new BareRecord(), { a: 1 }))).toEqual({ a: 1 })
   })
 
   test('do not run what only looks like data', () => {
