@@ -34,6 +34,7 @@ const ROLES: Record<string, readonly string[]> = {
   jsonwebtoken: ['identity/'],
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],
+  otpauth: ['identity/totp-desk.ts'],
   ajv: ['data/'],
   'ajv-formats': ['data/'],
   'rate-limiter-flexible': ['stores/'],

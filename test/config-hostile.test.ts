@@ -10,6 +10,7 @@ import { auth } from '../src/identity/auth.js'
 import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
 import { stepUp } from '../src/identity/step-up.js'
+import { totp } from '../src/identity/totp.js'
 import { resourceMetadata } from '../src/identity/resource-metadata.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
@@ -279,6 +280,24 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     introspection,
   ],
   stepUp: [stepUpOptions, stepUp],
+  totp: [
+    {
+      store: memory(),
+      key: [randomBytes(32)],
+      issuer: 'Acme',
+      algorithm: 'SHA256',
+      digits: 8,
+      periodSeconds: 60,
+      window: 0,
+      recoveryCodes: 5,
+      pendingMs: 60_000,
+      account: () => 'ann',
+      verified: keep,
+      clock: new Outside(),
+      storeTimeoutMs: 1_000,
+    },
+    totp,
+  ],
   rbac: [{ ...catalogue, require: rule }, rbac],
   body: [bodyOptions, body],
   validate: [validateOptions, validate],
@@ -396,6 +415,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   ],
   [/introspection: client(?:Id|Secret)$/, 'a number as text'],
   [/introspection: clientSecret$/, 'a text'],
+  [/totp: issuer$/, 'a text'],
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],

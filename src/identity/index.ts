@@ -34,3 +34,13 @@ export {
   type RevocationsOptions,
   type Revoked,
 } from './revocation.js'
+export type { FactorHooks, FactorProof } from './factor-handler.js'
+export {
+  totp,
+  type Totp,
+  type TotpConfirmation,
+  type TotpEnrolment,
+  type TotpHandlers,
+  type TotpOptions,
+  type TotpStatus,
+} from './totp.js'

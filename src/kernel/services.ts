@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { once } from '../lib/once.js'
+import { checkClock } from './check-clock.js'
 import { func, integer, show } from './check.js'
 import { clientResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
@@ -92,8 +93,7 @@ export function createServices(options: ServiceOptions = {}): Services {
   func('fetch', ownFetch)
   func('respond', ownRespond)
   const log = safeLog(ownLog)
-  if (!CLOCK.every((method) => typeof (clock as Partial<Clock> | null)?.[method] === 'function'))
-    throw new ConfigError(`clock must have the methods now, monotonic and after, got ${show(clock)}`)
+  checkClock('clock', clock)
   integer('storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
   // RFC 9457 section 3.1.1: `type` is a URI.
   if (typeof problemBase !== 'string' || !/^[a-z][a-z0-9+.-]*:[!-~]*$/i.test(problemBase)) {
@@ -119,8 +119,6 @@ export function createServices(options: ServiceOptions = {}): Services {
 
 /** What stages use that were given nothing: the same for all of them, so that it makes no difference who comes first. */
 export const defaultServices = once(() => createServices())
-
-const CLOCK = ['now', 'monotonic', 'after'] as const
 
 /** Looked up on each call, so that instrumentation which replaces the global is seen. */
 const globalFetch: typeof fetch = (...call) => fetch(...call)

@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Factor } from '../kernel/authentication.js'
+import { challenges } from '../kernel/challenges.js'
+import type { Principal, SecurityContext } from '../kernel/context.js'
+import { defineHandler, type HandlerReply } from '../kernel/handler.js'
+import type { HandlerBody } from '../kernel/handler-body.js'
+import type { Later, OnceStore, RecordStore } from '../kernel/ports.js'
+import { isProblem, type Problem } from '../kernel/problem.js'
+import type { Middleware } from '../kernel/stage.js'
+import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { unauthenticated } from './auth-refusals.js'
+import { storeAway } from './store-away.js'
+
+/** What was proven just now: for the factors of a session, or the claims of a token. */
+export interface FactorProof {
+  /** The subject it belongs to, as it was enrolled. */
+  readonly subject: string
+  readonly factor: Factor
+  /** The same for `amr` of a token, by the names of RFC 8176 where they have one. */
+  readonly amr: readonly string[]
+}
+
+export interface FactorHooks {
+  /** What an authenticator shows beside the name of the service, such as an address. Default: the subject of the principal. */
+  account?: (principal: Principal) => string
+  /**
+   * Called when a factor was shown: note it in the session, or issue a token with its `amr` and time. What it returns is the JSON of the
+   * reply; a `Problem` refuses, also one that it throws as `RefusedError`. Default: nobody is told, and the reply has the factor.
+   */
+  verified?: (proof: FactorProof, req: IncomingMessage, res: ServerResponse) => unknown
+}
+
+/** The outside world of one call: of a request, or of whoever calls without one. */
+export interface Outside {
+  readonly records: RecordStore
+  readonly once: OnceStore
+  /** In milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export type FactorAction = (
+  ctx: SecurityContext,
+  body: HandlerBody,
+) => Promise<Readonly<Record<string, unknown>> | Problem>
+
+/** One endpoint of a factor: JSON in and out; a store that is away is 503. */
+export function factorHandler(name: string, method: 'GET' | 'POST', action: FactorAction): Middleware {
+  const answer = async (ctx: SecurityContext, body: HandlerBody): Promise<HandlerReply | Problem> => {
+    try {
+      const outcome = await action(ctx, body)
+      return isProblem(outcome) ? outcome : { json: outcome }
+    } catch (error) {
+      if (isStoreUnavailable(error)) return storeAway(error.retryMs, 'The store of factors cannot be reached')
+      const { problem } = error as { problem?: unknown }
+      if (isProblem(problem)) return problem
+      throw error
+    }
+  }
+  // A browser sends JSON to another site only after a preflight, so that no foreign page can post here.
+  return defineHandler(name, { methods: [method], body: method === 'POST' ? ['json'] : [], answer })
+}
+
+/** One that is only for who is known already. */
+export function ownFactorHandler(
+  name: string,
+  method: 'GET' | 'POST',
+  action: (
+    principal: Principal,
+    ctx: SecurityContext,
+    body: HandlerBody,
+  ) => Later<ReturnType<FactorAction> | Problem>,
+): Middleware {
+  return factorHandler(name, method, async (ctx, body) =>
+    ctx.principal === undefined
+      ? unauthenticated(ctx.get(challenges) ?? UNKNOWN)
+      : action(ctx.principal, ctx, body),
+  )
+}
+
+const UNKNOWN = ['Bearer realm="api"']
+
+/** Tells who keeps factors, and the client. */
+export async function conclude(
+  ctx: SecurityContext,
+  proof: FactorProof,
+  verified: FactorHooks['verified'],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Readonly<Record<string, unknown>> | Problem> {
+  ctx.record('factor-verified', { subject: proof.subject, method: proof.factor.method })
+  const said = await verified?.(proof, ctx.req, ctx.res)
+  if (isProblem(said)) return said
+  return { ...(isObject(said) ? said : { factor: proof.factor }), ...more }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
