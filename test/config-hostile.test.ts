@@ -123,6 +123,14 @@ const bodyOptions = {
   scalars: true,
   parse: 'json',
 }
+const dpopOptions = {
+  mode: 'allowed',
+  baseUrls: ['https://api.example'],
+  algorithms: ['ES256'],
+  maxAgeSeconds: 30,
+  nonce: { secret: [randomBytes(32)], lifetimeSeconds: 60 },
+  store: memory(),
+}
 const resourceFacts = {
   scopesSupported: ['orders:read'],
   resourceName: 'Orders',
@@ -140,7 +148,13 @@ const stepUpOptions = {
 }
 const guard = {
   stepUp: stepUpOptions,
-  auth: { methods: ['bearer'], maxLifetimeSeconds: 60, reportLifetimeSeconds: 30 },
+  auth: {
+    methods: ['bearer'],
+    maxLifetimeSeconds: 60,
+    reportLifetimeSeconds: 30,
+    maxBoundLifetimeSeconds: 90,
+    dpop: 'allowed',
+  },
   rbac: rule,
   rateLimit: { ...limit, name: 'own' },
   quota: [{ ...limit, name: 'own quota' }],
@@ -228,6 +242,8 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       methods: ['bearer'],
       maxLifetimeSeconds: 60,
       reportLifetimeSeconds: 30,
+      maxBoundLifetimeSeconds: 90,
+      dpop: 'allowed',
     },
     auth,
   ],
@@ -247,6 +263,8 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       allowInsecureLoopback: false,
       realm: 'api',
       resource: 'https://api.example',
+      dpop: dpopOptions,
+      maxBoundLifetimeSeconds: 90,
     },
     bearer,
   ],
@@ -276,6 +294,8 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       allowInsecureLoopback: false,
       realm: 'api',
       resource: 'https://api.example',
+      dpop: 'off',
+      maxBoundLifetimeSeconds: 90,
     },
     introspection,
   ],
@@ -402,7 +422,8 @@ const PROTECTING = [
   /^guard: \w+$/,
   /(?:roles|permissions|scopes|default|require|replace|redact|hosts|query|body|required|properties)$/,
   /^(?:firewall|secureApi: firewall)(?:: |\.)methods$/,
-  /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|reportLifetimeSeconds|optional)$/,
+  /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|reportLifetimeSeconds|dpop|optional)$/,
+  /(?:dpop|dpop\.(?:mode|baseUrls|algorithms|maxAgeSeconds|nonce|store))$/,
 ]
 const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|problemBase)$/
 
@@ -416,6 +437,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/introspection: client(?:Id|Secret)$/, 'a number as text'],
   [/introspection: clientSecret$/, 'a text'],
   [/totp: issuer$/, 'a text'],
+  [/introspection: dpop$/, 'an empty object'],
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],

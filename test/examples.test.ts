@@ -41,6 +41,7 @@ describe('orders-api', () => {
     'rateLimit',
     'rbac',
     'requestId',
+    'resourceMetadata',
     'validate',
   ]
 
@@ -78,11 +79,19 @@ describe('orders-api', () => {
     [
       'auth',
       'api.js',
-      'bearer({ issuer, audience,',
-      'bearer({ issuer, audience, typ: false,',
+      "dpop: 'allowed',",
+      "dpop: 'allowed', typ: false,",
       'no access token but another kind',
     ],
     ['auth', 'api.js', "auth: { methods: ['apiKey'] }, rbac", 'rbac', 'a token where only a key counts'],
+    ['auth', 'api.js', "auth: { dpop: 'required' }, rbac", 'rbac', 'bound to nothing, where it must be'],
+    [
+      'resourceMetadata',
+      'api.js',
+      "resourceMetadata: { resourceName: 'Orders' },",
+      '',
+      'where tokens come from',
+    ],
     ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
     ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],
     ['validate', 'api.js', 'body: newOrder }', "body: newOrder, unknown: 'strip' }", 'a member nobody named'],

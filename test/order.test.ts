@@ -43,16 +43,29 @@ test('what is on by default is what runs by default', () => {
 })
 
 describe('the example APIs explain themselves', () => {
-  const ARRIVE = ['requestId', 'audit', 'headers', 'cors', 'firewall', 'rateLimit']
+  const ARRIVE = ['requestId', 'audit', 'headers', 'cors', 'firewall', 'rateLimit', 'resourceMetadata']
 
   test.each([
     ['GET /health', [...ARRIVE, 'public', 'body', 'mask']],
     ['GET /orders', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
-    ['POST /orders', [...ARRIVE, 'rateLimit route', 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    [
+      'POST /orders',
+      [
+        ...ARRIVE.slice(0, -1),
+        'rateLimit route',
+        'resourceMetadata',
+        'auth',
+        'rbac route',
+        'quota',
+        'body',
+        'mask',
+      ],
+    ],
     ['GET /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
     ['PATCH /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
     ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /admin/report', [...ARRIVE, 'auth', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
+    ['GET /admin/cards', [...ARRIVE, 'auth route', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /unlisted', [...ARRIVE, 'auth', 'quota', 'body', 'mask']],
   ])('orders-api: %s', (route, stages) => {
     expect(explained[route]).toEqual(stages)
@@ -62,13 +75,13 @@ describe('the example APIs explain themselves', () => {
 
   beforeAll(() => {
     const routes = ['GET /health', 'GET /orders', 'POST /orders', 'GET /orders/:id', 'PATCH /orders/:id']
-    routes.push('POST /orders/:id/cancel', 'GET /admin/report', 'GET /unlisted')
+    routes.push('POST /orders/:id/cancel', 'GET /admin/report', 'GET /admin/cards', 'GET /unlisted')
     explained = JSON.parse(
       evaluated(`
         import { ordersApi } from './api.js'
         import { partnerKeys } from './partner-keys.js'
         const keys = partnerKeys().settings
-        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'orders', keys, audit: true })
+        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'https://orders.example.com', keys, audit: true })
         const line = ({ stage, door }) => (door === 'general' || stage === 'public' ? stage : stage + ' ' + door)
         const entries = ${JSON.stringify(routes)}.map((route) => [route, api.explain(route).map(line)])
         console.log(JSON.stringify(Object.fromEntries(entries)))`),

@@ -10,7 +10,7 @@ const DAY = 86_400_000
 /**
  * @param {object} options
  * @param {string} options.issuer whose tokens are accepted
- * @param {string} options.audience who this API is in them
+ * @param {string} options.audience who this API is in them, and where clients reach it
  * @param {import('secure-api').ApiKeyOptions} options.keys where keys of partners are, and how they look
  * @param {object} options.audit where events go
  * @param {object} [options.log] where operators read; default: the console
@@ -19,7 +19,14 @@ const DAY = 86_400_000
 export function ordersApi({ issuer, audience, keys, audit, log, trace = false }) {
   const api = secureApi({
     auth: [
-      bearer({ issuer, audience, allowInsecureLoopback: issuer.startsWith('http://127.0.0.1') }),
+      bearer({
+        issuer,
+        audience,
+        // Where clients reach this API: a proof of possession is for one URL, whatever the request says.
+        resource: audience,
+        dpop: 'allowed',
+        allowInsecureLoopback: issuer.startsWith('http://127.0.0.1'),
+      }),
       apiKey(keys),
     ],
     rbac: {
@@ -32,6 +39,7 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
     },
     cors: { origins: ['https://shop.example.com'] },
     rateLimit: { limit: 300, windowMs: MINUTE },
+    resourceMetadata: { resourceName: 'Orders' },
     quota: { name: 'daily', limit: 10_000, windowMs: DAY },
     mask: {
       '**.customer.email': { as: 'email', unless: 'customers:read' },
@@ -49,6 +57,7 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
       'PATCH /orders/:id': { rbac: 'orders:change' },
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
       'GET /partner/orders': { auth: { methods: ['apiKey'] }, rbac: { scope: 'orders:read' } },
+      'GET /admin/cards': { auth: { dpop: 'required' }, rbac: { role: 'admin' } },
       'GET /admin/report': { rbac: { role: 'admin' }, quota: { limit: 3, windowMs: MINUTE } },
     },
     strict: true,
@@ -82,6 +91,8 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
   app.get('/partner/orders', api.guard({ validate: { query: page } }), (req, res) =>
     res.json(orders.list(req.query)),
   )
+
+  app.get('/admin/cards', (_req, res) => res.json(orders.list({ limit: 10 })))
 
   app.get('/admin/report', (_req, res) => res.json(orders.report()))
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 
 const { Provider } = await importQuietly()
 
-/** Who this API is, in tokens. */
+/** Who this API is, in tokens, and where clients reach it. */
 export const AUDIENCE = 'https://orders.example.com'
 
 /** Who may get a token, and what the provider says about them. */
@@ -40,6 +40,7 @@ export async function startProvider() {
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      dPoP: { enabled: true },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => AUDIENCE,
@@ -58,10 +59,13 @@ export async function startProvider() {
   server.on('request', provider.callback())
 
   /** Asks for a token as any client does: the client credentials grant of RFC 6749 section 4.4. */
-  async function token(client, resource = AUDIENCE) {
+  async function token(client, resource = AUDIENCE, fields = {}) {
     const reply = await fetch(`${issuer}/token`, {
       method: 'POST',
-      headers: { Authorization: `Basic ${Buffer.from(`${client}:${secrets[client]}`).toString('base64')}` },
+      headers: {
+        Authorization: `Basic ${Buffer.from(`${client}:${secrets[client]}`).toString('base64')}`,
+        ...fields,
+      },
       body: new URLSearchParams({ grant_type: 'client_credentials', resource }),
     })
     if (!reply.ok) throw new Error(`${client} got no token: ${reply.status} ${await reply.text()}`)

@@ -30,11 +30,13 @@ const SHOP = 'https://shop.example.com'
  * @param {Record<'visitor' | 'clerk' | 'manager' | 'admin' | 'billing' | 'elsewhere', string>} tokens real ones
  * @param {ReturnType<import('./forgeries.js').forgeries>} forged
  * @param {string} key of a partner
+ * @param {Awaited<ReturnType<import('./bound-client.js').boundClient>>} bound a client that proves possession of its key
  * @returns {TourRequest[]}
  */
-export function tourRequests(tokens, forged, key) {
+export function tourRequests(tokens, forged, key, bound) {
   const as = (name) => ({ as: name, token: tokens[name] })
   const create = (body) => ({ method: 'POST', path: '/orders', body })
+  const used = bound.fields('GET', '/admin/cards')
 
   return [
     {
@@ -223,6 +225,60 @@ export function tourRequests(tokens, forged, key) {
       status: 401,
       stage: 'auth',
       rule: 'no-credential',
+    },
+    {
+      protection: 'resourceMetadata',
+      shows: 'where tokens come from, for who has none',
+      brief: true,
+      path: '/.well-known/oauth-protected-resource',
+      status: 200,
+      stage: 'resourceMetadata',
+      reply: ({ body }) => body.authorization_servers.length === 1,
+    },
+    {
+      protection: 'auth',
+      shows: 'a token that is bound to a key, with a proof',
+      path: '/admin/cards',
+      headers: used,
+      status: 200,
+      stage: 'auth',
+      rule: 'token',
+    },
+    {
+      protection: 'auth',
+      shows: 'the same proof again, recorded by somebody',
+      path: '/admin/cards',
+      headers: used,
+      status: 401,
+      stage: 'auth',
+      rule: 'dpop-replayed',
+    },
+    {
+      protection: 'auth',
+      shows: 'a proof for another URL',
+      path: '/admin/cards',
+      headers: bound.fields('GET', '/orders'),
+      status: 401,
+      stage: 'auth',
+      rule: 'dpop-url',
+    },
+    {
+      protection: 'auth',
+      shows: 'a bound token that was stolen',
+      ...{ as: 'thief', token: bound.token },
+      path: '/orders',
+      status: 401,
+      stage: 'auth',
+      rule: 'token-bound',
+    },
+    {
+      protection: 'auth',
+      shows: 'a token that is bound to nothing, where it must be',
+      ...as('admin'),
+      path: '/admin/cards',
+      status: 401,
+      stage: 'auth',
+      rule: 'token-unbound',
     },
     {
       protection: 'auth',

@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { ordersApi } from './api.js'
 import { auditTrail } from './audit-trail.js'
+import { boundClient } from './bound-client.js'
 import { curl } from './curl.js'
 import { forgeries } from './forgeries.js'
 import { partnerKeys } from './partner-keys.js'
@@ -36,7 +37,8 @@ async function serve(port) {
   console.log(`Orders API on ${origin}, identity provider on ${provider.issuer}, audit trail in ${FOLDER}\n`)
 
   const tokens = await tokensOf(provider)
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), await partnerKey())) {
+  const bound = await boundClient(provider)
+  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), await partnerKey(), bound)) {
     if (!request.brief) continue
     console.log(`# ${request.protection}: ${request.shows} -> ${request.status}`)
     console.log(`${curl(origin, request)}\n`)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ordersApi } from './api.js'
 import { auditTrail } from './audit-trail.js'
+import { boundClient } from './bound-client.js'
 import { forgeries } from './forgeries.js'
 import { partnerKeys } from './partner-keys.js'
 import { probe } from './probe.js'
@@ -38,6 +39,7 @@ async function requestsAnswered(trail) {
   const tokens = await tokensOf(provider)
   const { settings: keys, partnerKey } = partnerKeys()
   const key = await partnerKey()
+  const bound = await boundClient(provider)
   const { api, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
@@ -49,7 +51,7 @@ async function requestsAnswered(trail) {
   const { send, close } = await probe(handler)
 
   const rows = []
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), key)) {
+  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), key, bound)) {
     let sent = 1
     let reply = await send(request)
     for (; sent < (request.times ?? 1) && reply.status < 300; sent++) reply = await send(request)
@@ -58,7 +60,7 @@ async function requestsAnswered(trail) {
   await close()
   await api.close()
   await provider.close()
-  return { rows, secrets: [...Object.values(tokens), key, ...PERSONAL] }
+  return { rows, secrets: [...Object.values(tokens), bound.token, key, ...PERSONAL] }
 }
 
 /** A provider that cannot be reached is no bad caller: 503, not 401. */

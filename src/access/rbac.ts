@@ -107,7 +107,8 @@ function unauthenticated(ctx: SecurityContext, rule: string): Problem {
 
 /** RFC 6750 section 3.1: the caller may ask its authorization server for a token with these scopes. */
 function insufficientScope(ctx: SecurityContext, rule: string, scopes: readonly string[]): Problem {
-  const offered = ctx.get(challenges)?.find((one) => one.startsWith('Bearer')) ?? BEARER
+  const scheme = /^dpop /i.test(ctx.req.headers.authorization ?? '') ? 'DPoP' : 'Bearer'
+  const offered = ctx.get(challenges)?.find((one) => one.startsWith(scheme)) ?? BEARER
   return refuse('insufficient-scope', {
     headers: {
       'WWW-Authenticate': extendChallenge(offered, {

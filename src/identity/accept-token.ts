@@ -1,7 +1,9 @@
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import type { Problem } from '../kernel/problem.js'
+import { when } from '../lib/when.js'
 import { checkTime, type Validity } from './claims.js'
+import type { Possession } from './possession.js'
 import type { BearerAuth, BearerRequest } from './request-auth.js'
 import type { Revocation, Revoked } from './revocation.js'
 import { whenStored } from './store-away.js'
@@ -16,28 +18,32 @@ export interface GoodToken extends Omit<BearerAuth, 'token'> {
 /** What is asked of a good token each time. */
 export interface Acceptance {
   readonly refusals: TokenRefusals
+  readonly possession: Possession
   readonly toleranceSeconds: number
   readonly revocation: Revocation | undefined
   /** What the trace says of one that is let in. */
   readonly why: string
 }
 
-/** Lets its bearer in, unless its time is over or has not come, or it was revoked. */
+/** Lets its bearer in, unless its time is over or has not come, its key was not shown, or it was revoked. */
 export function acceptToken(
   ctx: SecurityContext,
-  token: string,
+  { token, digest }: { token: string; digest: string },
   good: GoodToken,
   acceptance: Acceptance,
 ): Later<Problem | undefined> {
-  const { refusals, toleranceSeconds, revocation, why } = acceptance
-  const fault = checkTime(good.validity, ctx.services.clock.now() / 1000, toleranceSeconds)
-  if (fault !== undefined) return refusals.because(fault)
-  if (revocation === undefined) return letIn(ctx, token, good, why)
-  return whenStored(askedOf(revocation, ctx, good.principal), AWAY, (revoked) =>
-    revoked === undefined || revoked === false
-      ? letIn(ctx, token, good, why)
-      : turnAway(ctx, good.principal, revoked, refusals),
-  )
+  const { refusals, possession, toleranceSeconds, revocation, why } = acceptance
+  const { validity, principal } = good
+  const fault = checkTime(validity, ctx.services.clock.now() / 1000, toleranceSeconds)
+  if (fault !== undefined) return refusals.because(fault, ctx.req)
+  return when(possession.check(ctx, digest, validity.binding), (unproven) => {
+    if (unproven !== undefined || revocation === undefined) return unproven ?? letIn(ctx, token, good, why)
+    return whenStored(askedOf(revocation, ctx, principal), AWAY, (revoked) =>
+      revoked === undefined || revoked === false
+        ? letIn(ctx, token, good, why)
+        : turnAway(ctx, principal, revoked, refusals),
+    )
+  })
 }
 
 const AWAY = 'The store of the revocations cannot be reached'
@@ -89,7 +95,7 @@ function turnAway(
   if (!REASONS.includes(revoked)) throw new TypeError('revocation.check gave no answer')
   // Somebody still has it: a client that was not told, or a thief. Either way somebody should know.
   ctx.record(revoked, { subject: id, jti: textOrNone(claims.jti), sid: textOrNone(claims.sid) })
-  return refusals.because(revoked)
+  return refusals.because(revoked, ctx.req)
 }
 
 /** Takes back what a token opened, where another credential was asked for as well and is bad. */

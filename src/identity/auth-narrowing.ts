@@ -5,6 +5,8 @@ import { defineStage } from '../kernel/define.js'
 import type { Stage } from '../kernel/stage.js'
 import { proofs } from './auth.js'
 import { checkLifetimes, limitedLifetimes, NARROWING, type AuthNarrowing } from './auth-options.js'
+import { dpopMode } from './dpop-options.js'
+import { faults } from './faults.js'
 import { judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
 
 /** Where no `auth` ran, nothing is known of how to prove who one is. */
@@ -31,6 +33,12 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
     throw new ConfigError(`auth.methods must name at least one method, got ${show(methods)}`)
   }
   const lifetimes = checkLifetimes(setting)
+  const dpop = setting.dpop === undefined ? 'allowed' : dpopMode('auth.dpop', setting.dpop)
+  if (dpop === 'off') {
+    throw new ConfigError(
+      "auth.dpop cannot be 'off' in a guard: the proof was checked before; write it in `routes`",
+    )
+  }
 
   return {
     needs: ['principal'],
@@ -45,6 +53,9 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
       if (methods !== undefined && !proven.some(({ method }) => methods.includes(method))) {
         return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
       }
+      if (dpop === 'required' && !proven.some(({ bound }) => bound?.includes('dpop'))) {
+        return notGoodEnough(proofsOf(offered), 'credential-unbound', faults['token-unbound'])
+      }
       for (const one of proven) {
         const tooLong = judgeLifetime(ctx, one, lifetimes, offered)
         if (tooLong !== undefined) return tooLong
@@ -54,10 +65,17 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
 
     describe: () => ({
       ...(methods !== undefined && { methods }),
+      ...(dpop === 'required' && { dpop }),
       ...limitedLifetimes(lifetimes),
     }),
   }
 })
+
+/** What is asked for is not offered by the other challenges. */
+function proofsOf(offered: readonly string[]): readonly string[] {
+  const proofs = offered.filter((one) => one.startsWith('DPoP '))
+  return proofs.length === 0 ? offered : proofs
+}
 
 function isListOfNames(methods: unknown): boolean {
   return Array.isArray(methods) && methods.length > 0 && methods.every((name) => typeof name === 'string')

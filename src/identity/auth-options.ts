@@ -1,5 +1,6 @@
 import { boolean, didYouMean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { dpopMode, stricterMode, type DpopMode } from './dpop-options.js'
 import type { Method, MethodMiddleware } from './method.js'
 
 /** What one route or guard asks of a caller beyond the general setting. */
@@ -11,6 +12,16 @@ export interface AuthNarrowing {
    * an end: 401 `invalid-token`.
    */
   maxLifetimeSeconds?: number
+  /**
+   * The same for credentials that are bound to a key which the caller showed, of which a thief has no use. Default: `maxLifetimeSeconds`.
+   * Longer: 401 `invalid-token`.
+   */
+  maxBoundLifetimeSeconds?: number
+  /**
+   * `'required'`: only access tokens with a proof of possession count (RFC 9449); `'off'`: those without. Default: what methods accept.
+   * Others: 401 `invalid-token`.
+   */
+  dpop?: DpopMode
   /**
    * What `maxLifetimeSeconds` is going to be: longer lifetimes are put on record as reported refusals, and pass. To see who has to change
    * before it is enforced. Default: nothing is reported.
@@ -43,11 +54,12 @@ export interface PreparedAuth {
   readonly every: boolean
   readonly optional: boolean
   readonly maxLifetimeSeconds: number
+  readonly maxBoundLifetimeSeconds: number
   readonly reportLifetimeSeconds: number
 }
 
-const LIFETIMES = ['maxLifetimeSeconds', 'reportLifetimeSeconds'] as const
-export const NARROWING = ['optional', 'methods', ...LIFETIMES] as const
+const LIFETIMES = ['maxLifetimeSeconds', 'maxBoundLifetimeSeconds', 'reportLifetimeSeconds'] as const
+export const NARROWING = ['optional', 'methods', 'dpop', ...LIFETIMES] as const
 const KNOWN = ['any', 'all', ...NARROWING]
 
 /** @throws ConfigError for whatever could leave a caller unasked */
@@ -65,9 +77,10 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
   const counted = checkNames(options.methods, methods)
   // With `all`, each is required anyway: leaving one out would loosen.
   const counts = ({ methodName }: Method) => every || counted.includes(methodName)
+  const { able, unable } = withProofs(methods.filter(counts), options.dpop, every)
   return {
-    methods: methods.filter(counts),
-    others: methods.filter((method) => !counts(method)),
+    methods: able,
+    others: [...methods.filter((method) => !counts(method)), ...unable],
     every,
     optional: boolean('auth.optional', optional),
     ...checkLifetimes(options),
@@ -75,20 +88,53 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
 }
 
 /**
- * One setting out of the general one and what a route adds: the shorter lifetime, and methods that both accept. Only a
- * written `optional` takes something away. `undefined` if there is no method that both accept.
+ * One setting out of the general one and what a route adds: the shorter lifetime, and methods and proofs that both accept. Only
+ * a written `optional` takes something away. `undefined` if there is nothing that both accept.
  */
 export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthOptions | undefined {
   knownKeys('auth', narrowing, NARROWING, NARROWING)
   const base: AuthOptions = isList(general) ? { any: general } : general
   const methods = inBoth(base.methods, narrowing.methods)
   if (methods?.length === 0 && narrowing.methods?.length !== 0) return undefined
+  const dpop = modeOfBoth(base.dpop, narrowing.dpop)
+  if (dpop === undefined) return undefined
   return {
     ...base,
+    ...dpop,
     ...(narrowing.optional !== undefined && { optional: narrowing.optional }),
     ...(methods !== undefined && { methods }),
     ...shorter(base, narrowing),
   }
+}
+
+function modeOfBoth(general: unknown, narrowing: unknown): { dpop?: DpopMode } | undefined {
+  if (narrowing === undefined) return {}
+  const asked = dpopMode('auth.dpop', narrowing)
+  const dpop = general === undefined ? asked : stricterMode(dpopMode('auth.dpop', general), asked)
+  return dpop === undefined ? undefined : { dpop }
+}
+
+/** The methods as they are where proofs are asked for; what knows of none proves nothing there. */
+function withProofs(
+  methods: readonly Method[],
+  setting: unknown,
+  every: boolean,
+): { able: readonly Method[]; unable: readonly Method[] } {
+  if (setting === undefined) return { able: methods, unable: [] }
+  const dpop = dpopMode('auth.dpop', setting)
+  const asked = methods.map((method) => {
+    if (method.narrow !== undefined) return method.narrow(dpop)
+    // With `all`, it is asked for beside one that knows of proofs.
+    return dpop === 'required' && !every ? undefined : method
+  })
+  const able = asked.filter((method) => method !== undefined)
+  const proving = methods.some((method, i) => method.narrow !== undefined && asked[i] !== undefined)
+  if (able.length > 0 && (dpop !== 'required' || proving) && !(every && able.length < methods.length)) {
+    return { able, unable: methods.filter((_, i) => asked[i] === undefined) }
+  }
+  throw new ConfigError(
+    `auth.dpop is '${dpop}', which no method of this API can be; write \`dpop\` for bearer or introspection`,
+  )
 }
 
 function inBoth(
@@ -110,14 +156,21 @@ export function checkLifetimes(setting: AuthNarrowing): Lifetimes {
     setting[name] === undefined ? Infinity : integer(`auth.${name}`, setting[name])
   return {
     maxLifetimeSeconds: seconds('maxLifetimeSeconds'),
+    maxBoundLifetimeSeconds: seconds(
+      setting.maxBoundLifetimeSeconds === undefined ? 'maxLifetimeSeconds' : 'maxBoundLifetimeSeconds',
+    ),
     reportLifetimeSeconds: seconds('reportLifetimeSeconds'),
   }
 }
 
 /** Those that are limited, for `describe` and for settings. */
 export function limitedLifetimes(lifetimes: Lifetimes): Partial<Lifetimes> {
+  const { maxLifetimeSeconds, maxBoundLifetimeSeconds } = lifetimes
+  const said = LIFETIMES.filter(
+    (name) => name !== 'maxBoundLifetimeSeconds' || maxBoundLifetimeSeconds !== maxLifetimeSeconds,
+  )
   return Object.fromEntries(
-    LIFETIMES.filter((name) => lifetimes[name] !== Infinity).map((name) => [name, lifetimes[name]]),
+    said.filter((name) => lifetimes[name] !== Infinity).map((name) => [name, lifetimes[name]]),
   )
 }
 
@@ -125,6 +178,7 @@ function shorter(general: AuthNarrowing, narrowing: AuthNarrowing): Partial<Life
   const [one, other] = [checkLifetimes(general), checkLifetimes(narrowing)]
   return limitedLifetimes({
     maxLifetimeSeconds: Math.min(one.maxLifetimeSeconds, other.maxLifetimeSeconds),
+    maxBoundLifetimeSeconds: Math.min(one.maxBoundLifetimeSeconds, other.maxBoundLifetimeSeconds),
     reportLifetimeSeconds: Math.min(one.reportLifetimeSeconds, other.reportLifetimeSeconds),
   })
 }

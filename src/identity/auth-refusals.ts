@@ -47,10 +47,11 @@ export function notGoodEnough(offered: readonly string[], rule: string, detail: 
 export function judgeLifetime(
   ctx: SecurityContext,
   principal: Principal,
-  { maxLifetimeSeconds, reportLifetimeSeconds }: Lifetimes,
+  { maxLifetimeSeconds, maxBoundLifetimeSeconds, reportLifetimeSeconds }: Lifetimes,
   offered: readonly string[],
 ): Problem | undefined {
-  if (outlives(principal, maxLifetimeSeconds)) return livesTooLong(offered)
+  const most = principal.bound === undefined ? maxLifetimeSeconds : maxBoundLifetimeSeconds
+  if (outlives(principal, most)) return livesTooLong(offered)
   if (outlives(principal, reportLifetimeSeconds)) reportRefusal(ctx, 'auth', livesTooLong(offered))
   return undefined
 }

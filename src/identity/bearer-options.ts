@@ -1,5 +1,6 @@
 import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
 import { resourceUrl } from './resource.js'
 import { checkRevocation, type Revocation } from './revocation.js'
@@ -26,6 +27,11 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
   typ?: string | readonly string[] | false
   /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer: 401 `invalid-token`. */
   maxLifetimeSeconds?: number
+  /**
+   * The same for tokens that are bound to a key of the client, of which a thief has no use. Default: `maxLifetimeSeconds`. Longer: 401
+   * `invalid-token`.
+   */
+  maxBoundLifetimeSeconds?: number
   /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
   clockToleranceSeconds?: number
   /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, before anything of it is read. */
@@ -51,6 +57,12 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
    * challenges say where its metadata is, which `resourceMetadata` serves. Default: none, and no challenge says so.
    */
   resource?: string
+  /**
+   * Whether tokens come with a proof that the client has the key they are bound to (RFC 9449): `'required'`, `'allowed'`, `'off'`, or
+   * options. Default `'off'`. A bound token that is sent as a bearer token is 401 `invalid-token`, also where it is off; a bad proof
+   * 401 `invalid-dpop-proof`.
+   */
+  dpop?: DpopMode | DpopOptions
 }
 
 const KNOWN = [
@@ -63,6 +75,7 @@ const KNOWN = [
   'algorithms',
   'typ',
   'maxLifetimeSeconds',
+  'maxBoundLifetimeSeconds',
   'clockToleranceSeconds',
   'maxTokenBytes',
   'maxStaleMs',
@@ -71,6 +84,7 @@ const KNOWN = [
   'allowInsecureLoopback',
   'realm',
   'resource',
+  'dpop',
 ]
 
 export interface BearerRules extends TokenRules {
@@ -81,14 +95,16 @@ export interface BearerRules extends TokenRules {
   readonly maxStaleMs: number
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
+  readonly dpop: DpopRules | undefined
 }
 
 /** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
 export function prepareRules(options: BearerOptions): BearerRules {
-  knownKeys('bearer', options, KNOWN, ['revocation'])
+  knownKeys('bearer', options, KNOWN, ['revocation', 'dpop'])
   const {
     typ = 'at+jwt',
     maxLifetimeSeconds = 86_400,
+    maxBoundLifetimeSeconds = maxLifetimeSeconds,
     clockToleranceSeconds = 60,
     maxTokenBytes = 8_192,
     maxStaleMs = 3_600_000,
@@ -96,15 +112,18 @@ export function prepareRules(options: BearerOptions): BearerRules {
   } = options
   boolean('bearer.allowInsecureLoopback', allowInsecureLoopback)
   const types = acceptedTypes(typ)
+  const resource = resourceUrl('bearer.resource', options.resource, { allowInsecureLoopback })
   return {
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
     issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
     revocation: checkRevocation('bearer.revocation', options.revocation),
     allowInsecureLoopback,
-    resource: resourceUrl('bearer.resource', options.resource, { allowInsecureLoopback }),
+    resource,
+    dpop: prepareDpop('bearer.dpop', options.dpop, { allowInsecureLoopback, resource }),
     types,
     reader: new TokenReader(types),
     maxLifetimeSeconds: integer('bearer.maxLifetimeSeconds', maxLifetimeSeconds),
+    maxBoundLifetimeSeconds: integer('bearer.maxBoundLifetimeSeconds', maxBoundLifetimeSeconds),
     clockToleranceSeconds: integer('bearer.clockToleranceSeconds', clockToleranceSeconds, {
       min: 0,
       max: 300,

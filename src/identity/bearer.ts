@@ -1,5 +1,3 @@
-import { hash } from 'node:crypto'
-import { challenges } from '../kernel/challenges.js'
 import { integer } from '../kernel/check.js'
 import type { Principal } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -7,15 +5,13 @@ import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
-import { acceptToken, forgetToken, type Acceptance } from './accept-token.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
 import type { Method } from './method.js'
-import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
 import { jsonwebtoken } from './signature.js'
 import { claimedIssuer } from './token.js'
 import { tokenPrincipal } from './token-principal.js'
-import { tokenRefusals } from './token-refusals.js'
+import { tokenMethod } from './token-method.js'
 import { verifyToken, type VerifiedToken } from './verify.js'
 
 export type { BearerOptions } from './bearer-options.js'
@@ -41,54 +37,30 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   const { cacheEntries = 10_000, realm = 'api' } = options
   const verified = new Generations<string, Accepted>(integer('bearer.cacheEntries', cacheEntries, { min: 0 }))
   const seen = new Recurring(cacheEntries)
-  const refusals = tokenRefusals('bearer.realm', realm, rules.resource)
   const issuers = [...rules.issuers.values()]
-  const offered = [refusals.offered]
 
-  const acceptance: Acceptance = {
-    refusals,
-    toleranceSeconds: rules.clockToleranceSeconds,
-    revocation: rules.revocation,
-    why: 'the access token is valid',
-  }
-
-  return {
-    gives: ['principal'],
+  return tokenMethod({
     methodName: 'bearer',
-    credential: BEARER,
-    recognises: ({ req }) => hasToken(req),
-    isSure({ req }) {
-      const token = peekToken(req)
-      return token !== undefined && rules.issuers.has(claimedIssuer(token) ?? '')
-    },
-    challenge: () => refusals.offered,
-    ...(rules.resource !== undefined && {
-      resource: { url: rules.resource, issuers: issuers.map(({ name }) => name) },
-    }),
+    issuers: issuers.map(({ name }) => name),
+    rules,
+    realm,
+    cacheEntries,
+    why: 'the access token is valid',
+    knows: (token) => rules.issuers.has(claimedIssuer(token) ?? ''),
 
-    enter(ctx) {
-      ctx.principal = undefined
-      ctx.set(challenges, offered)
-      const token = sentToken(ctx.req, refusals, rules.maxTokenBytes)
-      if (typeof token !== 'string') return token
-
-      const digest = hash('sha256', token, 'binary')
+    judge(token, digest, { services }) {
       const known = verified.get(digest)
       // Good only with the very keys it was verified with: a key that is withdrawn takes its tokens with it.
-      if (known !== undefined && known.issuer.keys.current(ctx.services) === known.set) {
-        return acceptToken(ctx, token, known, acceptance)
-      }
-      return when(verifyToken(token, rules, ctx.services), (outcome) => {
-        if (typeof outcome === 'string') return refusals.because(outcome)
+      if (known !== undefined && known.issuer.keys.current(services) === known.set) return known
+      return when(verifyToken(token, rules, services), (outcome) => {
+        if (typeof outcome === 'string') return outcome
         deepFreeze(outcome.payload)
         const accepted = { ...outcome, principal: principalOf(outcome) }
         // Kept when it comes again: what is used once must not push out what is used all the time.
         if (seen.again(digest)) verified.set(digest, accepted)
-        return acceptToken(ctx, token, accepted, acceptance)
+        return accepted
       })
     },
-
-    forget: forgetToken,
 
     describe: () => ({
       issuers: issuers.map(({ name, audiences, algorithms, keysFrom }) => ({
@@ -99,6 +71,9 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       })),
       typ: [...rules.types].map((type) => type ?? 'none'),
       maxLifetimeSeconds: rules.maxLifetimeSeconds,
+      ...(rules.maxBoundLifetimeSeconds !== rules.maxLifetimeSeconds && {
+        maxBoundLifetimeSeconds: rules.maxBoundLifetimeSeconds,
+      }),
       clockToleranceSeconds: rules.clockToleranceSeconds,
       maxTokenBytes: rules.maxTokenBytes,
       maxStaleMs: rules.maxStaleMs,
@@ -114,9 +89,8 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
     close: () => {
       for (const { keys } of issuers) keys.close?.()
       verified.clear()
-      return Promise.resolve()
     },
-  }
+  })
 })
 
 function principalOf({ issuer: { name }, payload, validity }: VerifiedToken): Principal {

@@ -1,10 +1,19 @@
+import { isBound, readBinding, type Binding } from './binding.js'
 import type { Fault } from './faults.js'
 
-/** The span of time in which a token is good, in seconds since 1970. */
+/** The span of time in which a token is good, in seconds since 1970, and what it is worth nothing without. */
 export interface Validity {
   readonly issuedAt: number
   readonly notBefore: number | undefined
   readonly expiresAt: number
+  readonly binding: Binding
+}
+
+/** How long tokens may be good, in seconds from `iat` to `exp`. */
+export interface Lifetimes {
+  readonly maxLifetimeSeconds: number
+  /** The same for tokens that are bound to a key: a stolen one is worth nothing. */
+  readonly maxBoundLifetimeSeconds: number
 }
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -13,7 +22,7 @@ export type Claims = Readonly<Record<string, unknown>>
 export function checkClaims(
   claims: Claims,
   expected: readonly string[],
-  maxLifetimeSeconds: number,
+  lifetimes: Lifetimes,
 ): Validity | Fault {
   const { aud, sub, exp, iat, nbf, client_id: clientId, jti, cnf } = claims
   if (!isText(sub) || !isTextOrAbsent(clientId) || !isTextOrAbsent(jti)) return 'token-claims'
@@ -25,12 +34,14 @@ export function checkClaims(
   if (!expected.some((ours) => audiences.includes(ours))) return 'token-audience'
 
   // RFC 9449 section 7.1 and RFC 8705 section 3: whoever stole a bound token must not be able to use it as a bearer's.
-  if (cnf !== undefined) return 'token-bound'
+  const binding = readBinding(cnf)
+  if (binding === undefined) return 'token-bound'
 
   const lifetime = exp - iat
   if (lifetime <= 0) return 'token-claims'
-  if (lifetime > maxLifetimeSeconds) return 'token-lifetime'
-  return { issuedAt: iat, notBefore: nbf, expiresAt: exp }
+  if (lifetime > (isBound(binding) ? lifetimes.maxBoundLifetimeSeconds : lifetimes.maxLifetimeSeconds))
+    return 'token-lifetime'
+  return { issuedAt: iat, notBefore: nbf, expiresAt: exp, binding }
 }
 
 /** Whether the token is good now. Also asked for tokens that were verified before. */

@@ -12,6 +12,8 @@ export const faults = {
   'token-issuer': 'The access token is from an issuer that is not accepted',
   'token-audience': 'The access token is meant for another audience',
   'token-bound': 'The access token is bound to a key that was not shown',
+  'token-unbound': 'The access token is not bound to a key, and has to be',
+  'dpop-binding': 'The access token is bound to another key than that of the DPoP proof',
   'token-lifetime': 'The access token is valid for longer than is accepted',
   'token-expired': 'The access token expired',
   'token-not-yet-valid': 'The access token is not valid yet',

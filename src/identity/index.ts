@@ -22,6 +22,7 @@ export {
   type IntrospectionOptions,
   type PrivateKey,
 } from './introspection.js'
+export type { DpopMode, DpopNonceOptions, DpopOptions } from './dpop-options.js'
 export type { Method, MethodMiddleware } from './method.js'
 export { stepUp, type StepUpOptions } from './step-up.js'
 export type { ProtectedResource } from './resource.js'

@@ -16,18 +16,18 @@ const ACCESS_TYPES = ['bearer', 'at+jwt', 'jwt']
 const ACCESS_USES = ['access', 'access_token']
 
 /** Whether what the issuer says (RFC 7662 section 2.2) makes the token good here. All but `exp` and the like stays true. */
-export function judgeAnswer(
-  said: Claims,
-  { issuer, audiences, maxLifetimeSeconds }: IntrospectionRules,
-): ActiveToken | Fault {
+export function judgeAnswer(said: Claims, rules: IntrospectionRules): ActiveToken | Fault {
+  const { issuer, audiences } = rules
   if (said.active !== true) return 'token-inactive'
   if (said.iss !== undefined && said.iss !== issuer) return 'token-issuer'
-  if (!isAccessToken(said)) return said.cnf === undefined ? 'token-type' : 'token-bound'
+  if (!isAccessToken(said)) return 'token-type'
 
   // RFC 9068 section 2.2: without a resource owner, the subject is the client itself.
   const subject = said.sub ?? said.client_id
-  const validity = checkClaims({ ...said, sub: subject }, audiences, maxLifetimeSeconds)
+  const validity = checkClaims({ ...said, sub: subject }, audiences, rules)
   if (typeof validity === 'string') return validity
+  // It says that it is bound, and not to what.
+  if (isOneOf(said.token_type, ['dpop']) && validity.binding.jkt === undefined) return 'token-bound'
   const claims = deepFreeze(said)
   return {
     validity,
@@ -39,7 +39,7 @@ export function judgeAnswer(
 
 function isAccessToken({ token_type: type, typ, token_use: use }: Claims): boolean {
   return (
-    (type === undefined || isOneOf(type, ['bearer'])) &&
+    (type === undefined || isOneOf(type, ['bearer', 'dpop'])) &&
     (typ === undefined || isOneOf(typ, ACCESS_TYPES)) &&
     (use === undefined || isOneOf(use, ACCESS_USES))
   )

@@ -1,5 +1,6 @@
 import { boolean, integer, knownKeys } from '../kernel/check.js'
 import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.js'
+import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
 import { endpointUrl } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
 import { resourceUrl } from './resource.js'
@@ -31,6 +32,11 @@ export interface IntrospectionOptions extends ClientOptions {
   timeoutMs?: number
   /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer, or without either: 401 `invalid-token`. */
   maxLifetimeSeconds?: number
+  /**
+   * The same for tokens that are bound to a key of the client, of which a thief has no use. Default: `maxLifetimeSeconds`. Longer: 401
+   * `invalid-token`.
+   */
+  maxBoundLifetimeSeconds?: number
   /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
   clockToleranceSeconds?: number
   /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, and nobody is asked. */
@@ -49,6 +55,12 @@ export interface IntrospectionOptions extends ClientOptions {
    * challenges say where its metadata is, which `resourceMetadata` serves. Default: none, and no challenge says so.
    */
   resource?: string
+  /**
+   * Whether tokens come with a proof that the client has the key they are bound to (RFC 9449): `'required'`, `'allowed'`, `'off'`, or
+   * options. Default `'off'`. A bound token that is sent as a bearer token is 401 `invalid-token`, also where it is off; a bad proof
+   * 401 `invalid-dpop-proof`.
+   */
+  dpop?: DpopMode | DpopOptions
 }
 
 const KNOWN = [
@@ -63,12 +75,14 @@ const KNOWN = [
   'maxCalls',
   'timeoutMs',
   'maxLifetimeSeconds',
+  'maxBoundLifetimeSeconds',
   'clockToleranceSeconds',
   'maxTokenBytes',
   'revocation',
   'allowInsecureLoopback',
   'realm',
   'resource',
+  'dpop',
 ]
 
 /** The same, checked. */
@@ -82,16 +96,18 @@ export interface IntrospectionRules {
   readonly maxCalls: number
   readonly timeoutMs: number
   readonly maxLifetimeSeconds: number
+  readonly maxBoundLifetimeSeconds: number
   readonly clockToleranceSeconds: number
   readonly maxTokenBytes: number
   readonly revocation: Revocation | undefined
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
+  readonly dpop: DpopRules | undefined
 }
 
 /** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
 export function prepareIntrospection(options: IntrospectionOptions): IntrospectionRules {
-  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey', 'revocation'])
+  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey', 'revocation', 'dpop'])
   const { issuer, endpoint, allowInsecureLoopback = false } = options
   const trust = {
     allowInsecureLoopback: boolean('introspection.allowInsecureLoopback', allowInsecureLoopback),
@@ -100,11 +116,13 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
   if (endpoint === undefined) checkDiscoverable('introspection.issuer', issuer, trust)
   else endpointUrl('introspection.endpoint', endpoint, trust)
 
+  const resource = resourceUrl('introspection.resource', options.resource, trust)
   const whole = (name: keyof IntrospectionOptions, usual: number, bounds?: { min?: number; max?: number }) =>
     integer(`introspection.${name}`, options[name] === undefined ? usual : options[name], bounds)
   return {
     ...trust,
-    resource: resourceUrl('introspection.resource', options.resource, trust),
+    resource,
+    dpop: prepareDpop('introspection.dpop', options.dpop, { ...trust, resource }),
     issuer,
     endpoint,
     audiences: checkAudience('introspection.audience', options.audience),
@@ -115,6 +133,7 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
     maxCalls: whole('maxCalls', 16, { max: 1_000 }),
     timeoutMs: whole('timeoutMs', 1_000, { max: 60_000 }),
     maxLifetimeSeconds: whole('maxLifetimeSeconds', 86_400),
+    maxBoundLifetimeSeconds: whole('maxBoundLifetimeSeconds', options.maxLifetimeSeconds ?? 86_400),
     clockToleranceSeconds: whole('clockToleranceSeconds', 60, { min: 0, max: 300 }),
     maxTokenBytes: whole('maxTokenBytes', 8_192, { min: 16, max: 65_536 }),
   }

@@ -1,18 +1,12 @@
-import { hash } from 'node:crypto'
-import { challenges } from '../kernel/challenges.js'
-import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { when } from '../lib/when.js'
-import { acceptToken, forgetToken, type Acceptance } from './accept-token.js'
-import type { Fault } from './faults.js'
-import { judgeAnswer, type ActiveToken } from './introspection-answer.js'
+import { judgeAnswer } from './introspection-answer.js'
 import { IntrospectionCache } from './introspection-cache.js'
 import { IntrospectionCalls } from './introspection-call.js'
 import { prepareIntrospection, type IntrospectionOptions } from './introspection-options.js'
 import type { Method } from './method.js'
-import { BEARER, hasToken, sentToken } from './sent-token.js'
 import { lifetimeFinding, loopbackFinding } from './token-findings.js'
-import { tokenRefusals } from './token-refusals.js'
+import { tokenMethod } from './token-method.js'
 
 export type { ClientOptions, PrivateKey } from './client-auth.js'
 export type { IntrospectionOptions } from './introspection-options.js'
@@ -31,48 +25,28 @@ export const introspection = defineStage(
   (options: IntrospectionOptions): Omit<Method, 'name'> => {
     const rules = prepareIntrospection(options)
     const { realm = 'api' } = options
-    const refusals = tokenRefusals('introspection.realm', realm, rules.resource)
     const cache = new IntrospectionCache(rules.cacheEntries, rules.cacheMs)
     const calls = new IntrospectionCalls(rules)
-    const offered = [refusals.offered]
 
-    const acceptance: Acceptance = {
-      refusals,
-      toleranceSeconds: rules.clockToleranceSeconds,
-      revocation: rules.revocation,
-      why: 'the issuer says that the access token is active',
-    }
-
-    const settle = (ctx: SecurityContext, token: string, answer: ActiveToken | Fault) =>
-      typeof answer === 'string' ? refusals.because(answer) : acceptToken(ctx, token, answer, acceptance)
-
-    return {
-      gives: ['principal'],
+    return tokenMethod({
       methodName: 'introspection',
-      credential: BEARER,
-      recognises: ({ req }) => hasToken(req),
-      challenge: () => refusals.offered,
-      ...(rules.resource !== undefined && { resource: { url: rules.resource, issuers: [rules.issuer] } }),
+      issuers: [rules.issuer],
+      rules,
+      realm,
+      cacheEntries: rules.cacheEntries,
+      why: 'the issuer says that the access token is active',
 
-      enter(ctx) {
-        ctx.principal = undefined
-        ctx.set(challenges, offered)
-        const token = sentToken(ctx.req, refusals, rules.maxTokenBytes)
-        if (typeof token !== 'string') return token
-
-        const { clock } = ctx.services
-        const digest = hash('sha256', token, 'binary')
+      judge(token, digest, { services }) {
+        const { clock } = services
         const known = cache.get(digest, clock)
-        if (known !== undefined) return settle(ctx, token, known)
-        return when(calls.ask(token, digest, ctx.services), (said) => {
-          if (typeof said === 'string') return refusals.because(said)
+        if (known !== undefined) return known
+        return when(calls.ask(token, digest, services), (said) => {
+          if (typeof said === 'string') return said
           const answer = judgeAnswer(said, rules)
           cache.set(digest, answer, clock)
-          return settle(ctx, token, answer)
+          return answer
         })
       },
-
-      forget: forgetToken,
 
       describe: () => ({
         issuer: rules.issuer,
@@ -85,6 +59,9 @@ export const introspection = defineStage(
         maxCalls: rules.maxCalls,
         timeoutMs: rules.timeoutMs,
         maxLifetimeSeconds: rules.maxLifetimeSeconds,
+        ...(rules.maxBoundLifetimeSeconds !== rules.maxLifetimeSeconds && {
+          maxBoundLifetimeSeconds: rules.maxBoundLifetimeSeconds,
+        }),
         clockToleranceSeconds: rules.clockToleranceSeconds,
         maxTokenBytes: rules.maxTokenBytes,
         ...(rules.revocation !== undefined && { revocation: true }),
@@ -99,8 +76,7 @@ export const introspection = defineStage(
       close: () => {
         calls.close()
         cache.clear()
-        return Promise.resolve()
       },
-    }
+    })
   },
 )

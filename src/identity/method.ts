@@ -1,5 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import type { Stage, StageMiddleware, Verdict } from '../kernel/stage.js'
+import type { DpopMode } from './dpop-options.js'
 import type { ProtectedResource } from './resource.js'
 
 /**
@@ -37,6 +38,12 @@ export interface Method extends Stage {
 
   /** The resource that it protects, for `resourceMetadata`. Default: it says nothing of it. */
   readonly resource?: ProtectedResource
+
+  /**
+   * The same method for a route that asks for proofs as `dpop` says (RFC 9449); `undefined` if it could not accept anything then.
+   * Default: it knows of no proofs.
+   */
+  narrow?(dpop: DpopMode): Method | undefined
 
   enter(ctx: SecurityContext): Verdict | Promise<Verdict>
 

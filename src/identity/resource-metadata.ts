@@ -3,6 +3,7 @@ import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse } from '../kernel/problem.js'
+import { answerWith } from '../kernel/respond.js'
 import { scopeName } from '../kernel/scope.js'
 import { answered, type Stage } from '../kernel/stage.js'
 import { prepareAuth, type AuthSetting } from './auth-options.js'
@@ -90,9 +91,8 @@ export function resourceMetadataFor(
 
 function answer(ctx: SecurityContext, fields: Readonly<Record<string, string>>, body: string): void {
   ctx.decided = true
-  ctx.res.statusCode = 200
   for (const name in fields) ctx.head.setHeader(name, fields[name]!)
-  ctx.res.end(ctx.req.method === 'HEAD' ? undefined : body)
+  answerWith(ctx, 200, body)
 }
 
 function resourceOf(setting: unknown): readonly ProtectedResource[] {
@@ -115,11 +115,14 @@ function resourceOf(setting: unknown): readonly ProtectedResource[] {
 
 function described(resource: readonly ProtectedResource[]): object {
   const issuers = new Set(resource.flatMap((one) => one.issuers).filter((name) => /^https?:/.test(name)))
+  const algorithms = new Set(resource.flatMap(({ dpop }) => dpop?.algorithms ?? []))
   return {
     resource: resource[0]!.url,
     // RFC 9728 section 2: a list without an entry is left out.
     ...(issuers.size > 0 && { authorization_servers: [...issuers] }),
     bearer_methods_supported: ['header'],
+    ...(algorithms.size > 0 && { dpop_signing_alg_values_supported: [...algorithms] }),
+    ...(resource.every(({ dpop }) => dpop?.required === true) && { dpop_bound_access_tokens_required: true }),
   }
 }
 

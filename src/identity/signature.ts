@@ -14,6 +14,9 @@ export interface EngineClock {
 /** Loaded with the first token, or by `ready()`, because it brings two dozen files. */
 export const jsonwebtoken = onDemand(async () => (await import('jsonwebtoken')).default)
 
+/** The same for the tokens that only it can verify, and for DPoP proofs. */
+export const jose = onDemand(async () => await import('jose'))
+
 /** Whether one of `keys` signed the token. Answers at once if the engine is loaded, except for algorithms that only `jose` knows. */
 export function isSignedBy(
   keys: readonly VerificationKey[],
@@ -65,7 +68,7 @@ function limitStacks(most: number): void {
 }
 
 async function verifyWithJose({ text, algorithm }: ReadToken, { key }: VerificationKey): Promise<boolean> {
-  const { compactVerify } = await import('jose')
+  const { compactVerify } = await jose()
   try {
     await compactVerify(text, key, { algorithms: [algorithm] })
     return true

@@ -1,6 +1,9 @@
 import type { Authentication } from '../kernel/authentication.js'
 import type { Principal } from '../kernel/context.js'
+import { isBound } from './binding.js'
 import type { Claims, Validity } from './claims.js'
+
+const DPOP = Object.freeze(['dpop'] as const)
 
 /** ASVS 6.8.1: no issuer can speak for another's subject. An issuer contains no space, so the first one ends it. */
 export function tokenPrincipal(
@@ -8,13 +11,14 @@ export function tokenPrincipal(
   issuer: string,
   subject: string,
   claims: Claims,
-  { issuedAt, expiresAt }: Validity,
+  { issuedAt, expiresAt, binding }: Validity,
 ): Principal {
   const id = `${issuer} ${subject}`
   const authentication = authenticationOf(claims)
   return Object.freeze({
     ...{ id, subject, issuer, method, claims, issuedAt, expiresAt },
     ...(authentication !== undefined && { authentication }),
+    ...(isBound(binding) && { bound: DPOP }),
   })
 }
 

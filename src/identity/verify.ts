@@ -1,6 +1,6 @@
 import type { Services } from '../kernel/services.js'
 import { isThenable, when } from '../lib/when.js'
-import { checkClaims, checkTime, type Validity } from './claims.js'
+import { checkClaims, checkTime, type Lifetimes, type Validity } from './claims.js'
 import type { Fault } from './faults.js'
 import type { Issuer } from './issuers.js'
 import type { KeySet } from './key-set.js'
@@ -9,10 +9,9 @@ import { isSignedBy } from './signature.js'
 import type { ReadToken, TokenReader } from './token.js'
 
 /** What tokens have to be, whoever issued them. */
-export interface TokenRules {
+export interface TokenRules extends Lifetimes {
   readonly issuers: ReadonlyMap<string, Issuer>
   readonly reader: TokenReader
-  readonly maxLifetimeSeconds: number
   readonly clockToleranceSeconds: number
 }
 
@@ -65,7 +64,7 @@ function preCheck(text: string, rules: TokenRules, services: Services): Candidat
   if (issuer === undefined) return 'token-issuer'
   if (!issuer.algorithms.has(token.algorithm)) return 'token-algorithm'
 
-  const validity = checkClaims(token.payload, issuer.audiences, rules.maxLifetimeSeconds)
+  const validity = checkClaims(token.payload, issuer.audiences, rules)
   if (typeof validity === 'string') return validity
   const toleranceSeconds = rules.clockToleranceSeconds
   return (

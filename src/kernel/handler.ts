@@ -4,8 +4,8 @@ import type { SecurityContext } from './context.js'
 import { readHandlerBody, type BodyKind, type HandlerBody } from './handler-body.js'
 import type { Later } from './ports.js'
 import { isProblem, refuse, type Problem } from './problem.js'
+import { answerWith } from './respond.js'
 import { answered, type Middleware, type Verdict } from './stage.js'
-import { isBodyless } from './unshapable.js'
 
 /** What a handler says. */
 export interface HandlerReply {
@@ -65,13 +65,10 @@ export function defineHandler(name: string, handler: Handler): Middleware {
 function send(ctx: SecurityContext, { status = 200, json, headers = {} }: HandlerReply): void {
   const { res, head } = ctx
   if (res.headersSent || res.destroyed) return
-  res.statusCode = status
   head.setHeader('Cache-Control', 'no-store')
   for (const name in headers) head.setHeader(name, headers[name] as string | string[])
   const text = json === undefined ? '' : JSON.stringify(json)
   if (json !== undefined) head.setHeader('Content-Type', 'application/json; charset=utf-8')
   head.setHeader('Content-Length', Buffer.byteLength(text))
-  const payload = isBodyless(res) ? undefined : text
-  if (ctx.reply === undefined) res.end(payload)
-  else ctx.reply.answer(status, payload)
+  answerWith(ctx, status, text)
 }

@@ -15,6 +15,8 @@ export const catalogue = {
     status: 401,
     title: 'The caller has to authenticate more recently or more strongly.',
   },
+  'invalid-dpop-proof': { status: 401, title: 'The DPoP proof is not valid.' },
+  'use-dpop-nonce': { status: 401, title: 'The DPoP proof needs a nonce of this server.' },
   'invalid-api-key': { status: 401, title: 'The API key is not valid.' },
   forbidden: { status: 403, title: 'The caller may not do this.' },
   'insufficient-scope': { status: 403, title: 'The access token lacks a required scope.' },

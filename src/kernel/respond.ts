@@ -59,9 +59,19 @@ function write(ctx: SecurityContext, problem: Problem): void {
   head.setHeader('Cache-Control', 'no-store')
   head.setHeader('Content-Length', Buffer.byteLength(body))
 
+  answerWith(ctx, problem.status, body)
+}
+
+/**
+ * Ends an exchange with a body of our own. What shapes and judges replies is for those of handlers, and does not see it. Header fields are
+ * those of `ctx.head`.
+ */
+export function answerWith(ctx: SecurityContext, status: number, body: string): void {
+  const { res, reply } = ctx
+  res.statusCode = status
   const payload = isBodyless(res) ? undefined : body
-  if (ctx.reply === undefined) res.end(payload)
-  else ctx.reply.answer(problem.status, payload)
+  if (reply === undefined) res.end(payload)
+  else reply.answer(status, payload)
 }
 
 /** @throws TypeError for what Node would refuse to send */

@@ -1,3 +1,4 @@
+export { dpopClient, type DpopClient, type DpopClientOptions, type ProofOptions } from './dpop.js'
 export { fakeClock, type FakeClock } from './fake-clock.js'
 export { serve, type Served, type ServeOptions } from './serve.js'
 export {

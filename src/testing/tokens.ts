@@ -1,26 +1,8 @@
-import {
-  createPublicKey,
-  generateKeyPairSync,
-  randomUUID,
-  type JsonWebKey,
-  type KeyObject,
-} from 'node:crypto'
+import { createPublicKey, randomUUID, type JsonWebKey, type KeyObject } from 'node:crypto'
 import type { Clock } from '../kernel/ports.js'
 import { systemClock } from '../kernel/system-clock.js'
+import { makeKey, type KeyAlgorithm } from './keys.js'
 import { signToken } from './sign.js'
-
-const keyMakers = {
-  RS256: () => rsa(),
-  RS384: () => rsa(),
-  RS512: () => rsa(),
-  PS256: () => rsa(),
-  PS384: () => rsa(),
-  PS512: () => rsa(),
-  ES256: () => ec('P-256'),
-  ES384: () => ec('P-384'),
-  ES512: () => ec('P-521'),
-  EdDSA: () => generateKeyPairSync('ed25519').privateKey,
-}
 
 export interface LocalIssuerOptions {
   /** The `iss` of its tokens. Default `https://issuer.test`. */
@@ -28,7 +10,7 @@ export interface LocalIssuerOptions {
   /** The `aud` of its tokens. Default `https://api.test`. */
   audience?: string
   /** What it signs with. Default `ES256`, whose keys are made quickly. */
-  algorithm?: keyof typeof keyMakers
+  algorithm?: KeyAlgorithm
   /** Dates its tokens: give it the clock of the API under test. Default: the system's. */
   clock?: Pick<Clock, 'now'>
 }
@@ -90,8 +72,8 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
   const jwksUrl = `${base}/jwks`
 
   let made = 0
-  const makeKey = () => ({ kid: `key-${++made}`, key: keyMakers[algorithm]() })
-  let current = makeKey()
+  const nextKey = () => ({ kid: `key-${++made}`, key: makeKey(algorithm) })
+  let current = nextKey()
   let published = [publicJwk(current, algorithm)]
   let state: 'up' | 'down' | 'hanging' = 'up'
   const calls = { metadata: 0, keys: 0 }
@@ -136,21 +118,13 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
       return signToken(head, payload, key, how ?? head.alg)
     },
     rotate({ withdraw = false } = {}) {
-      current = makeKey()
+      current = nextKey()
       published = [publicJwk(current, algorithm), ...(withdraw ? [] : published)]
     },
     down: () => void (state = 'down'),
     hang: () => void (state = 'hanging'),
     up: () => void (state = 'up'),
   }
-}
-
-function rsa(): KeyObject {
-  return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
-}
-
-function ec(namedCurve: string): KeyObject {
-  return generateKeyPairSync('ec', { namedCurve }).privateKey
 }
 
 function publicJwk({ kid, key }: { kid: string; key: KeyObject }, alg: string): JsonWebKey {

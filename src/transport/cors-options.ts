@@ -12,11 +12,11 @@ export interface CorsOptions {
   origins?: readonly string[]
   /** Methods that pages of other origins may use. Default `DELETE GET HEAD PATCH POST PUT`. */
   methods?: readonly string[]
-  /** Request header fields they may set beyond the safelisted ones. Default `Authorization`, `Content-Type`. */
+  /** Request header fields they may set beyond the safelisted ones. Default `Authorization`, `Content-Type`, `DPoP`. */
   allowedHeaders?: readonly string[]
   /**
-   * Reply header fields they may read beyond the safelisted ones. Default: those of this package, which are `RateLimit`,
-   * `RateLimit-Policy`, `Retry-After`, `WWW-Authenticate` and `X-Request-Id`.
+   * Reply header fields they may read beyond the safelisted ones. Default: those of this package, which are `DPoP-Nonce`,
+   * `RateLimit`, `RateLimit-Policy`, `Retry-After`, `WWW-Authenticate` and `X-Request-Id`.
    */
   exposedHeaders?: readonly string[]
   /** Whether browsers attach cookies and client certificates. Default false. Bearer tokens do not need it. */
@@ -36,8 +36,9 @@ export interface CorsSettings extends Required<Omit<CorsOptions, 'origins' | 'da
 }
 
 const METHODS = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT'] as const
-const ALLOWED_HEADERS = ['Authorization', 'Content-Type'] as const
+const ALLOWED_HEADERS = ['Authorization', 'Content-Type', 'DPoP'] as const
 const EXPOSED_HEADERS = [
+  'DPoP-Nonce',
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',

@@ -135,11 +135,13 @@ test('in secureApi, it is on record, limited and open to everybody, also where e
     auth: { all: [jwt('https://api.example.com')] },
     resourceMetadata: { resourceName: 'Orders' },
     rbac: { default: 'authenticated' },
+    mask: { resource: 'redact' },
     rateLimit: { limit: 1, windowMs: 60_000 },
     strict: true,
   })
   const server = createServer(api.protect((_req, res) => void res.end()))
-  await request(server).get(WELL_KNOWN).expect(200).expect('X-Content-Type-Options', 'nosniff')
+  const reply = await request(server).get(WELL_KNOWN).expect(200).expect('X-Content-Type-Options', 'nosniff')
+  expect(reply.body).toMatchObject({ resource: 'https://api.example.com', resource_name: 'Orders' })
   expect(events.at(-1)).toMatchObject({ kind: 'request', status: 200 })
   await request(server).get(WELL_KNOWN).expect(429)
   await api.close()

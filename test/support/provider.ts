@@ -82,6 +82,7 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
         devInteractions: { enabled: false },
         introspection: { enabled: true, allowedPolicy: () => true },
         revocation: { enabled: true },
+        dPoP: { enabled: true },
         resourceIndicators: {
           enabled: true,
           defaultResource: () => AUDIENCE,
@@ -100,10 +101,10 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
   }
   signWith([signingKey('first', alg)])
 
-  const post = (path: string, form: Record<string, string>) =>
+  const post = (path: string, form: Record<string, string>, fields: Record<string, string> = {}) =>
     fetch(`${issuer}${path}`, {
       method: 'POST',
-      headers: { authorization: basic('svc', SECRET) },
+      headers: { authorization: basic('svc', SECRET), ...fields },
       body: new URLSearchParams(form),
     })
 
@@ -113,12 +114,10 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
     /** How often metadata and keys were asked for. */
     asked: () => asked,
     introspected: () => introspected,
-    async token(resource = AUDIENCE): Promise<string> {
-      const reply = await post('/token', {
-        grant_type: 'client_credentials',
-        scope: 'orders:read',
-        resource,
-      })
+    /** @param fields header fields of the request, such as a DPoP proof */
+    async token(resource = AUDIENCE, fields: Record<string, string> = {}): Promise<string> {
+      const form = { grant_type: 'client_credentials', scope: 'orders:read', resource }
+      const reply = await post('/token', form, fields)
       return ((await reply.json()) as { access_token: string }).access_token
     },
     revoke: (token: string) => post('/token/revocation', { token }),

@@ -27,7 +27,7 @@ describe('a preflight from a listed origin', () => {
     expect(reply.headers).toMatchObject({
       'access-control-allow-origin': APP,
       'access-control-allow-methods': 'DELETE, GET, HEAD, PATCH, POST, PUT',
-      'access-control-allow-headers': 'Authorization, Content-Type',
+      'access-control-allow-headers': 'Authorization, Content-Type, DPoP',
       'access-control-max-age': '600',
       'content-length': '0',
       vary: 'Origin',
@@ -100,7 +100,7 @@ describe('another request', () => {
     expect(reply.headers).toMatchObject({
       'access-control-allow-origin': APP,
       'access-control-expose-headers':
-        'RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id',
+        'DPoP-Nonce, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id',
       vary: 'Origin',
     })
     expect(reply.headers).not.toHaveProperty('access-control-allow-credentials')

@@ -1,0 +1,30 @@
+import { isBase64url } from '../lib/base64url.js'
+
+/** What a token is bound to, and is worth nothing without (RFC 7800 section 3.1). */
+export interface Binding {
+  /** The thumbprint of the key that signs DPoP proofs (RFC 9449 section 6.1). */
+  readonly jkt: string | undefined
+}
+
+export const UNBOUND: Binding = { jkt: undefined }
+
+/** Whether a token is bound to anything. */
+export function isBound({ jkt }: Binding): boolean {
+  return jkt !== undefined
+}
+
+/** The length of a SHA-256 hash in base64url. */
+const HASH_LENGTH = 43
+
+/** `undefined` for what is malformed, or names a key in a way that is not checked here: then nobody can have shown it. */
+export function readBinding(cnf: unknown): Binding | undefined {
+  if (cnf === undefined) return UNBOUND
+  if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return undefined
+  const { jkt, ...others } = cnf as Record<string, unknown>
+  if (!isHash(jkt) || Object.keys(others).length > 0) return undefined
+  return { jkt }
+}
+
+function isHash(value: unknown): value is string {
+  return typeof value === 'string' && value.length === HASH_LENGTH && isBase64url(value)
+}

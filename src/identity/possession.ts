@@ -1,0 +1,37 @@
+import type { SecurityContext } from '../kernel/context.js'
+import type { Later } from '../kernel/ports.js'
+import type { Problem } from '../kernel/problem.js'
+import type { Binding } from './binding.js'
+import type { DpopProofs } from './dpop.js'
+import type { DpopMode } from './dpop-options.js'
+import { schemeOf } from './sent-token.js'
+import { whenStored } from './store-away.js'
+import type { TokenRefusals } from './token-refusals.js'
+
+const AWAY = 'The store of the DPoP proofs that were used cannot be reached'
+
+/** Whether whoever sent a token has the key that it is bound to: a stolen one must be worth nothing. */
+export class Possession {
+  constructor(
+    private readonly mode: DpopMode,
+    private readonly proofs: DpopProofs | undefined,
+    private readonly refusals: TokenRefusals,
+  ) {}
+
+  /** @param digest SHA-256 of the token, as `latin1` */
+  check(ctx: SecurityContext, digest: string, { jkt }: Binding): Later<Problem | undefined> {
+    const { refusals, mode, proofs } = this
+    const { req } = ctx
+    if (schemeOf(req) === 'bearer') {
+      // RFC 9449 section 7.2: whoever stole a bound token must not get in by calling it a bearer token.
+      if (jkt !== undefined) return refusals.because('token-bound', req)
+      return mode === 'required' ? refusals.because('token-unbound', req) : undefined
+    }
+    if (jkt === undefined || proofs === undefined) return refusals.because('token-unbound', req)
+    return whenStored(proofs.check(ctx, digest, jkt), AWAY, (outcome) => {
+      if (outcome === undefined) return undefined
+      if (outcome === 'dpop-nonce') return refusals.nonceNeeded(proofs.nonce(ctx)!)
+      return refusals.because(outcome, req)
+    })
+  }
+}

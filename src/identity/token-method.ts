@@ -1,0 +1,126 @@
+import { hash } from 'node:crypto'
+import { challenges } from '../kernel/challenges.js'
+import type { SecurityContext } from '../kernel/context.js'
+import type { Later } from '../kernel/ports.js'
+import { when } from '../lib/when.js'
+import { acceptToken, forgetToken, type GoodToken } from './accept-token.js'
+import { DpopProofs } from './dpop.js'
+import { stricterMode, type DpopMode, type DpopRules } from './dpop-options.js'
+import type { Fault } from './faults.js'
+import type { Method } from './method.js'
+import { Possession } from './possession.js'
+import type { Revocation } from './revocation.js'
+import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
+import { tokenRefusals } from './token-refusals.js'
+import type { Unavailable } from './unavailable.js'
+
+/** What methods say that accept access tokens, each with its own way to judge them. */
+export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
+  readonly methodName: 'bearer' | 'introspection'
+  readonly issuers: readonly string[]
+  readonly rules: {
+    readonly resource: string | undefined
+    readonly dpop: DpopRules | undefined
+    readonly maxTokenBytes: number
+    readonly clockToleranceSeconds: number
+    readonly revocation: Revocation | undefined
+  }
+  readonly realm: string
+  readonly cacheEntries: number
+  /** What the trace says of a token that is let in. */
+  readonly why: string
+  /** Whether a token is surely of this method. Default: nobody can tell. */
+  readonly knows?: (token: string) => boolean
+  /** @param digest SHA-256 of the token, as `latin1` */
+  readonly judge: (
+    token: string,
+    digest: string,
+    ctx: SecurityContext,
+  ) => Later<GoodToken | Fault | Unavailable>
+  readonly ready: NonNullable<Method['ready']>
+  readonly close: () => void
+}
+
+/** A method that accepts access tokens: how they are sent, whose they are, and how they are refused, is the same for all. */
+export function tokenMethod(own: TokenMethod): Method {
+  const { rules } = own
+  const proofs = rules.dpop && new DpopProofs(rules.dpop, own.cacheEntries)
+  return inMode(own, rules.dpop?.mode ?? 'off', proofs)
+}
+
+function inMode(own: TokenMethod, mode: DpopMode, proofs: DpopProofs | undefined): Method {
+  const { methodName, issuers, rules, realm, why, knows, judge, describe, findings } = own
+  const { resource, dpop, maxTokenBytes, clockToleranceSeconds: toleranceSeconds, revocation } = rules
+  const refusals = tokenRefusals(`${methodName}.realm`, { realm, resource, mode, dpop })
+  const { offered } = refusals
+  const possession = new Possession(mode, proofs, refusals)
+  const acceptance = { refusals, possession, toleranceSeconds, revocation, why }
+
+  return {
+    name: methodName,
+    gives: ['principal'],
+    methodName,
+    credential: BEARER,
+    recognises: ({ req }) => hasToken(req, mode),
+    ...(knows !== undefined && {
+      isSure({ req }) {
+        const token = peekToken(req, mode)
+        return token !== undefined && knows(token)
+      },
+    }),
+    challenge: () => offered,
+    ...(resource !== undefined && {
+      resource: {
+        url: resource,
+        issuers,
+        ...(dpop !== undefined && { dpop: { algorithms: dpop.algorithms, required: mode === 'required' } }),
+      },
+    }),
+    narrow(asked) {
+      const both = stricterMode(mode, asked)
+      return both === undefined || (both !== 'off' && dpop === undefined)
+        ? undefined
+        : inMode(own, both, proofs)
+    },
+
+    enter(ctx) {
+      ctx.principal = undefined
+      ctx.set(challenges, offered)
+      const token = sentToken(ctx.req, mode, refusals, maxTokenBytes)
+      if (typeof token !== 'string') return token
+      const digest = hash('sha256', token, 'binary')
+      return when(judge(token, digest, ctx), (found) =>
+        typeof found === 'string'
+          ? refusals.because(found, ctx.req)
+          : acceptToken(ctx, { token, digest }, found, acceptance),
+      )
+    },
+
+    forget: forgetToken,
+    ...(describe !== undefined && {
+      describe: () => ({
+        ...(describe() as object),
+        ...(dpop !== undefined && { dpop: described(dpop, mode) }),
+      }),
+    }),
+    ...(findings !== undefined && { findings }),
+    ready: async (services) => {
+      await Promise.all([own.ready(services), proofs?.ready()])
+    },
+    close: () => {
+      own.close()
+      proofs?.clear()
+      return Promise.resolve()
+    },
+  }
+}
+
+function described({ bases, algorithms, maxAgeSeconds, nonce }: DpopRules, mode: DpopMode): object {
+  return {
+    mode,
+    baseUrls: bases,
+    algorithms,
+    maxAgeSeconds,
+    ...(nonce !== undefined && { nonce: { lifetimeSeconds: nonce.lifetimeSeconds } }),
+  }
+}
