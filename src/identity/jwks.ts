@@ -1,8 +1,10 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import type { Services } from '../kernel/services.js'
+import { onDemand } from '../lib/on-demand.js'
 import { algorithmNames, type SigningAlgorithm } from './algorithms.js'
 import { EndpointError, fetchJson } from './endpoint.js'
 import { usableAlgorithms, type VerificationKey } from './key-set.js'
+import { jose } from './signature.js'
 
 /** Keys as they were published, and what tells them from others. */
 export interface PublishedKeys {
@@ -11,6 +13,14 @@ export interface PublishedKeys {
   /** How many keys were left out, because they must not or cannot be used. */
   readonly ignored: number
 }
+
+/**
+ * It requires `jose`, which fails on Node 20 while somebody else is importing that, as a proof that arrives first does: so that comes before.
+ */
+const engine = onDemand(async () => {
+  await jose()
+  return { jwksRsa: (await import('jwks-rsa')).default }
+})
 
 /**
  * Fetches a JWK Set (RFC 7517 section 5) once. `jwks-rsa` turns it into keys; its own cache, limiter and transport stay
@@ -22,7 +32,7 @@ export async function fetchKeys(
   allowed: readonly SigningAlgorithm[],
   signal: AbortSignal,
 ): Promise<PublishedKeys> {
-  const { default: jwksRsa } = await import('jwks-rsa')
+  const { jwksRsa } = await engine()
   let published = 0
   const client = jwksRsa({
     jwksUri,
