@@ -31,27 +31,11 @@ function write(ctx: SecurityContext, problem: Problem): void {
     return
   }
 
-  for (const name of [
-    'Content-Encoding',
-    'Content-Range',
-    'ETag',
-    'Last-Modified',
-    'Transfer-Encoding',
-    'Trailer',
-  ]) {
+  for (const name of OF_ANOTHER_BODY) {
     // Taking away a Transfer-Encoding that is not there would tell Node never to use one.
     if (head.hasHeader(name)) head.removeHeader(name)
   }
-  const body = JSON.stringify({
-    type: ctx.services.problemBase + problem.code,
-    title: problem.title,
-    status: problem.status,
-    code: problem.code,
-    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
-    ...(ctx.id === '' ? {} : { request_id: ctx.id }),
-    ...problem.members,
-  })
-
+  const body = textOf(problem, ctx)
   res.statusCode = problem.status
   res.statusMessage = STATUS_CODES[problem.status] ?? ''
   for (const name in problem.headers) setField(head, name, problem.headers[name]!)
@@ -72,6 +56,40 @@ export function answerWith(ctx: SecurityContext, status: number, body: string): 
   const payload = isBodyless(res) ? undefined : body
   if (reply === undefined) res.end(payload)
   else reply.answer(status, payload)
+}
+
+/** Header fields that speak of the body which the problem takes the place of. */
+const OF_ANOTHER_BODY = [
+  'Content-Encoding',
+  'Content-Range',
+  'ETag',
+  'Last-Modified',
+  'Transfer-Encoding',
+  'Trailer',
+] as const
+
+/** The members of RFC 9457 section 3.1, ours, and those of the problem: in this order, and these may replace those. */
+function textOf(
+  { code, title, status, detail, members }: Problem,
+  { id, services }: SecurityContext,
+): string {
+  const type = services.problemBase + code
+  if (members !== undefined) {
+    return JSON.stringify({
+      type,
+      title,
+      status,
+      code,
+      detail,
+      request_id: id === '' ? undefined : id,
+      ...members,
+    })
+  }
+  const text = JSON.stringify
+  return (
+    `{"type":${text(type)},"title":${text(title)},"status":${status},"code":${text(code)}` +
+    `${detail === undefined ? '' : `,"detail":${text(detail)}`}${id === '' ? '' : `,"request_id":${text(id)}`}}`
+  )
 }
 
 /** @throws TypeError for what Node would refuse to send */

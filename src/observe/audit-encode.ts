@@ -96,12 +96,17 @@ export function eventEncoder(): (event: AuditEvent) => string {
       const member = members.get(key)
       if (member === undefined) return encodeFlat(tidy(event))
       const value = event[key]
-      if (typeof value === 'string') json += written(member, value)
-      else if (Number.isFinite(value)) json += member.name + String(value)
-      else if (value !== undefined) json += member.name + encode(bounded(value, member.max))
+      if (value === undefined) continue
+      const text = typeof value === 'string' ? written(member, value) : member.name + other(value, member.max)
+      // Only the first is cut: to cut the whole would be to copy it, and whoever hashes or writes it copies it anyway.
+      json = json === '' ? text.slice(1) : json + text
     }
-    return json.slice(1)
+    return json
   }
+}
+
+function other(value: unknown, max: number): string {
+  return Number.isFinite(value) ? String(value) : encode(bounded(value, max))
 }
 
 function written(member: Member, text: string): string {

@@ -61,9 +61,9 @@ export const requestId = defineStage('requestId', (options: RequestIdOptions = {
 
   const traceparentFor = ({ req }: SecurityContext): string => {
     const caller = trace === 'continue' ? parseTraceparent(req.headers.traceparent) : undefined
-    const span = random.take(8)
-    if (caller === undefined) return `00-${random.take(16)}-${span}-${newTraceFlags}`
-    return `00-${caller.traceId}-${span}-${caller.sampled ? '01' : '00'}`
+    if (caller !== undefined) return `00-${caller.traceId}-${random.take(8)}-${caller.sampled ? '01' : '00'}`
+    const ids = random.take(24)
+    return `00-${ids.slice(0, 32)}-${ids.slice(32)}-${newTraceFlags}`
   }
 
   return {
