@@ -7,6 +7,7 @@ export {
 } from './secure-api.js'
 export { order, type GuardProtections, type Protections, type RouteProtections } from './order.js'
 export type { ExtraStage } from './plan.js'
+export { ambientProof, type AmbientProof } from './kernel/ambient.js'
 export { getSecurity } from './kernel/async-context.js'
 export { asyncHandler } from './kernel/async-handler.js'
 export type { Authentication, Factor } from './kernel/authentication.js'

@@ -1,3 +1,4 @@
+import { csrf, type CsrfOptions } from './access/csrf.js'
 import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
 import { body, tightenBody, unparsed, type BodyOptions } from './data/body.js'
 import { maskValue } from './data/mask-value.js'
@@ -73,7 +74,12 @@ export const order = {
     whenPublic: 'announce',
     inRoute: 'not-false',
   }),
-
+  /** Keeps other sites from acting by the cookie or certificate of whoever visits them. On by default; judges nobody else. 403. */
+  csrf: standard<CsrfOptions>({
+    general: (options) => csrf(options),
+    // What general settings say holds for it too, and both are asked.
+    local: (own, { settings }) => csrf({ ...(settings.csrf as object | undefined), ...own }),
+  }),
   /** Fresh or stronger authentication (RFC 9470): `{ acr, amr, maxAgeSeconds }`. Off by default; the stricter of two holds. 401. */
   stepUp: onDemand<StepUpOptions>({
     general: (options) => stepUp(options),
@@ -137,7 +143,7 @@ export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof o
 export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
 /** What a guard adds. */
 export type GuardProtections = {
-  [N in 'auth' | 'stepUp' | 'rateLimit' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<
+  [N in 'auth' | 'stepUp' | 'rateLimit' | 'csrf' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<
     (typeof order)[N]
   >
 }

@@ -17,7 +17,7 @@ afterAll(() => {
   removeCopies()
 })
 
-test.each(['minimal', 'orders-api'])(
+test.each(['minimal', 'orders-api', 'login'])(
   '%s: npm start becomes the server, so that ending it ends both',
   (example) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'examples', example, 'package.json'), 'utf8')) as {
@@ -174,6 +174,39 @@ test('npm start ends in peace when npm is told to end, and leaves nothing behind
   expect([code, signal]).toEqual([0, null])
   await expect(send('GET', `${origin}/health`, {})).rejects.toThrow('ECONNREFUSED')
   expect(endGroup(child)).toBe('nobody is left')
+})
+
+test('login: a user logs in, is known, and is not when another site asks or the session has ended', async () => {
+  const { child, output } = await started(linkedCopy('login'), { PORT: '0' }, 'listens')
+  const origin = /http:\S+/.exec(output())![0]
+  const login = async (name: string, password: string, from = origin) => {
+    const headers = { 'Content-Type': ['application/json'], Origin: [from] }
+    const reply = await send('POST', `${origin}/login`, headers, JSON.stringify({ name, password }))
+    return { status: reply.status, cookie: reply.headers['set-cookie']?.[0]?.split(';')[0] ?? '' }
+  }
+  const as = async (line: string, cookie: string, from = origin) => {
+    const [method, path] = line.split(' ') as [string, string]
+    return (await send(method, `${origin}${path}`, { Cookie: [cookie], Origin: [from] })).status
+  }
+  expect(await login('ann', 'wrong horse')).toEqual({ status: 403, cookie: '' })
+  expect(await login('nobody', 'correct horse')).toEqual({ status: 403, cookie: '' })
+  expect(await login('ann', 'correct horse', 'https://evil.example')).toEqual({ status: 403, cookie: '' })
+
+  const [ann, elsewhere, mel] = await Promise.all([
+    login('ann', 'correct horse'),
+    login('ann', 'correct horse'),
+    login('mel', 'battery staple'),
+  ])
+  expect(await as('GET /me', ann.cookie)).toBe(200)
+  expect(await as('POST /orders/1/cancel', ann.cookie)).toBe(403)
+  expect(await as('POST /orders/1/cancel', mel.cookie, 'https://evil.example')).toBe(403)
+  expect(await as('POST /orders/1/cancel', mel.cookie)).toBe(200)
+  expect(await as('DELETE /sessions', ann.cookie)).toBe(200)
+  expect([await as('GET /me', elsewhere.cookie), await as('GET /me', ann.cookie)]).toEqual([401, 200])
+  expect(await as('POST /logout', ann.cookie)).toBe(200)
+  expect(await as('GET /me', ann.cookie)).toBe(401)
+  child.kill()
+  await once(child, 'exit')
 })
 
 test('minimal is short', () => {

@@ -21,7 +21,17 @@ describe('extra', () => {
       { after: 'firewall', stage: own('a') },
       { after: 'auth', stage: own('c') },
     ]
-    expect(names(extra)).toEqual(['requestId', 'headers', 'firewall', 'a', 'rateLimit', 'b', 'c', 'body'])
+    expect(names(extra)).toEqual([
+      'requestId',
+      'headers',
+      'firewall',
+      'a',
+      'rateLimit',
+      'b',
+      'c',
+      'csrf',
+      'body',
+    ])
   })
 
   test.each(['audit', 'auth', 'cors', 'rbac', 'quota', 'validate', 'mask'])(

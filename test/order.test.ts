@@ -17,6 +17,7 @@ const TABLE = [
   // identity
   ['resourceMetadata', 'on demand'],
   ['auth', 'on demand'],
+  ['csrf', 'on'],
   ['stepUp', 'on demand'],
   // access
   ['rbac', 'on demand'],
@@ -46,8 +47,8 @@ describe('the example APIs explain themselves', () => {
   const ARRIVE = ['requestId', 'audit', 'headers', 'cors', 'firewall', 'rateLimit', 'resourceMetadata']
 
   test.each([
-    ['GET /health', [...ARRIVE, 'public', 'body', 'mask']],
-    ['GET /orders', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
+    ['GET /health', [...ARRIVE, 'public', 'csrf', 'body', 'mask']],
+    ['GET /orders', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
     [
       'POST /orders',
       [
@@ -55,18 +56,19 @@ describe('the example APIs explain themselves', () => {
         'rateLimit route',
         'resourceMetadata',
         'auth',
+        'csrf',
         'rbac route',
         'quota',
         'body',
         'mask',
       ],
     ],
-    ['GET /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
-    ['PATCH /orders/:id', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
-    ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'rbac route', 'quota', 'body', 'mask']],
-    ['GET /admin/report', [...ARRIVE, 'auth', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
-    ['GET /admin/cards', [...ARRIVE, 'auth route', 'rbac route', 'quota', 'body', 'mask']],
-    ['GET /unlisted', [...ARRIVE, 'auth', 'quota', 'body', 'mask']],
+    ['GET /orders/:id', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    ['PATCH /orders/:id', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    ['GET /admin/report', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
+    ['GET /admin/cards', [...ARRIVE, 'auth route', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    ['GET /unlisted', [...ARRIVE, 'auth', 'csrf', 'quota', 'body', 'mask']],
   ])('orders-api: %s', (route, stages) => {
     expect(explained[route]).toEqual(stages)
   })

@@ -155,6 +155,7 @@ describe('an exception inside a wider rule', () => {
       'rateLimit',
       'rateLimit',
       'public',
+      'csrf',
       'body',
       'mask',
     ])

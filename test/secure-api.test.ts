@@ -504,6 +504,7 @@ describe('the trace', () => {
       { stage: 'firewall', verdict: 'passed' },
       { stage: 'rateLimit', verdict: 'passed' },
       { stage: 'auth', verdict: 'passed' },
+      { stage: 'csrf', verdict: 'passed' },
       {
         stage: 'rbac',
         verdict: 'refused',
@@ -542,14 +543,21 @@ describe('explain', () => {
       'general firewall',
       'general rateLimit',
     ]
-    expect(names()).toEqual([...arrive, 'general auth', 'extra tenant', 'general body'])
-    expect(names('GET /health')).toEqual([...arrive, 'route public', 'extra tenant', 'general body'])
+    expect(names()).toEqual([...arrive, 'general auth', 'extra tenant', 'general csrf', 'general body'])
+    expect(names('GET /health')).toEqual([
+      ...arrive,
+      'route public',
+      'extra tenant',
+      'general csrf',
+      'general body',
+    ])
     expect(names('GET /HEALTH')).toEqual(names())
     expect(names('POST /orders')).toEqual([
       ...arrive,
       'route rateLimit',
       'general auth',
       'extra tenant',
+      'general csrf',
       'route rbac',
       'general body',
     ])

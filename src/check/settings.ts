@@ -14,7 +14,7 @@ export function settingFindings(
   rules: readonly RouteRule[],
   stages: readonly Stage[],
 ): Finding[] {
-  const { auth, firewall, mode, headers } = settings
+  const { auth, csrf, firewall, mode, headers } = settings
   const found: (Finding | false)[] = [
     auth === false && {
       code: 'auth-off',
@@ -22,6 +22,14 @@ export function settingFindings(
       cause: 'auth is false: nobody is asked who they are',
       fix: 'write auth: [bearer({ issuer, audience })] if this API is not open to everybody',
     },
+    csrf === false &&
+      isAmbient(auth) && {
+        code: 'csrf-off',
+        severity: 'high',
+        cause:
+          'csrf is false: pages of other sites can act by the cookie or certificate of whoever visits them',
+        fix: 'leave csrf on, and list your own other origins in csrf.origins',
+      },
     mode === 'report' && {
       code: 'report-mode',
       severity: 'medium',
@@ -46,6 +54,13 @@ export function settingFindings(
     ...reported(mode as Mode | undefined, undefined, stages),
     ...rules.flatMap((rule) => routeMode(mode as Mode | undefined, rule, stages)),
   ]
+}
+
+/** Whether some way to prove who is calling is sent by browsers unasked. */
+function isAmbient(auth: unknown): boolean {
+  const { any, all } = (auth ?? {}) as Partial<Record<'any' | 'all', unknown>>
+  const methods = [auth, any, all].flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
+  return methods.some((one) => (one as { stage?: { ambient?: unknown } }).stage?.ambient === true)
 }
 
 function routeMode(general: Mode | undefined, rule: RouteRule, stages: readonly Stage[]): Finding[] {

@@ -1,5 +1,5 @@
 import type { SecurityContext } from '../kernel/context.js'
-import type { Later } from '../kernel/ports.js'
+import { unwaited } from '../kernel/unwaited.js'
 import { Generations } from '../lib/generations.js'
 import type { VerifiedKey } from './api-key.js'
 import type { ApiKeyRules } from './api-key-options.js'
@@ -40,11 +40,4 @@ export class KeyUse {
     const secrets = record.secrets.map((one) => (one === secret ? { ...one, ...hashed } : one))
     return JSON.stringify({ ...record, secrets } satisfies KeyRecord)
   }
-}
-
-/** The guard of the store has already told the operator of whatever fails. */
-function unwaited(write: () => Later<unknown>): void {
-  Promise.resolve()
-    .then(write)
-    .catch(() => undefined)
 }

@@ -45,3 +45,6 @@ export {
   type TotpOptions,
   type TotpStatus,
 } from './totp.js'
+export { session, type SessionMiddleware, type SessionOptions } from './session.js'
+export type { RevokeAllOptions, RevokeOptions, SessionInfo, Sessions } from './session-desk.js'
+export type { LoginOptions, SessionSubject } from './session-request.js'

@@ -1,7 +1,7 @@
 import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Finding } from '../kernel/stage.js'
-import { originList } from './origin-list.js'
+import { originList } from '../kernel/origin-list.js'
 
 export interface CorsOptions {
   /**

@@ -13,9 +13,17 @@ const SECRET_MEMBERS = /^(?:password|passphrase|card|pan|cvv|secret|token|ssn|ap
 /** The credentials in the head of a request, as words: what would be found if somebody repeated them. */
 export function secretsOfHead(headers: NodeJS.Dict<string | string[]>): string[] {
   const values = ['authorization', 'proxy-authorization', 'cookie', 'x-api-key', 'api-key', 'dpop'].map(
-    (name) => String(headers[name] ?? ''),
+    (name) => (name === 'cookie' ? cookieValues : String)(String(headers[name] ?? '')),
   )
   return values.flatMap((value) => value.split(WORDS).flatMap(partsOf)).filter(isLong)
+}
+
+/** What a cookie is called, everybody may know. */
+function cookieValues(field: string): string {
+  return field
+    .split(';')
+    .map((pair) => pair.slice(pair.indexOf('=') + 1))
+    .join(' ')
 }
 
 /** The payload of a JWT is as secret as it is, and so is its id. Its head only says how it was signed. */

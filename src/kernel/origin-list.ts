@@ -1,5 +1,5 @@
-import { show } from '../kernel/check.js'
-import { ConfigError } from '../kernel/config-error.js'
+import { show } from './check.js'
+import { ConfigError } from './config-error.js'
 
 /** Other schemes, such as those of apps in a web view (`capacitor://localhost`): browsers do not normalise their hosts. */
 const OTHER_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-zA-Z0-9._-]+(?::[0-9]{1,5})?$/

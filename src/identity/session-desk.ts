@@ -1,0 +1,285 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ambientProof } from '../kernel/ambient.js'
+import { knownKeys, show } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
+import { consoleLog } from '../kernel/console-log.js'
+import { contextOf } from '../kernel/context.js'
+import { guardedRecords } from '../kernel/guarded.js'
+import { RefusedError } from '../kernel/respond.js'
+import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { addCookie, cookieField, cookiesNamed } from '../lib/cookie.js'
+import type { SessionRules } from './session-options.js'
+import {
+  isSessionId,
+  keyOf,
+  LOCAL_ISSUER,
+  newHandle,
+  newSessionId,
+  ownerOf,
+  type ListedSession,
+  type SessionRecord,
+} from './session-record.js'
+import type { SessionRefusals } from './session-refusals.js'
+import {
+  checkClaims,
+  checkLogin,
+  checkSubject,
+  factorName,
+  MAX_FACTORS,
+  type LoginOptions,
+  type SessionSubject,
+} from './session-request.js'
+import { seal, unseal } from './session-seal.js'
+import { faultOf, SessionShelf } from './session-shelf.js'
+import { storeAway } from './store-away.js'
+
+/** What is known of a session, apart from its id. Times are milliseconds since 1970, those of factors seconds. */
+export interface SessionInfo {
+  /** What it is called in lists and audit events; no secret. */
+  readonly id: string
+  readonly subject: string
+  /** Who vouches for the subject, unless it is this application. */
+  readonly issuer?: string
+  readonly factors: SessionRecord['factors']
+  readonly createdAt: number
+  /** When it was used last, to `touchMs`. */
+  readonly seenAt: number
+  /** When it ends, however much it is used. */
+  readonly expiresAt: number
+}
+
+/** On whose record the end of a session is put. */
+export interface RevokeOptions {
+  /** The request that caused it, whose audit trail gets an event for each session. Default: none gets one. */
+  req?: IncomingMessage
+}
+
+export interface RevokeAllOptions extends RevokeOptions {
+  /** The `id` of a session that goes on: `principal.claims.session_id` is that of the caller. Default: all end. */
+  except?: string
+}
+
+/**
+ * What handlers and operators do with sessions. All of it is refused with a `RefusedError`, which `api.errors()` answers: 503
+ * `store-unavailable` while the store is away, and what each says.
+ */
+export interface Sessions {
+  /**
+   * Begins a session for a subject whose proof the handler has just checked, always with a new id (ASVS 7.2.4); the one that the
+   * request came with ends. One too many: what `whenFull` says.
+   *
+   * @throws ConfigError for an option that breaks its rule
+   */
+  login(req: IncomingMessage, res: ServerResponse, options: LoginOptions): Promise<SessionInfo>
+  /**
+   * Gives the session of this request a new id, and other claims if they are there: call it when what the subject may do
+   * changes. No session: 401 `invalid-session`.
+   */
+  rotate(
+    req: IncomingMessage,
+    res: ServerResponse,
+    changes?: { readonly claims?: Readonly<Record<string, unknown>> },
+  ): Promise<SessionInfo>
+  /** Notes that a factor was shown just now, such as `'otp'` (RFC 8176), and gives the session a new id. No session: 401 `invalid-session`. */
+  addFactor(req: IncomingMessage, res: ServerResponse, method: string): Promise<SessionInfo>
+  /** Ends the session of this request and takes its cookie away, whether it is still good or not. */
+  logout(req: IncomingMessage, res: ServerResponse): Promise<SessionInfo | undefined>
+  /** The `attachment` of the session of this request. */
+  attachment(req: IncomingMessage): Promise<string | undefined>
+  /** The sessions of a subject, the oldest first. */
+  list(subject: SessionSubject): Promise<readonly SessionInfo[]>
+  /** Ends one session of a subject, by its `id`. Whether there was one. */
+  revoke(subject: SessionSubject, id: string, options?: RevokeOptions): Promise<boolean>
+  /** Ends all sessions of a subject, in every process. How many (ASVS 7.4.2, 7.4.3). */
+  revokeAll(subject: SessionSubject, options?: RevokeAllOptions): Promise<number>
+  /** Ends the sessions that belong to a session of an identity provider, by its `sid`. How many. */
+  revokeSid(issuer: string, sid: string, options?: RevokeOptions): Promise<number>
+}
+
+interface Current {
+  /** What the browser has. */
+  readonly sent: string
+  readonly key: string
+  readonly record: SessionRecord
+}
+
+export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Sessions {
+  const { clock, cookie, secure, sameSite, absoluteTimeoutMs } = rules
+  const guard = { clock, log: consoleLog, timeoutMs: rules.storeTimeoutMs }
+  const shelf = new SessionShelf(guardedRecords(rules.store.records, guard), rules)
+  /** What a request was given is what it has, whatever it came with. */
+  const given = new WeakMap<IncomingMessage, string>()
+
+  const give = (req: IncomingMessage, res: ServerResponse, sessionId: string): void => {
+    const ctx = contextOf(req)
+    const head = ctx?.head ?? res
+    const attributes = { secure, httpOnly: true, sameSite, ...(sessionId === '' && { maxAgeSeconds: 0 }) }
+    addCookie(head, cookie, cookieField(cookie, sessionId, attributes))
+    head.setHeader('Cache-Control', 'no-store')
+    given.set(req, sessionId)
+    // What is bound to the session from here on is bound to this one.
+    ctx?.set(ambientProof, sessionId === '' ? undefined : { binding: keyOf(sessionId) })
+  }
+
+  const current = async (req: IncomingMessage): Promise<Current | undefined> => {
+    const [sent = '', another] = given.has(req) ? [given.get(req)] : cookiesNamed(cookie, req.headers.cookie)
+    if (another !== undefined || !isSessionId(sent)) return undefined
+    const key = keyOf(sent)
+    const record = await shelf.find(key)
+    if (record === undefined || faultOf(record, rules, clock.now()) !== undefined) return undefined
+    return { sent, key, record }
+  }
+
+  const note = (
+    req: IncomingMessage | undefined,
+    kind: string,
+    ended: readonly { id: string }[],
+    owner: string,
+  ): void => {
+    const ctx = req && contextOf(req)
+    for (const { id } of ended) ctx?.record(kind, { session: id, subject: owner, severity: 'info' })
+  }
+
+  const renew = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    kind: string,
+    changed: (record: SessionRecord, now: number) => SessionRecord,
+  ): Promise<SessionInfo> => {
+    refuseBegun(res)
+    const found = await current(req)
+    if (found === undefined) throw new RefusedError(refusals.because('session-unknown'))
+    const now = clock.now()
+    const sessionId = newSessionId()
+    const { attached } = found.record
+    const record: SessionRecord = {
+      ...changed(found.record, now),
+      seenAt: now,
+      ...(attached !== undefined && { attached: seal(sessionId, unseal(found.sent, attached)) }),
+    }
+    if (!(await shelf.move(found.key, keyOf(sessionId), record)))
+      throw new RefusedError(refusals.because('session-unknown'))
+    give(req, res, sessionId)
+    note(req, kind, [record], ownerOf(record))
+    return infoOf(record)
+  }
+
+  const end = async (
+    owner: string,
+    chosen: (session: ListedSession) => boolean,
+    { req }: RevokeOptions = {},
+  ): Promise<number> => {
+    const ended = await shelf.end(owner, chosen)
+    note(req, 'session-ended', ended, owner)
+    return ended.length
+  }
+
+  return whereStoreIsAway({
+    async login(req, res, options) {
+      const now = clock.now()
+      const facts = checkLogin(options, now)
+      refuseBegun(res)
+      const before = await current(req)
+      if (before !== undefined) await end(ownerOf(before.record), ({ key }) => key === before.key, { req })
+      const sessionId = newSessionId()
+      const { attachment } = options
+      const record: SessionRecord = {
+        v: 1,
+        id: newHandle(),
+        ...facts,
+        createdAt: now,
+        seenAt: now,
+        expiresAt: now + absoluteTimeoutMs,
+        ...(attachment !== undefined && { attached: seal(sessionId, attachment) }),
+      }
+      const opened = await shelf.open(keyOf(sessionId), record)
+      if (opened === 'full') throw new RefusedError(refusals.full())
+      give(req, res, sessionId)
+      note(req, 'session-ended', opened.ended, ownerOf(record))
+      note(req, 'session-begun', [record], ownerOf(record))
+      return infoOf(record)
+    },
+
+    async rotate(req, res, changes = {}) {
+      knownKeys('rotate', changes, ['claims'], ['claims'])
+      const claims = changes.claims && checkClaims('rotate.claims', changes.claims)
+      return renew(req, res, 'session-rotated', (record) => ({ ...record, ...(claims && { claims }) }))
+    },
+
+    async addFactor(req, res, method) {
+      factorName('addFactor: the method', method)
+      return renew(req, res, 'session-factor', (record, now) => ({
+        ...record,
+        authenticatedAt: now,
+        factors: [
+          ...record.factors.filter((one) => one.method !== method).slice(1 - MAX_FACTORS),
+          { method, at: Math.floor(now / 1000) },
+        ],
+      }))
+    },
+
+    async logout(req, res) {
+      refuseBegun(res)
+      const found = await current(req)
+      if (found !== undefined) await shelf.end(ownerOf(found.record), ({ key }) => key === found.key)
+      give(req, res, '')
+      if (found === undefined) return undefined
+      note(req, 'session-logout', [found.record], ownerOf(found.record))
+      return infoOf(found.record)
+    },
+
+    async attachment(req) {
+      const found = await current(req)
+      return found?.record.attached && unseal(found.sent, found.record.attached)
+    },
+
+    async list(subject) {
+      const now = clock.now()
+      const listed = await shelf.list(ownerOf(checkSubject('list', subject)))
+      return listed.filter((record) => faultOf(record, rules, now) === undefined).map(infoOf)
+    },
+
+    async revoke(subject, id, options) {
+      return (await end(ownerOf(checkSubject('revoke', subject)), (one) => one.id === id, options)) > 0
+    },
+
+    async revokeAll(subject, options = {}) {
+      knownKeys('revokeAll', options, ['except', 'req'], ['except'])
+      const { except } = options
+      if (except !== undefined && typeof except !== 'string')
+        throw new ConfigError(`revokeAll.except must be the id of a session, got ${show(except)}`)
+      return end(ownerOf(checkSubject('revokeAll', subject)), ({ id }) => id !== except, options)
+    },
+
+    async revokeSid(issuer, sid, options) {
+      const owner = await shelf.ownerOfSid(checkSubject('revokeSid', { issuer, subject: sid }).issuer, sid)
+      return owner === undefined ? 0 : end(owner, (one) => one.sid === sid, options)
+    },
+  })
+}
+
+/** A session that no browser learns of would be nobody's. */
+function refuseBegun({ headersSent }: ServerResponse): void {
+  if (headersSent) throw new Error('The reply has begun: its cookies cannot be changed any more')
+}
+
+function infoOf({ id, subject, issuer, factors, createdAt, seenAt, expiresAt }: SessionRecord): SessionInfo {
+  const vouched = issuer !== LOCAL_ISSUER && { issuer }
+  return { id, subject, ...vouched, factors, createdAt, seenAt, expiresAt }
+}
+
+/** The same functions, where a store that is away is a refusal: 503, and never an error of the handler's own. */
+function whereStoreIsAway(desk: Sessions): Sessions {
+  const guarded = Object.entries(desk).map(([name, method]) => [
+    name,
+    async (...call: unknown[]) => {
+      try {
+        return await (method as (...all: unknown[]) => unknown)(...call)
+      } catch (error) {
+        if (!isStoreUnavailable(error)) throw error
+        throw new RefusedError(storeAway(error.retryMs, 'The store of the sessions cannot be reached'))
+      }
+    },
+  ])
+  return Object.fromEntries(guarded) as Sessions
+}

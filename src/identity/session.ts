@@ -1,0 +1,141 @@
+import { ambientProof } from '../kernel/ambient.js'
+import { challenges } from '../kernel/challenges.js'
+import type { SecurityContext } from '../kernel/context.js'
+import { defineStage, type Standalone } from '../kernel/define.js'
+import type { Finding, Verdict } from '../kernel/stage.js'
+import { unwaited } from '../kernel/unwaited.js'
+import { cookiesNamed } from '../lib/cookie.js'
+import type { Method, MethodMiddleware } from './method.js'
+import { sessionDesk, type Sessions } from './session-desk.js'
+import { prepareSession, type SessionOptions, type SessionRules } from './session-options.js'
+import { sessionPrincipal } from './session-principal.js'
+import { isSessionId, keyOf, ownerOf, readSession, SESSIONS, type SessionRecord } from './session-record.js'
+import { sessionRefusals, type SessionFault, type SessionRefusals } from './session-refusals.js'
+import { faultOf, timeToLive } from './session-shelf.js'
+import { storeAway, whenStored } from './store-away.js'
+
+export type { SessionOptions } from './session-options.js'
+
+/** The method for `auth`, and what handlers and operators do with its sessions. */
+export type SessionMiddleware = MethodMiddleware & Sessions
+
+/**
+ * Knows callers by a session that the server keeps: an opaque id in a cookie of this host alone, of which the store has only a
+ * hash. No cookie: 401 `unauthenticated`; two of them: 400 `invalid-request`; over, revoked or made up: 401 `invalid-session`;
+ * the store is away: 503 `store-unavailable`. Where it proved the caller, `csrf` asks whether the page may have sent the request.
+ *
+ * @example
+ * const sessions = session({ store: redis(client) })
+ * const api = secureApi({ auth: [sessions], routes: { 'POST /login': { public: true, csrf: { always: true } } } })
+ * app.post('/login', asyncHandler(async (req, res) => {
+ *   const user = await checkPassword(req.body)
+ *   await sessions.login(req, res, { subject: user.id, factors: ['pwd'] })
+ *   res.json({})
+ * }))
+ * @throws ConfigError for a store without records, and every option that breaks its rule
+ */
+export function session(options: SessionOptions, standalone?: Standalone): SessionMiddleware {
+  const rules = prepareSession(options)
+  const refusals = sessionRefusals(rules.cookie, options.realm ?? 'api')
+  const prepared = { rules, refusals }
+  const middleware = standalone === undefined ? sessionStage(prepared) : sessionStage(prepared, standalone)
+  return Object.assign(middleware, sessionDesk(rules, refusals))
+}
+
+interface Prepared {
+  readonly rules: SessionRules
+  readonly refusals: SessionRefusals
+}
+
+const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omit<Method, 'name'> => {
+  const { store, cookie, secure, revocation, touchMs } = rules
+  const { sameSite, idleTimeoutMs, absoluteTimeoutMs, maxSessions, whenFull } = rules
+  const offered = [refusals.offered]
+
+  const refuseUse = (ctx: SecurityContext, record: SessionRecord, fault: SessionFault): Verdict => {
+    ctx.record(fault, { session: record.id, subject: ownerOf(record), severity: 'low' })
+    return refusals.because(fault)
+  }
+
+  const accept = (ctx: SecurityContext, key: string, text: string, record: SessionRecord): void => {
+    ctx.principal = sessionPrincipal(record)
+    ctx.set(ambientProof, { binding: key })
+    ctx.note('session', 'the session is valid')
+    const now = ctx.services.clock.now()
+    if (now - record.seenAt < touchMs) return
+    const seen = { ...record, seenAt: now }
+    // Only if it is still there as it was: what has ended meanwhile stays ended.
+    unwaited(() =>
+      ctx.services
+        .portsOf(store)
+        .records.replace(SESSIONS, key, text, JSON.stringify(seen), timeToLive(seen, rules)),
+    )
+  }
+
+  const judge = (ctx: SecurityContext, key: string, text: string | undefined): Verdict | Promise<Verdict> => {
+    if (text === undefined) return refusals.because('session-unknown')
+    let record: SessionRecord
+    try {
+      record = readSession(text)
+    } catch (cause) {
+      return storeAway(1_000, 'The record of the session cannot be read', cause)
+    }
+    const { issuer, subject, sid, id, createdAt } = record
+    const fault = faultOf(record, rules, ctx.services.clock.now())
+    if (fault !== undefined) return refuseUse(ctx, record, fault)
+    if (revocation === undefined) return accept(ctx, key, text, record)
+
+    const revocable = { issuer, subject, jti: undefined, sid: sid ?? id, issuedAt: createdAt / 1000 }
+    return whenStored(
+      revocation.check(revocable, ctx.services),
+      'Nobody can tell whether the session was revoked',
+      (revoked) =>
+        revoked === undefined ? accept(ctx, key, text, record) : refuseUse(ctx, record, 'session-revoked'),
+    )
+  }
+
+  return {
+    gives: ['principal'],
+    methodName: 'session',
+    ambient: true,
+    recognises: ({ req }) => cookiesNamed(cookie, req.headers.cookie).length > 0,
+    challenge: () => refusals.offered,
+
+    enter(ctx) {
+      ctx.principal = undefined
+      ctx.set(ambientProof, undefined)
+      ctx.set(challenges, offered)
+      const [sent, another] = cookiesNamed(cookie, ctx.req.headers.cookie)
+      if (sent === undefined) return refusals.nothing()
+      if (another !== undefined) return refusals.twice()
+      if (!isSessionId(sent)) return refusals.because('session-malformed')
+      const key = keyOf(sent)
+      return whenStored(
+        ctx.services.portsOf(store).records.get(SESSIONS, key),
+        'The store of the sessions cannot be reached',
+        (text) => judge(ctx, key, text),
+      )
+    },
+
+    describe: () => ({
+      cookie,
+      sameSite,
+      idleTimeoutMs,
+      absoluteTimeoutMs,
+      touchMs,
+      maxSessions,
+      whenFull,
+      ...(revocation !== undefined && { revocation: true }),
+      ...(!secure && { dangerouslyAllowHttp: true }),
+    }),
+    findings: () => (secure ? [] : [OVER_HTTP]),
+  }
+})
+
+const OVER_HTTP: Finding = {
+  code: 'session-over-http',
+  severity: 'high',
+  cause:
+    'session.dangerouslyAllowHttp sends the session cookie without TLS, where everybody on the way reads it',
+  fix: 'leave it out wherever others than the developer can get; browsers accept secure cookies on https only',
+}

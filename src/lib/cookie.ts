@@ -1,0 +1,63 @@
+/**
+ * The values of all cookies with this very name in a `Cookie` field (RFC 6265 section 5.4), two at most, as they were sent:
+ * neither unquoted nor decoded, so that every reader of a credential reads the same one. Only spaces and tabs are taken off
+ * around a name: an invisible character that another reader would take off as well is how a neighbouring domain passes its
+ * own cookie off as one with the prefix `__Host-`.
+ */
+export function cookiesNamed(name: string, field: string | undefined): readonly string[] {
+  if (field?.includes(name) !== true) return NONE
+  const found: string[] = []
+  for (let from = 0; from < field.length && found.length < 2;) {
+    const semicolon = field.indexOf(';', from)
+    const end = semicolon === -1 ? field.length : semicolon
+    const equals = field.indexOf('=', from)
+    if (equals !== -1 && equals < end && trimmed(field, from, equals) === name)
+      found.push(trimmed(field, equals + 1, end))
+    from = end + 1
+  }
+  return found
+}
+
+const NONE: readonly string[] = []
+
+function trimmed(text: string, from: number, to: number): string {
+  let start = from
+  let end = to
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+/** What is written about a cookie besides its name and value. */
+export interface CookieAttributes {
+  readonly secure: boolean
+  readonly httpOnly: boolean
+  readonly sameSite: 'lax' | 'strict' | 'none'
+  /** In seconds. 0 takes the cookie away. Default: it goes when the browser does. */
+  readonly maxAgeSeconds?: number
+}
+
+/** A `Set-Cookie` field for the whole host and no other one: no `Domain`, and `Path=/`, as the prefix `__Host-` asks. */
+export function cookieField(name: string, value: string, attributes: CookieAttributes): string {
+  const { secure, httpOnly, sameSite, maxAgeSeconds } = attributes
+  const age = maxAgeSeconds === undefined ? '' : `; Max-Age=${maxAgeSeconds}`
+  return `${name}=${value}; Path=/${age}${httpOnly ? '; HttpOnly' : ''}${secure ? '; Secure' : ''}; SameSite=${SAME_SITE[sameSite]}`
+}
+
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const
+
+interface Fields {
+  getHeader(name: string): number | string | string[] | undefined
+  setHeader(name: string, value: string | string[]): unknown
+}
+
+/** Adds a cookie to a reply, in place of one of the same name that was to be set there before. */
+export function addCookie(head: Fields, name: string, field: string): void {
+  const present = head.getHeader('Set-Cookie')
+  const list = present === undefined ? [] : Array.isArray(present) ? present : [String(present)]
+  head.setHeader('Set-Cookie', [...list.filter((one) => !one.startsWith(`${name}=`)), field])
+}
