@@ -10,11 +10,16 @@ import type { Services } from './kernel/services.js'
 import { isThenable } from './lib/when.js'
 import type { Plan, Plans } from './plans.js'
 
-/** Lets a request in, once for as long as it is the same request. `next` hears of it, and by which plan. */
+/**
+ * Lets a request in, once for as long as it is the same request. `next` hears of it, and by which plan.
+ *
+ * @param byExpress whether Express routes it; without a word, what is on the request tells
+ */
 export type Enter = (
   req: IncomingMessage,
   res: ServerResponse,
   next: (error: unknown, plan: Plan, ctx: SecurityContext) => void,
+  byExpress?: boolean,
 ) => void
 
 /** A plain request handler: an Express application is one. */
@@ -22,7 +27,7 @@ export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 
 /** How requests get into one API. What others let in does not count. */
 export function entrance(plans: Plans, services: Services, { strict }: { strict: boolean }): Enter {
-  const enter: Enter = (req, res, next) => {
+  const enter: Enter = (req, res, next, byExpress = isInExpress(req)) => {
     const ctx = openContext(req, res, services)
     ctx.use(services)
     const method = req.method ?? 'GET'
@@ -35,7 +40,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     let plan: Plan
     try {
       const altered = ctx.entries.some((entry) => entry.method !== method)
-      plan = plans.of(method, originalUrl(req), routed, altered)
+      plan = plans.of(method, originalUrl(req), routed, altered, !byExpress)
     } catch (cause) {
       return failExchange(ctx, cause)
     }
@@ -56,17 +61,39 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
 
 /** The application behind the entrance: it sees what has been let in, and what it throws is answered. */
 export function frontDoor(enter: Enter, app: Handler) {
+  const byExpress = isExpress(app)
   return (req: IncomingMessage, res: ServerResponse): void =>
-    enter(req, res, (error, _plan, ctx) => {
-      if (error !== undefined) return failExchange(ctx, error)
-      prepareForExpress(req, res)
-      try {
-        const answer = app(req, res)
-        if (isThenable(answer)) answer.then(undefined, (cause: unknown) => failExchange(ctx, cause))
-      } catch (cause) {
-        failExchange(ctx, cause)
-      }
-    })
+    enter(
+      req,
+      res,
+      (error, _plan, ctx) => {
+        if (error !== undefined) return failExchange(ctx, error)
+        prepareForExpress(req, res)
+        try {
+          const answer = app(req, res)
+          if (isThenable(answer)) answer.then(undefined, (cause: unknown) => failExchange(ctx, cause))
+        } catch (cause) {
+          failExchange(ctx, cause)
+        }
+      },
+      byExpress,
+    )
+}
+
+/*
+ * What is mounted at a path answers for what begins with it, up to a slash in Express, and in Connect up to a dot too. Any
+ * other handler may have Connect in it.
+ */
+
+function isExpress(app: Handler): boolean {
+  const { set, engine } = app as { set?: unknown; engine?: unknown }
+  return typeof set === 'function' && typeof engine === 'function'
+}
+
+function isInExpress(
+  req: IncomingMessage & { baseUrl?: string },
+): req is IncomingMessage & { baseUrl: string } {
+  return req.baseUrl !== undefined
 }
 
 /**
@@ -78,7 +105,7 @@ function routedUrl(req: IncomingMessage & { baseUrl?: string }): string {
   const url = req.url ?? '/'
   if (url === original) return original
   // Without `baseUrl` (Connect), a mounted URL looks like a rewritten one, so it is treated as one.
-  if (req.baseUrl === undefined) return url
+  if (!isInExpress(req)) return url
   const routed = req.baseUrl + url
   const mountRoot = url.startsWith('/?') || url === '/' ? req.baseUrl + url.slice(1) : routed
   return routed === original || mountRoot === original ? original : routed

@@ -45,8 +45,10 @@ export class Plans {
   /** For requests that no rule fits. */
   readonly everywhere: Plan
   readonly tree: RouteTree<RouteRule>
-  private readonly match: (method: string, path: string) => Fit<RouteRule>
+  private readonly match: ReturnType<typeof compileRoutes<RouteRule>>
   private readonly exact: ReadonlyMap<RouteRule, Plan>
+  /** Instead of those, where more rules are wider because segments may end at dots. */
+  private readonly exactDotted = new Map<RouteRule, Plan>()
   /** By the patterns of the rules that fit. */
   private readonly loose = new Map<string, Plan>()
   private readonly enforcement: (stage: Stage) => Enforcement
@@ -64,6 +66,7 @@ export class Plans {
     this.exact = new Map(
       rules.map((rule) => [rule, this.make({ exact: rule, fits: this.tree.containing(rule) })]),
     )
+    for (const rule of rules) this.addDotted(rule)
     for (const kind of meetings(this.tree, EVERYTHING, rules.length + MAX_COMBINATIONS)) {
       const fits = this.tree.containing(kind)
       const [first] = fits
@@ -79,13 +82,13 @@ export class Plans {
    * The plan of a request that came as `original`, and that the application now routes as `routed`.
    *
    * @param altered whether it came with another method
+   * @param dotted whether the application may end a segment of the path at a dot
    */
-  of(method: string, original: string, routed: string, altered = false): Plan {
-    const { exact: winner, fits } = this.match(method, pathOf(original))
-    if (routed === original && !altered)
-      return winner === undefined ? this.loosely(fits) : this.exact.get(winner)!
+  of(method: string, original: string, routed: string, altered = false, dotted = false): Plan {
+    const { exact: winner, fits } = this.match(method, pathOf(original), dotted)
+    if (routed === original && !altered) return this.exactly(winner, fits) ?? this.loosely(fits)
     // Somebody rewrote URL or method: whatever may be meant adds, and nothing takes away.
-    return this.loosely([...new Set([...fits, ...this.match(method, pathOf(routed)).fits])])
+    return this.loosely([...new Set([...fits, ...this.match(method, pathOf(routed), dotted).fits])])
   }
 
   /**
@@ -116,8 +119,30 @@ export class Plans {
 
   /** Every stage of every plan, once. */
   stages(): Stage[] {
-    const plans = [this.everywhere, ...this.exact.values(), ...this.loose.values()]
+    const plans = [
+      this.everywhere,
+      ...this.exact.values(),
+      ...this.exactDotted.values(),
+      ...this.loose.values(),
+    ]
     return [...new Set(plans.flatMap(({ seats }) => seats.map(({ stage }) => stage)))]
+  }
+
+  private exactly(winner: RouteRule | undefined, fits: readonly RouteRule[]): Plan | undefined {
+    if (winner === undefined) return undefined
+    const plan = this.exact.get(winner)!
+    return plan.rules.length === fits.length ? plan : this.exactDotted.get(winner)
+  }
+
+  private addDotted(rule: RouteRule): void {
+    const fits = this.tree.containing(rule, true)
+    if (fits.length === this.exact.get(rule)!.rules.length) return
+    try {
+      this.exactDotted.set(rule, this.make({ exact: rule, fits }, true))
+    } catch (error) {
+      // The application may be none for which these rules meet. If it is, nothing is taken away.
+      if (!(error instanceof ConfigError)) throw error
+    }
   }
 
   private loosely(fits: readonly RouteRule[]): Plan {

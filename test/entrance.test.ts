@@ -53,7 +53,102 @@ describe('on Connect, where mounting and rewriting look alike,', () => {
   })
 })
 
+describe.each(['protect', 'use'])('Connect ends a mount path at a dot too, behind %s:', (door) => {
+  const dotted = [
+    '/admin.x',
+    '/admin.',
+    '/Admin.json?x',
+    '/admin.x/y',
+    '/ADMIN.x%2e',
+    '/admin..',
+    '/admin.a.b',
+  ]
+  const serving = (general: object, rules = {}) => {
+    const { api, as } = testApi({
+      rbac: roles,
+      rateLimit: false,
+      firewall: false,
+      routes: { '* /*': general, '* /admin': adminOnly, '* /admin/*': adminOnly, ...rules },
+    })
+    const ran: string[] = []
+    const app = connect()
+    if (door === 'use') app.use(api)
+    app.use('/admin', (req: IncomingMessage, res: ServerResponse) => {
+      ran.push(req.url!)
+      res.end('admin data')
+    })
+    return { ran, as, server: door === 'use' ? app : api.protect(app) }
+  }
+
+  test.each(dotted)('%s meets the rules of /admin, public or not what is around', async (path) => {
+    const open = serving({ public: true })
+    const refused = await request(open.server).post(path).expect(401)
+    expect(refused.headers['content-type']).toContain('application/problem+json')
+    expect(refused.body).toMatchObject({ type: 'urn:secure-api:problem:unauthenticated' })
+    expect(refused.headers['www-authenticate']).toContain('Bearer')
+    const known = serving({ rbac: 'authenticated' })
+    const { body } = await request(known.server).post(path).set('Authorization', known.as()).expect(403)
+    expect(body).toMatchObject({ type: 'urn:secure-api:problem:forbidden' })
+    expect([...open.ran, ...known.ran]).toEqual([])
+    // So that the test proves something: Connect does lead there.
+    await request(known.server)
+      .post(path)
+      .set('Authorization', known.as({ roles: ['admin'] }))
+      .expect(200)
+    expect(known.ran).toHaveLength(1)
+  })
+
+  test('what is written down for the very path is public, and what merely fits it is not', async () => {
+    const named = serving({ rbac: 'authenticated' }, { 'GET /admin.json': { public: true } })
+    await request(named.server).get('/admin.json').expect(200, 'admin data')
+    await request(named.server).get('/admin.JSON').expect(401)
+    const fitting = serving({ rbac: 'authenticated' }, { 'GET /:page': { public: true } })
+    await request(fitting.server).get('/admin.json').expect(401)
+    await request(fitting.server).get('/other.json').expect(404)
+  })
+
+  test('a guard that is mounted by the path is met where its handler is', async () => {
+    const { api, as } = testApi({ rbac: roles, rateLimit: false })
+    const app = connect()
+    if (door === 'use') app.use(api)
+    app.use('/admin', api.guard(adminOnly))
+    app.use('/admin', adminData)
+    const server = door === 'use' ? app : api.protect(app)
+    await request(server).get('/admin.x').set('Authorization', as()).expect(403)
+    await request(server)
+      .get('/admin.x')
+      .set('Authorization', as({ roles: ['admin'] }))
+      .expect(200)
+  })
+})
+
+test('rules that exclude one another only where dots are slashes start, and take nothing away there', async () => {
+  const { api } = testApi({
+    routes: {
+      '* /v1/*': { auth: { methods: ['bearer'] } },
+      'GET /v1.1/*': { public: true, mode: 'enforce' },
+    },
+  })
+  await request(api.protect((_req, res) => void res.end()))
+    .get('/v1.1/x')
+    .expect(200)
+})
+
 describe.each(expressVersions)('on %s', (_name, express) => {
+  test.each(['protect', 'use'])('a dot belongs to the name, behind %s', async (door) => {
+    const { api } = testApi({
+      rbac: roles,
+      routes: { '* /*': { public: true }, '* /v1/*': adminOnly },
+    })
+    const app = express()
+    if (door === 'use') app.use(asMiddleware(api))
+    app.get('/v1.1/x', (_req, res) => void res.end('open'))
+    app.get('/v1/x', adminData)
+    const server = door === 'use' ? app : api.protect(app)
+    await request(server).get('/v1.1/x').expect(200, 'open')
+    await request(server).get('/v1/x').expect(401)
+  })
+
   test("a rule for '*' holds for OPTIONS that reaches app.all", async () => {
     const { api, as } = testApi({ rbac: roles, routes: { '* /admin': adminOnly } })
     const app = express()

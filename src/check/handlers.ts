@@ -25,6 +25,12 @@ export const mayAnswer = (handler: unknown): boolean =>
 export const mustAnswer = (handler: unknown): boolean =>
   mayAnswer(handler) && (lengthOf(handler) === 1 || lengthOf(handler) === 2)
 
+/** A Connect application has a stack as Express's routers have, and `route` is where it is mounted. */
+export const isConnect = (handler: unknown): boolean => {
+  const { stack, route } = handler as { stack?: unknown; route?: unknown }
+  return Array.isArray(stack) && typeof route === 'string'
+}
+
 /** An async function, whose rejection Express 4 leaves unanswered. */
 export const isAsync = (handler: unknown): boolean =>
   typeof handler === 'function' && handler.constructor.name === 'AsyncFunction'

@@ -2,7 +2,7 @@ import type { Finding } from '../kernel/stage.js'
 import type { AppWalk, Layer } from './app-walk.js'
 import type { CheckedApi } from './checked-api.js'
 import { markOf } from './guard-mark.js'
-import { isBodyParser, isErrorHandler } from './handlers.js'
+import { isBodyParser, isConnect, isErrorHandler } from './handlers.js'
 import { isInFront, mayBeInFront, overlap, sharedSteps } from './in-front.js'
 import { isEnteredSomewhere } from './routes.js'
 
@@ -31,6 +31,14 @@ export function mountFindings(walk: AppWalk, { api, isProtected }: CheckedApi): 
         severity: 'high',
         cause: `methodOverride at ${path} changes the method after the API has judged the request by it`,
         fix: 'mount it before app.use(api); behind api.protect(app) there is no place for it',
+      })),
+    ...functions
+      .filter((layer) => layer.handlers.some(isConnect) && isBehind(layer))
+      .map(({ path }): Finding => ({
+        code: 'connect-mounted',
+        severity: 'medium',
+        cause: `the Connect application at ${path} takes a dot for the end of a mount path, and the API judges requests as Express routes them`,
+        fix: 'write one rule for all that is below it, or serve it with api.protect(connectApp)',
       })),
     ...(isProtected ? [] : functions)
       .filter((layer) => isErrorHandler(layer.handlers[0]) && mayResume(layer, own, layers))

@@ -1,28 +1,31 @@
 import { BareRecord } from '../lib/bare.js'
 import { LOWER, ODD, spellingOf } from '../lib/path-spelling.js'
 import { bySpecificity, hasRest, isName, type RoutePattern } from './route-pattern.js'
-import { RouteTree, type Fit, type Leaf, type Node } from './route-tree.js'
+import { inOrder, type Fit, type Leaf, type Node } from './route-node.js'
+import { RouteTree } from './route-tree.js'
 
-export type { Fit } from './route-tree.js'
+export type { Fit } from './route-node.js'
 
 /**
  * Matches requests to rules. A path that is read differently here and by the application's router would be a bypass, so
  * a rule that adds protection fits whatever a router might fold together (case, trailing and double slashes, one level
- * of percent-encoding), and only a letter-by-letter fit is `exact`.
+ * of percent-encoding), and only a letter-by-letter fit is `exact`. `dotted`: the router may be one that ends segments at
+ * dots, so they are folded too.
  *
  * @throws ConfigError if two rules fit the same requests equally well
  */
 export function compileRoutes<R extends RoutePattern>(
   rules: readonly R[],
   tree = new RouteTree(rules),
-): (method: string, path: string) => Fit<R> {
+): (method: string, path: string, dotted?: boolean) => Fit<R> {
   const { root } = tree
 
-  return (method, path) => {
+  return (method, path, dotted = false) => {
     if (rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
     const spelling = spellingOf(path)
-    if (spelling === LOWER && method !== 'OPTIONS') {
+    const hasDots = dotted && (spelling === ODD || path.includes('.'))
+    if (spelling === LOWER && method !== 'OPTIONS' && !hasDots) {
       const found = new Found<R>()
       walk(root, path, path === '/' ? 1 : 0, asked, found)
       if (found.count === 0) return NOTHING
@@ -31,14 +34,18 @@ export function compileRoutes<R extends RoutePattern>(
     }
 
     const canonical = spelling !== ODD
-    const found: Leaf<R>[] = []
     const segments = canonical ? split(path) : []
-    if (!canonical) for (const reading of readings(path)) tree.collect(asked, reading, found)
-    else tree.collect(asked, spelling === LOWER ? segments : split(path.toLowerCase()), found)
-    if (found.length === 0) return NOTHING
+    const folded = canonical ? [spelling === LOWER ? segments : split(path.toLowerCase())] : readings(path)
+    const whole: Leaf<R>[] = []
+    const dottedOnes: Leaf<R>[] = []
+    for (const reading of folded) {
+      tree.collect(asked, reading, whole)
+      if (hasDots) tree.collectDotted(asked, reading, dottedOnes)
+    }
+    const leaves = inOrder(whole, dottedOnes)
+    if (leaves.length === 0) return NOTHING
 
-    const leaves = [...new Set(found)].sort((a, b) => bySpecificity(a.rule, b.rule))
-    const { exact } = leaves[0]!
+    const exact = dotted ? leaves[0]!.exactDotted : leaves[0]!.exact
     // What `*` adds holds for OPTIONS too; what it takes away was hardly meant for it.
     return canonical &&
       method !== 'OPTIONS' &&
@@ -118,7 +125,8 @@ const NOTHING: Fit<never> = { exact: undefined, fits: [] }
 
 function fitsLetterByLetter(rule: RoutePattern, parts: readonly string[]): boolean {
   const { segments } = rule
-  if (hasRest(rule) && parts.length < segments.length) return false
+  const { length } = parts
+  if (hasRest(rule) ? length < segments.length : length !== segments.length) return false
   return segments.every((segment, i) => segment === '*' || isName(segment) || segment === parts[i])
 }
 
@@ -130,7 +138,7 @@ function split(path: string): string[] {
 function readings(target: string): string[][] {
   const path = target.startsWith('/') ? target : pathOfAbsoluteForm(target)
   const [beforeFragment = ''] = path.split('#', 1)
-  return [...new Set([path, path.trim(), beforeFragment, beforeFragment.replaceAll('\\', '/')])].map(
+  return [...new Set([path, path.trim(), beforeFragment, beforeFragment.replaceAll('\\', '/').trim()])].map(
     foldedSegments,
   )
 }

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import connectApp from 'connect'
 import express4 from 'express4'
 import express5 from 'express'
 import { once } from 'node:events'
@@ -52,6 +53,76 @@ describe('a loose fit adds protection and never takes any away', () => {
     const { exact, fits } = find(['GET /orders/:id', 'GET /orders/new', '* /orders/*'], 'GET', '/orders/NEW')
     expect(exact).toBeUndefined()
     expect(fits).toEqual(['GET /orders/new', 'GET /orders/:id', '* /orders/*'])
+  })
+})
+
+describe('where a dot may end a segment', () => {
+  const findDotted = (patterns: string[], path: string) => {
+    const { exact, fits } = compileRoutes(patterns.map(parsePattern))('GET', path, true)
+    return { exact: exact?.pattern, fits: fits.map(({ pattern }) => pattern) }
+  }
+
+  test.each([
+    ['GET /admin', '/admin.x'],
+    ['GET /admin', '/admin..x.'],
+    ['GET /admin/*', '/admin.x/y'],
+    ['GET /a.b/*', '/a.b.c/d'],
+    ['GET /v1/.well-known/x', '/v1.well-known/x'],
+    ['GET /:tenant/:doc', '/acme.x'],
+    ['GET /:tenant/.a/:doc', '/acme.b.a.c'],
+  ])('%s fits %s, and not exactly', (pattern, path) => {
+    expect(findDotted([pattern], path)).toEqual({ exact: undefined, fits: [pattern] })
+    expect(find([pattern], 'GET', path)).toEqual({ exact: undefined, fits: [] })
+  })
+
+  test.each([
+    ['GET /admin', '/admin.x/y'],
+    ['GET /admin', '/x.admin'],
+    ['GET /admin', '/.admin'],
+    ['GET /admin/x', '/admin.x'],
+    ['GET /admin/*', '/administration.x'],
+  ])('%s does not fit %s', (pattern, path) => {
+    expect(findDotted([pattern], path)).toEqual({ exact: undefined, fits: [] })
+  })
+
+  test('a rule for the very path is the exception inside, and so it is exact', () => {
+    const patterns = ['GET /docs', 'GET /docs.json', '* /docs/*', 'GET /:page']
+    expect(findDotted(patterns, '/docs.json')).toEqual({
+      exact: 'GET /docs.json',
+      fits: ['GET /docs.json', 'GET /:page', 'GET /docs', '* /docs/*'],
+    })
+    expect(findDotted(patterns, '/docs.xml').exact).toBeUndefined()
+    expect(findDotted(patterns, '/other.xml').exact).toBe('GET /:page')
+  })
+
+  test('many dots are no way to keep the process busy', () => {
+    const pattern = 'GET /:a/:b/:c/:d/:e/never'
+    const path = `/${'.x'.repeat(8_000)}`
+    expect(findDotted([pattern, 'GET /.x/.x/.x/:a/:b/never'], path)).toEqual({ exact: undefined, fits: [] })
+  })
+
+  test('whatever Connect mounts is met by the rule for all that is below it', () => {
+    const app = connectApp()
+    const mounts = ['/admin', '/admin/users', '/a.b', '/a', '/v1/.x']
+    let served: string[] = []
+    for (const mount of mounts) app.use(mount, (_req, _res, next) => (served.push(mount), next()))
+    const match = compileRoutes(mounts.map((mount) => parsePattern(`* ${mount}/*`)))
+    const piece = fc.constantFrom('/', '.', 'admin', 'users', 'a', 'b', 'v1', 'x', 'ADMIN', '%61')
+    let met = 0
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 8 }), (pieces) => {
+        const path = `/${pieces.join('')}`
+        served = []
+        app.handle({ method: 'GET', url: path } as never, {} as never, () => undefined)
+        const fits = match('GET', path, true).fits.map(
+          ({ segments }) => `/${segments.slice(0, -1).join('/')}`,
+        )
+        expect({ path, fits }).toEqual({ path, fits: expect.arrayContaining(served) as unknown })
+        met += served.length
+      }),
+      { numRuns: 3_000 },
+    )
+    expect(met).toBeGreaterThan(100)
   })
 })
 
