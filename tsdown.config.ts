@@ -16,6 +16,8 @@ const entry = Object.fromEntries(
  * and what only they depend on. Whatever else would slip into a bundle stops the build.
  */
 const esmOnly = ['jose', 'jwks-rsa']
+/** To import this CommonJS module costs Node many times what it costs to run it: docs/decisions/bundled-commonjs.md. */
+const dearToImport = ['ipaddr.js']
 const theirParts = ['debug', 'limiter', 'lodash.clonedeep', 'lru-cache', 'lru-memoizer', 'ms']
 
 const shared = {
@@ -38,15 +40,15 @@ export default defineConfig([
     entry: { ...entry, 'cli/main': 'src/cli/main.ts' },
     format: 'esm',
     fixedExtension: false,
-    deps: { onlyBundle: [] },
+    deps: { alwaysBundle: dearToImport, onlyBundle: dearToImport },
   },
   {
     ...shared,
     format: 'cjs',
     clean: false,
     deps: {
-      alwaysBundle: esmOnly,
-      onlyBundle: [...esmOnly, ...theirParts],
+      alwaysBundle: [...esmOnly, ...dearToImport],
+      onlyBundle: [...esmOnly, ...theirParts, ...dearToImport],
       // debug tries it and lives without.
       neverBundle: ['supports-color'],
     },

@@ -18,7 +18,7 @@ export function bundledLicenses() {
       const folders = new Set(files.filter((id) => id.includes('node_modules')).map(packageFolder))
       if (folders.size === 0) return
       const texts = [...folders].map(licenseOf).sort()
-      const source = `The CommonJS build contains code of these packages.\n\n${texts.join('\n\n')}`
+      const source = `The builds contain code of these packages; that of all but ipaddr.js is in the CommonJS build only.\n\n${texts.join('\n\n')}`
       this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-LICENSES.txt', source })
     },
   }
