@@ -7,6 +7,7 @@ import { body } from '../src/data/body.js'
 import { mask } from '../src/data/mask.js'
 import { validate } from '../src/data/validate.js'
 import { auth } from '../src/identity/auth.js'
+import { basic } from '../src/identity/basic.js'
 import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
 import { stepUp } from '../src/identity/step-up.js'
@@ -140,6 +141,7 @@ const resourceFacts = {
   maxAgeSeconds: 60,
 }
 const validateOptions = { ...schemas, unknown: 'strip', maxErrors: 5, timeoutMs: 100, queryLists: ['tag'] }
+const hashed = `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`
 const stepUpOptions = {
   acr: ['gold'],
   amr: ['pwd', ['otp', 'hwk']],
@@ -299,6 +301,19 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     },
     introspection,
   ],
+  basic: [
+    {
+      users: { ops: hashed, eve: { hash: hashed, subject: 'u-7', claims: { roles: ['operator'] } } },
+      store: memory(),
+      algorithms: ['scrypt'],
+      maxHashing: 4,
+      cacheEntries: 5,
+      lookupTimeoutMs: 500,
+      allowInsecureLoopback: true,
+      realm: 'api',
+    },
+    basic,
+  ],
   stepUp: [stepUpOptions, stepUp],
   totp: [
     {
@@ -428,6 +443,8 @@ const PROTECTING = [
 const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|problemBase)$/
 
 /** Values of the table that are settings like any other. Whatever else is taken without a word is a mistake. */
+/** For what is the user's own, whatever it is. */
+const ANYTHING = Object.keys(hostile)
 const SOUND: [where: RegExp, ...values: string[]][] = [
   // Free texts, and names of the user's own.
   [
@@ -437,6 +454,16 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/introspection: client(?:Id|Secret)$/, 'a number as text'],
   [/introspection: clientSecret$/, 'a text'],
   [/totp: issuer$/, 'a text'],
+  [/basic: users\.eve\.subject$/, 'a number as text', 'a text'],
+  [/basic: users$/, 'a function'],
+  [
+    /basic: .*claims$/,
+    'an object without prototype',
+    '__proto__ of its own',
+    'an own constructor',
+    'a frozen object',
+  ],
+  [/basic: users\.eve\.claims\..*$/, ...ANYTHING],
   [/introspection: dpop$/, 'an empty object'],
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],

@@ -45,6 +45,8 @@ export {
   type TotpOptions,
   type TotpStatus,
 } from './totp.js'
+export { basic, type BasicOptions, type BasicUser } from './basic.js'
+export { hashPassword, verifyPassword, type HashPasswordOptions } from './passwords.js'
 export { session, type SessionMiddleware, type SessionOptions } from './session.js'
 export type { RevokeAllOptions, RevokeOptions, SessionInfo, Sessions } from './session-desk.js'
 export type { LoginOptions, SessionSubject } from './session-request.js'

@@ -26,7 +26,7 @@ const MAX_HOPS = 32
  * @throws ConfigError for `true`, for ranges that are no CIDR and for ranges that are much of the internet
  */
 export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Client {
-  const trusted = Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
+  const trusted = trustedBy(trust)
   // Compiles the expressions of ipaddr.js, which takes milliseconds, before a request has to wait for it.
   parse('2001:db8::')
 
@@ -45,6 +45,27 @@ export function clientResolver(trust: TrustProxy): (req: IncomingMessage) => Cli
       ? { address: undefined, key: 'unknown' }
       : { address: address.toString(), key: keyOf(address) }
   }
+}
+
+/**
+ * Whether the client spoke TLS: with this process, or with a declared proxy. `X-Forwarded-Proto` is believed of the machine
+ * that a trusted peer is, and every entry must be `https`: whoever adds to what the client sent says so too.
+ *
+ * @throws ConfigError as `clientResolver`
+ */
+export function tlsResolver(trust: TrustProxy): (req: IncomingMessage) => boolean {
+  const trusted = trustedBy(trust)
+  return (req) => {
+    if (!trusted(parse(req.socket.remoteAddress), 0)) return 'encrypted' in req.socket
+    const field = req.headers['x-forwarded-proto']
+    if (field === undefined || mayLackFields(req)) return false
+    const entries = (Array.isArray(field) ? field.join(',') : field).split(',', MAX_HOPS + 1)
+    return entries.length <= MAX_HOPS && entries.every((entry) => entry.trim().toLowerCase() === 'https')
+  }
+}
+
+function trustedBy(trust: TrustProxy): Trusted {
+  return Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
 }
 
 /** By distance alone: a proxy on a Unix socket has no address. */

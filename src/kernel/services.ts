@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { once } from '../lib/once.js'
 import { checkClock } from './check-clock.js'
 import { func, integer, show } from './check.js'
-import { clientResolver, type TrustProxy } from './client.js'
+import { clientResolver, tlsResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
 import { consoleLog } from './console-log.js'
 import type { Clock, Log, Ports, Store } from './ports.js'
@@ -32,6 +32,8 @@ export interface Services extends Ports {
   readonly fetch: typeof fetch
   readonly respond: Respond
   readonly clientOf: (req: IncomingMessage) => Client
+  /** Whether the client spoke TLS, with this process or with a declared proxy that says so in `X-Forwarded-Proto`. */
+  readonly isOverTls: (req: IncomingMessage) => boolean
   /** Whether a proxy seems to be in front that nobody told us of. */
   readonly proxySeen?: ProxyNotice['proxySeen']
   /** Prefix of every problem's `type`. */
@@ -113,6 +115,7 @@ export function createServices(options: ServiceOptions = {}): Services {
     ...(trustProxy === undefined
       ? noticeProxies(clientResolver(0), log)
       : { clientOf: clientResolver(trustProxy) }),
+    isOverTls: tlsResolver(trustProxy ?? 0),
     problemBase,
   }
 }
