@@ -5,7 +5,7 @@ import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineHandler, type HandlerReply } from '../kernel/handler.js'
 import type { HandlerBody } from '../kernel/handler-body.js'
 import type { Later, OnceStore, RecordStore } from '../kernel/ports.js'
-import { isProblem, type Problem } from '../kernel/problem.js'
+import { isProblem, problemIn, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { unauthenticated } from './auth-refusals.js'
@@ -51,8 +51,8 @@ export function factorHandler(name: string, method: 'GET' | 'POST', action: Fact
       return isProblem(outcome) ? outcome : { json: outcome }
     } catch (error) {
       if (isStoreUnavailable(error)) return storeAway(error.retryMs, 'The store of factors cannot be reached')
-      const { problem } = error as { problem?: unknown }
-      if (isProblem(problem)) return problem
+      const problem = problemIn(error)
+      if (problem !== undefined) return problem
       throw error
     }
   }

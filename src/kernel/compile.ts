@@ -102,14 +102,16 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
     ctx.rule = ctx.why = undefined
 
     let verdict: Verdict | Promise<Verdict>
+    let later: PromiseLike<Verdict> | undefined
     try {
       verdict = stage.enter!(ctx)
+      if (verdict !== undefined && isThenable(verdict)) later = verdict
     } catch (cause) {
       return conclude(pipeline, stage, i, broken(cause), started, ctx, next)
     }
     if (verdict === undefined && ctx.trace === undefined) continue
-    if (isThenable(verdict)) {
-      answerInTime(ctx, stage, verdict).then(
+    if (later !== undefined) {
+      answerInTime(ctx, stage, later).then(
         (late) => resume(pipeline, stage, i, late, started, ctx, next),
         (cause: unknown) => resume(pipeline, stage, i, broken(cause), started, ctx, next),
       )

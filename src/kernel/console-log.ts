@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { attempt } from '../lib/attempt.js'
 import { printable } from '../lib/printable.js'
 import type { Log } from './ports.js'
 
@@ -13,6 +14,7 @@ export const consoleLog: Log = {
 }
 
 function entry(message: string, details: object | undefined): string {
-  const text = details === undefined ? message : `${message} ${inspect(details)}`
+  const text =
+    details === undefined ? message : `${message} ${attempt(() => inspect(details), '[cannot be shown]')}`
   return `secure-api: ${text.split('\n').map(printable).join('\n  ')}`
 }

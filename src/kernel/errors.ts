@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import { attempt } from '../lib/attempt.js'
 import { openContext, type SecurityContext } from './context.js'
-import { isProblem, refuse, type Problem, type ProblemCode } from './problem.js'
+import { problemIn, refuse, type Problem, type ProblemCode } from './problem.js'
 import { refuseReply } from './reply.js'
 import type { Services } from './services.js'
 import type { Next } from './stage.js'
@@ -29,19 +30,23 @@ const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
   415: 'unsupported-media-type',
 }
 
-/** Errors made by `http-errors` say whether clients may know their status; their text stays inside all the same. */
+/**
+ * Errors made by `http-errors` say whether clients may know their status; their text stays inside all the same. Anything can be
+ * thrown, also what throws when it is looked at.
+ */
 function problemOf(error: unknown): Problem {
-  const { problem, status, expose, type } = (
-    typeof error === 'object' && error !== null ? error : {}
-  ) as Partial<Record<'problem' | 'status' | 'expose' | 'type', unknown>>
-  // Asked this way, a `RefusedError` of another copy of the package is one too.
-  if (isProblem(problem)) return problem
-  if (expose !== true || typeof status !== 'number' || status < 400 || status > 499)
-    return refuse('broken', { cause: error })
+  return problemIn(error) ?? attempt(() => exposed(error), undefined) ?? refuse('broken', { cause: error })
+}
 
-  const known = typeof type === 'string' ? BY_STATUS[status] : undefined
-  const title = STATUS_CODES[status] ?? 'The request was refused.'
-  return refuse(known ?? { code: `http-${status}`, status, title }, {
+function exposed(error: unknown): Problem | undefined {
+  const { status, expose, type } = Object(error) as Partial<Record<'status' | 'expose' | 'type', unknown>>
+  if (expose !== true || !Number.isInteger(status)) return undefined
+  const code = status as number
+  if (code < 400 || code > 499) return undefined
+
+  const known = typeof type === 'string' ? BY_STATUS[code] : undefined
+  const title = STATUS_CODES[code] ?? 'The request was refused.'
+  return refuse(known ?? { code: `http-${code}`, status: code, title }, {
     rule: 'handler',
     reason: 'the handler threw an exposed error',
   })

@@ -1,3 +1,5 @@
+import { attempt } from '../lib/attempt.js'
+
 /**
  * The catalogue of refusals: every way this package says no. `code` is stable and public; `docs/problems.md` explains
  * each one. Bad syntax is 400, a schema failure 422, a broken dependency 503.
@@ -94,5 +96,22 @@ export function refuse(kind: ProblemCode | OwnProblem, details?: ProblemDetails)
 
 /** Whether `value` was made by `refuse`, by this copy of the package or another one. */
 export function isProblem(value: unknown): value is Problem {
-  return typeof value === 'object' && value !== null && PROBLEM in value
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    if (!(PROBLEM in value)) return false
+    const { code, status } = value as unknown as Problem
+    return typeof code === 'string' && typeof status === 'number'
+  } catch {
+    // A proxy may throw at any touch.
+    return false
+  }
+}
+
+/** The refusal that an error carries, such as a `RefusedError`: asked this way, one of another copy of the package is one too. */
+export function problemIn(error: unknown): Problem | undefined {
+  return attempt(() => {
+    const { problem } = Object(error) as { problem?: unknown }
+    // Read here and now: whatever throws when it is read must not do so later, in the midst of an answer.
+    return isProblem(problem) ? { ...problem } : undefined
+  }, undefined)
 }

@@ -1,3 +1,4 @@
+import { attempt } from '../lib/attempt.js'
 import { isStrayPromise } from '../lib/when.js'
 import { show } from './check.js'
 import { ConfigError } from './config-error.js'
@@ -20,7 +21,8 @@ export function safeLog(log: Log): Log {
       try {
         isStrayPromise(log[level](...entry))
       } catch {
-        // There is nowhere left to say so.
+        // There is nowhere left to say so, unless it was the details that nobody can read.
+        attempt(() => isStrayPromise(log[level](entry[0])), undefined)
       }
     }
   return { info: safely('info'), warn: safely('warn'), error: safely('error') }

@@ -1,3 +1,5 @@
+import { attempt } from '../lib/attempt.js'
+
 const UNAVAILABLE = Symbol.for('secure-api.store-unavailable')
 
 /** A store did not answer: it failed, it took too long, or it is being left alone after doing so. Never says more to clients. */
@@ -21,5 +23,5 @@ export class StoreUnavailable extends Error {
 
 /** Whether `error` is a `StoreUnavailable`, of this copy of the package or another one. */
 export function isStoreUnavailable(error: unknown): error is StoreUnavailable {
-  return typeof error === 'object' && error !== null && UNAVAILABLE in error
+  return attempt(() => typeof error === 'object' && error !== null && UNAVAILABLE in error, false)
 }

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import type { AuditEvent } from '../kernel/ports.js'
+import { attempt } from '../lib/attempt.js'
 import { clean, cleanQuoted, quote } from './audit-text.js'
 
 type Scalar = string | number | boolean | null
@@ -51,6 +52,7 @@ export function tidy(event: AuditEvent): FlatEvent {
 }
 
 const HIDDEN = '[hidden]'
+const UNREADABLE = '[unreadable]'
 
 /** Whether there is a secret, and how many there are, may be said. */
 function isSecret(key: string, value: unknown): boolean {
@@ -64,11 +66,7 @@ function nameOf(key: string): string {
 
 /** Getters and proxies may throw at any touch. */
 function bounded(value: unknown, max: number): Scalar | Record<string, Scalar> {
-  try {
-    return isPlain(value) ? flatten(value) : scalar(value, max)
-  } catch {
-    return '[unreadable]'
-  }
+  return attempt(() => (isPlain(value) ? flatten(value) : scalar(value, max)), UNREADABLE)
 }
 
 /** A member of our own as it is written, and its last text, because most say the same again and again. */
@@ -164,7 +162,7 @@ function flatten(root: object): Record<string, Scalar> {
         flat['more'] = '[too many members]'
         return flat
       }
-      const member = attempt(read)
+      const member = attempt(read, UNREADABLE)
       if (member === undefined) continue
       const hidden = isSecret(key, member)
       if (!hidden && isPlain(member) && depth < DEPTH_MAX) {
@@ -191,14 +189,6 @@ function membersOf(value: object, max: number): [string, () => unknown][] {
     if (Object.hasOwn(value, key)) members.push([key, () => (value as Record<string, unknown>)[key]])
   }
   return members
-}
-
-function attempt(read: () => unknown): unknown {
-  try {
-    return read()
-  } catch {
-    return '[unreadable]'
-  }
 }
 
 function isPlain(value: unknown): value is object {

@@ -92,7 +92,8 @@ export class LoggerSink implements Sink {
     const ended = (): void => {
       this.underWay--
     }
-    result.then(ended, (cause: unknown) => {
+    // A promise of somebody else's may throw when it is asked.
+    Promise.resolve(result).then(ended, (cause: unknown) => {
       ended()
       this.onError(cause)
     })

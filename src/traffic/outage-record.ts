@@ -1,5 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import type { StoreUnavailable } from '../kernel/store-unavailable.js'
+import { attempt } from '../lib/attempt.js'
 import type { CheckedLimit } from './limit.js'
 
 /** How long a store must have answered before the outage counts as over. */
@@ -21,7 +22,7 @@ export class OutageRecord {
     ctx.record('limiter-degraded', {
       stage: this.limits[0]!.policy.scope,
       policies: this.limits.map(({ policy, whenStoreFails }) => ({ name: policy.name, whenStoreFails })),
-      reason: cause instanceof Error ? `${message}: ${cause.name}` : message,
+      reason: attempt(() => (cause instanceof Error ? `${message}: ${cause.name}` : message), message),
     })
   }
 

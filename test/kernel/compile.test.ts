@@ -1,6 +1,7 @@
 import { defineStage } from '../../src/kernel/define.js'
 import { refuse } from '../../src/kernel/problem.js'
 import { serve } from '../../src/testing/index.js'
+import { unreadable } from '../support/unreadable.js'
 
 const refusing = defineStage('refusing', () => ({
   enter: () =>
@@ -35,6 +36,11 @@ test.each([
   ['rejects', () => Promise.reject(new Error('secret'))],
   ['returns something else', () => true as never],
   ['resolves to something else', () => Promise.resolve('yes' as never)],
+  ...unreadable.flatMap(([what, value]): [string, () => never][] => [
+    [`returns ${what}`, () => value as never],
+    [`rejects with ${what}`, () => Promise.reject(value) as never],
+  ]),
+  ['answers with a promise that throws', () => Object.assign(Promise.resolve(), { then: () => { throw new Error('secret') } }) as never], // prettier-ignore
 ])('a stage that %s is answered by a bare 500', async (_how, enter) => {
   const { get, handled } = serve(defineStage('odd', () => ({ enter }))())
 

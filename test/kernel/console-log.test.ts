@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { consoleLog } from '../../src/kernel/console-log.js'
+import { safeLog } from '../../src/kernel/safe-log.js'
+import { unreadable } from '../support/unreadable.js'
 
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/u
 const said: string[] = []
@@ -30,6 +32,21 @@ test('an error shows its stack', () => {
   expect(said[0]).toMatch(
     /^error secure-api: handler: failed \{\n {4}cause: TypeError: no such order\n {8}at /,
   )
+})
+
+test.each(unreadable)('an entry gets there with its message, whatever failed: %s', (_what, cause) => {
+  consoleLog.error('handler: failed', { cause })
+  expect(said[0]).toMatch(/^error secure-api: handler: failed /)
+})
+
+test('a log that cannot write the details is told the message', () => {
+  const heard: string[] = []
+  const error = (message: string, details?: object): void => {
+    if (details !== undefined) throw new Error('cannot be serialized')
+    heard.push(message)
+  }
+  safeLog({ info: error, warn: error, error }).error('handler: broken', { cause: unreadable[0]![1] })
+  expect(heard).toEqual(['handler: broken'])
 })
 
 test('what failed cannot forge an entry, nor command a terminal, whatever it quotes (ASVS 16.4.1)', () => {

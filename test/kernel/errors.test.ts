@@ -6,6 +6,7 @@ import { refuse } from '../../src/kernel/problem.js'
 import { forward, RefusedError } from '../../src/kernel/respond.js'
 import { silent, testApi } from '../support/api.js'
 import { expressVersions } from '../support/express.js'
+import { unreadable } from '../support/unreadable.js'
 
 const SECRET = 'canary-4111-1111'
 
@@ -22,6 +23,8 @@ const FAILURES: [string, unknown, number, string][] = [
   ['an object that cannot be shown', { toString: () => { throw new Error(SECRET) } }, 500, 'broken'], // prettier-ignore
   ['a status that may not be told', Object.assign(new Error(SECRET), { status: 404 }), 500, 'broken'],
   ['one that may', Object.assign(new Error(SECRET), { status: 404, expose: true }), 404, 'http-404'],
+  ...unreadable.map(([what, value]): [string, unknown, number, string] => [what, value, 500, 'broken']),
+  ['half a status', Object.assign(new Error(SECRET), { status: 404.5, expose: true }), 500, 'broken'],
   ['a refusal', new RefusedError(refuse('forbidden', { reason: SECRET })), 403, 'forbidden'],
 ]
 

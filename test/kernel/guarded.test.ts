@@ -4,6 +4,7 @@ import type { CounterStore, Hit, HitResult } from '../../src/kernel/ports.js'
 import { isStoreUnavailable, type StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { fakeClock } from '../../src/testing/index.js'
 import { malformedResults } from '../support/malformed-results.js'
+import { unreadable } from '../support/unreadable.js'
 
 const hits: readonly Hit[] = [
   { policy: { scope: 's', name: 'n', limit: 5, windowMs: 1_000, algorithm: 'fixed' }, key: 'k', cost: 1 },
@@ -62,6 +63,14 @@ test('hands through what the store answers, at once if the store does', () => {
   const guard = guarded(new MemoryCounters(), { clock: fakeClock(), log: console })
   expect(guard.hit(hits, 0)).toEqual([{ allowed: true, left: 4, refillMs: 1_000, retryMs: 0 }])
 })
+
+test.each(unreadable)(
+  'a store that rejects with %s has failed, and the guard says so',
+  async (_what, cause) => {
+    const { failure } = setUp(() => Promise.reject(cause))
+    expect(await failure()).toMatchObject({ name: 'StoreUnavailable', outage: 1 })
+  },
+)
 
 describe.each([
   ['hangs', hangs],

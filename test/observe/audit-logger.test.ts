@@ -152,6 +152,14 @@ describe('any logger', () => {
     expect(health).toMatchObject({ written: 0, dropped: 3, failing: true })
   })
 
+  test('that answers with a promise that throws is counted, and the promise is not waited for', async () => {
+    const bad = (): never => ({ then: () => { throw new Error('no') } }) as never // prettier-ignore
+    const { health, write } = sink({ info: bad, warn: bad, error: bad }, 2)
+    write(2)
+    await turn()
+    expect(health).toMatchObject({ written: 2, dropped: 2, failing: true })
+  })
+
   test('may return promises: rejections are counted and caught, and what hangs is bounded', async () => {
     const settle: { done: () => void; fail: (cause: Error) => void }[] = []
     const later = (): Promise<void> => new Promise((done, fail) => settle.push({ done, fail }))

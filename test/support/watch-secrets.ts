@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { ClientRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
+import { attempt } from '../../src/lib/attempt.js'
 import type * as encode from '../../src/observe/audit-encode.js'
 import type * as safeLog from '../../src/kernel/safe-log.js'
 import type { Log } from '../../src/kernel/ports.js'
@@ -30,7 +31,9 @@ export function takeLeaks(): string[] {
 }
 
 const shown = (value: unknown) =>
-  typeof value === 'string' ? value : inspect(value, { depth: 9, maxStringLength: null })
+  typeof value === 'string'
+    ? value
+    : attempt(() => inspect(value, { depth: 9, maxStringLength: null }), '[cannot be shown]')
 
 jest.mock('../../src/kernel/safe-log.js', () => {
   const actual = jest.requireActual<typeof safeLog>('../../src/kernel/safe-log.js')

@@ -7,6 +7,7 @@ import { quota } from '../../src/traffic/quota.js'
 import { rateLimit } from '../../src/traffic/rate-limit.js'
 import { fakeClock, serve } from '../../src/testing/index.js'
 import type { Limit } from '../../src/traffic/limit.js'
+import { unreadable } from '../support/unreadable.js'
 import { recorder, spiedCounters } from './support.js'
 
 describe('whom it counts', () => {
@@ -152,6 +153,19 @@ describe('while the store cannot be asked', () => {
       { kind: 'limiter-restored', stage: 'rateLimit', decisions: 6 },
     ])
   })
+
+  test.each(unreadable)(
+    'open lets requests pass also where the store rejects with %s',
+    async (_what, cause) => {
+      const { stage, ofKind } = recorder()
+      const store = { counters: { hit: () => Promise.reject(cause) } }
+      const { get } = serve([stage, rateLimit({ whenStoreFails: 'open' })], { store })
+      await get('/').expect(200)
+      expect(ofKind('limiter-degraded')).toMatchObject([
+        { reason: expect.stringMatching(/^The store failed/) },
+      ])
+    },
+  )
 
   test('local, the default, counts in this process, and puts it on record once per outage', async () => {
     const { get, becomes, ofKind, clock } = set({ limit: 3, windowMs: 600_000 })
