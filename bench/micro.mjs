@@ -5,11 +5,17 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const OUT = '.cache/bench'
 
+const PROGRAMS = ['parts', 'callers']
+
 /** Rows `{ part, key, samples }`, with a sample for each turn, or one where nothing else can come out. */
 export function micro(turns) {
-  const bundle = ['bench/parts.mjs', '--no-config', '--no-dts', '--out-dir', OUT, '--log-level', 'error']
+  return PROGRAMS.flatMap((program) => rowsOf(program, turns))
+}
+
+function rowsOf(name, turns) {
+  const bundle = [`bench/${name}.mjs`, '--no-config', '--no-dts', '--out-dir', OUT, '--log-level', 'error']
   execFileSync('node_modules/.bin/tsdown', bundle, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
-  const program = ['--expose-gc', `${OUT}/parts.mjs`, String(turns)]
+  const program = ['--expose-gc', `${OUT}/${name}.mjs`, String(turns)]
   return JSON.parse(
     execFileSync(process.execPath, program, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] }),
   )

@@ -90,6 +90,9 @@ const PARTS = {
   limiterBytes: [80, 'bytes', 0],
   limiterExpiry: [10, 'ms', 1],
   redisRow: [1, 'round trip', 0],
+  callerShare: [1, 'x'],
+  othersShare: [1.1, 'x'],
+  proofShare: [1.5, 'x'],
 }
 
 /** Prints what was measured, and puts it into the page if `write` is set. */

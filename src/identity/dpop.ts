@@ -1,24 +1,22 @@
-import { hash, type KeyObject } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { slot, type SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import { Generations } from '../lib/generations.js'
 import { when } from '../lib/when.js'
-import type { SigningAlgorithm } from './algorithms.js'
 import { fieldCount } from './authorization.js'
 import type { DpopFault } from './dpop-faults.js'
 import { ServerNonces } from './dpop-nonces.js'
 import type { DpopRules } from './dpop-options.js'
 import { importKey, readHead, readProof, type ReadProof } from './dpop-proof.js'
 import { normalPath, normalUrl } from './dpop-url.js'
-import { jose } from './signature.js'
+import type { VerificationKey } from './key-set.js'
+import { isSignedBy, jose, jsonwebtoken } from './signature.js'
 
 /** Whether a request proves that its client has a key: what is wrong, or that the proof needs a nonce. */
 export type ProofOutcome = DpopFault | 'dpop-nonce' | 'dpop-binding' | undefined
 
-interface KnownHead {
-  readonly algorithm: SigningAlgorithm
+interface KnownHead extends VerificationKey {
   readonly jkt: string
-  readonly key: KeyObject
 }
 
 /** The proof that this very request has used: an API may ask about it twice. */
@@ -59,14 +57,10 @@ export class DpopProofs {
 
     return when(this.keyOf(proof.head, jkt), (known) => {
       if (typeof known === 'string') return known
-      return when(jose(), async ({ compactVerify }) => {
-        try {
-          await compactVerify(proof.text, known.key, { algorithms: [known.algorithm] })
-        } catch {
-          return 'dpop-signature'
-        }
-        return this.claim(ctx, proof, jkt)
-      })
+      const signed = { text: proof.text, algorithm: known.algorithms[0]! }
+      const nowSeconds = ctx.services.clock.now() / 1000
+      const good = isSignedBy([known], signed, { nowSeconds, toleranceSeconds: this.rules.maxAgeSeconds })
+      return when(good, (yes) => (yes ? this.claim(ctx, proof, jkt) : 'dpop-signature'))
     })
   }
 
@@ -76,7 +70,7 @@ export class DpopProofs {
   }
 
   async ready(): Promise<void> {
-    await jose()
+    await Promise.all([jose(), jsonwebtoken()])
   }
 
   clear(): void {
@@ -109,7 +103,7 @@ export class DpopProofs {
       if ((await calculateJwkThumbprint(read.jwk)) !== jkt) return 'dpop-binding'
       const key = importKey(read)
       if (key === undefined) return 'dpop-key'
-      const found = { algorithm: read.algorithm, jkt, key }
+      const found = { algorithms: [read.algorithm], jkt, key }
       // A copy: a part of the proof's text would hold on to the whole of it.
       this.heads.set(Buffer.from(head, 'latin1').toString('latin1'), found)
       return found

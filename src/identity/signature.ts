@@ -5,6 +5,9 @@ import { signingAlgorithms } from './algorithms.js'
 import type { VerificationKey } from './key-set.js'
 import type { ReadToken } from './token.js'
 
+/** What was signed, with its signature, and by which algorithm. */
+type SignedText = Pick<ReadToken, 'text' | 'algorithm'>
+
 /** The time as the engine shall see it, in seconds. */
 export interface EngineClock {
   readonly nowSeconds: number
@@ -20,7 +23,7 @@ export const jose = onDemand(async () => await import('jose'))
 /** Whether one of `keys` signed the token. Answers at once if the engine is loaded, except for algorithms that only `jose` knows. */
 export function isSignedBy(
   keys: readonly VerificationKey[],
-  token: ReadToken,
+  token: SignedText,
   clock: EngineClock,
   from = 0,
 ): boolean | Promise<boolean> {
@@ -31,7 +34,7 @@ export function isSignedBy(
   return good || isSignedBy(keys, token, clock, from + 1)
 }
 
-function verify(token: ReadToken, key: VerificationKey, clock: EngineClock): boolean | Promise<boolean> {
+function verify(token: SignedText, key: VerificationKey, clock: EngineClock): boolean | Promise<boolean> {
   // A set only offers keys that fit; asked again here, because everything hangs on it.
   if (!key.algorithms.includes(token.algorithm)) return false
   return signingAlgorithms[token.algorithm].engine === 'jose'
@@ -41,7 +44,7 @@ function verify(token: ReadToken, key: VerificationKey, clock: EngineClock): boo
 
 function verifyWithJsonwebtoken(
   jwt: Pick<typeof import('jsonwebtoken'), 'verify'>,
-  { text, algorithm }: ReadToken,
+  { text, algorithm }: SignedText,
   { key }: VerificationKey,
   { nowSeconds, toleranceSeconds }: EngineClock,
 ): boolean {
@@ -67,7 +70,7 @@ function limitStacks(most: number): void {
   Reflect.set(Error, 'stackTraceLimit', most)
 }
 
-async function verifyWithJose({ text, algorithm }: ReadToken, { key }: VerificationKey): Promise<boolean> {
+async function verifyWithJose({ text, algorithm }: SignedText, { key }: VerificationKey): Promise<boolean> {
   const { compactVerify } = await jose()
   try {
     await compactVerify(text, key, { algorithms: [algorithm] })
