@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { installDebian } from '../scripts/prepare.mjs'
 import { auditRows } from './audit.mjs'
 import { micro } from './micro.mjs'
-import { redisRow } from './redis.mjs'
+import { redisRows } from './redis.mjs'
 import { CONTESTANTS, reporter } from './report.mjs'
 import { requests } from './requests.mjs'
 import { startup } from './startup.mjs'
@@ -45,7 +45,7 @@ if (isPart && options.write)
 const report = reporter({ turns, write: options.write })
 if (wanted.has('micro')) {
   installDebian({ 'redis-server': 'redis-server' })
-  report.micro([...micro(turns), await redisRow(turns)])
+  report.micro([...micro(turns), ...(await redisRows(turns))])
 }
 if (wanted.has('startup')) report.startup(startup(turns))
 if (wanted.has('audit')) report.audit(await auditRows({ rounds: turns }))

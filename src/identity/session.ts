@@ -1,9 +1,10 @@
 import { ambientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
-import type { SecurityContext } from '../kernel/context.js'
+import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
 import type { Finding, Verdict } from '../kernel/stage.js'
 import { unwaited } from '../kernel/unwaited.js'
+import { Generations } from '../lib/generations.js'
 import { cookiesNamed } from '../lib/cookie.js'
 import type { Method, MethodMiddleware } from './method.js'
 import { sessionDesk, type Sessions } from './session-desk.js'
@@ -47,18 +48,39 @@ interface Prepared {
   readonly refusals: SessionRefusals
 }
 
+/** What is read of a record. */
+interface Reading {
+  readonly record: SessionRecord
+  readonly principal: Principal
+}
+
+/** At most so many of them, some 2 KB each. */
+const REMEMBERED = 5_000
+
 const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omit<Method, 'name'> => {
   const { store, cookie, secure, revocation, touchMs } = rules
   const { sameSite, idleTimeoutMs, absoluteTimeoutMs, maxSessions, whenFull } = rules
   const offered = [refusals.offered]
+  /** What a record's text says, so that it need not be read again while it stays the same; the store is asked each time. */
+  const readings = new Generations<string, Reading>(REMEMBERED)
+
+  const readingOf = (text: string): Reading => {
+    let reading = readings.get(text)
+    if (reading === undefined) {
+      const record = readSession(text)
+      reading = { record, principal: sessionPrincipal(record) }
+      readings.set(text, reading)
+    }
+    return reading
+  }
 
   const refuseUse = (ctx: SecurityContext, record: SessionRecord, fault: SessionFault): Verdict => {
     ctx.record(fault, { session: record.id, subject: ownerOf(record), severity: 'low' })
     return refusals.because(fault)
   }
 
-  const accept = (ctx: SecurityContext, key: string, text: string, record: SessionRecord): void => {
-    ctx.principal = sessionPrincipal(record)
+  const accept = (ctx: SecurityContext, key: string, text: string, { record, principal }: Reading): void => {
+    ctx.principal = principal
     ctx.set(ambientProof, { binding: key })
     ctx.note('session', 'the session is valid')
     const now = ctx.services.clock.now()
@@ -74,23 +96,24 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
 
   const judge = (ctx: SecurityContext, key: string, text: string | undefined): Verdict | Promise<Verdict> => {
     if (text === undefined) return refusals.because('session-unknown')
-    let record: SessionRecord
+    let reading: Reading
     try {
-      record = readSession(text)
+      reading = readingOf(text)
     } catch (cause) {
       return storeAway(1_000, 'The record of the session cannot be read', cause)
     }
+    const { record } = reading
     const { issuer, subject, sid, id, createdAt } = record
     const fault = faultOf(record, rules, ctx.services.clock.now())
     if (fault !== undefined) return refuseUse(ctx, record, fault)
-    if (revocation === undefined) return accept(ctx, key, text, record)
+    if (revocation === undefined) return accept(ctx, key, text, reading)
 
     const revocable = { issuer, subject, jti: undefined, sid: sid ?? id, issuedAt: createdAt / 1000 }
     return whenStored(
       revocation.check(revocable, ctx.services),
       'Nobody can tell whether the session was revoked',
       (revoked) =>
-        revoked === undefined ? accept(ctx, key, text, record) : refuseUse(ctx, record, 'session-revoked'),
+        revoked === undefined ? accept(ctx, key, text, reading) : refuseUse(ctx, record, 'session-revoked'),
     )
   }
 
