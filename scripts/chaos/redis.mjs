@@ -6,51 +6,11 @@ import { secureApi } from 'secure-api'
 import { redis } from 'secure-api/stores/redis'
 import { ask, flood, listen, told } from './support/http.mjs'
 import { ms, percentile, until, upTo } from './support/measure.mjs'
+import { outages } from './support/redis-outages.mjs'
 import { drivers, startProxy, startRedis } from './support/redis-server.mjs'
 
 const HOUR = 3_600_000
 const LOCAL_LIMIT = 50
-
-/** How Redis fails, and how it comes back. */
-const outages = {
-  killed: {
-    breakIt: ({ server }) => server.kill(),
-    mendIt: ({ server }) => server.start(),
-  },
-  'stopped (SIGSTOP)': {
-    breakIt: ({ server }) => server.signal('SIGSTOP'),
-    mendIt: ({ server }) => server.signal('SIGCONT'),
-  },
-  'slow (100 ms each way)': {
-    breakIt: ({ proxy }) => proxy.slow(100),
-    mendIt: ({ proxy }) => proxy.slow(0),
-  },
-  'half-open (bytes do not arrive), until connections are reset': {
-    breakIt: ({ proxy }) => proxy.swallow(),
-    mendIt: ({ proxy }) => proxy.reset(),
-  },
-  'half-open, and nobody ever says a word': {
-    breakIt: ({ proxy }) => proxy.swallow(),
-    mendIt: ({ proxy }) => proxy.heal(),
-    // The driver has to give up the connection first, which node-redis leaves to the operating system.
-    backMs: 2_000,
-    by: ['ioredis'],
-  },
-  'a read-only replica': {
-    breakIt: ({ server }) => server.command('REPLICAOF 127.0.0.1 1'),
-    mendIt: ({ server }) => server.command('REPLICAOF NO ONE'),
-  },
-  'out of memory (noeviction)': {
-    breakIt: ({ server }) => server.command('CONFIG SET maxmemory 1'),
-    mendIt: ({ server }) => server.command('CONFIG SET maxmemory 0'),
-  },
-  'refusing the password': {
-    password: 'right',
-    breakIt: ({ server }) =>
-      server.command('AUTH right', 'CONFIG SET requirepass another', 'CLIENT KILL TYPE normal'),
-    mendIt: ({ server }) => server.command('AUTH another', 'CONFIG SET requirepass right'),
-  },
-}
 
 export const rows = [
   ...Object.entries(outages).map(([name, outage]) => ({
