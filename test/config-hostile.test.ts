@@ -12,6 +12,8 @@ import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
 import { stepUp } from '../src/identity/step-up.js'
 import { totp } from '../src/identity/totp.js'
+import { revocations } from '../src/identity/revocation.js'
+import { tokens } from '../src/identity/tokens.js'
 import { resourceMetadata } from '../src/identity/resource-metadata.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
@@ -36,6 +38,8 @@ const directory = mkdtempSync(join(tmpdir(), 'hostile-'))
 const keep = () => undefined
 const logger = { info: keep, warn: keep, error: keep }
 const stage = defineStage('own', () => ({ enter: keep }))
+/** No plain object: what is in it is not settings. */
+const revocation = Object.create(revocations({ store: memory() })) as ReturnType<typeof revocations>
 const identity = () => bearer({ issuer: issuer.issuer, audience: 'orders', resource: 'https://api.example' })
 
 class Outside {
@@ -267,6 +271,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       resource: 'https://api.example',
       dpop: dpopOptions,
       maxBoundLifetimeSeconds: 90,
+      revocation,
     },
     bearer,
   ],
@@ -315,6 +320,32 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     basic,
   ],
   stepUp: [stepUpOptions, stepUp],
+  revocations: [
+    { store: memory(), keepSeconds: 60, clock: new Outside(), storeTimeoutMs: 1_000 },
+    revocations,
+  ],
+  tokens: [
+    {
+      issuer: 'https://api.example',
+      audience: ['orders'],
+      store: memory(),
+      keyRing: { secret: [randomBytes(32)], rotateSeconds: 3_600, announceSeconds: 600 },
+      accessSeconds: 60,
+      idleSeconds: 60,
+      absoluteSeconds: 60,
+      graceMs: 5,
+      clientId: 'app',
+      renew: keep,
+      revocation,
+      clock: new Outside(),
+      storeTimeoutMs: 1_000,
+    },
+    tokens,
+  ],
+  'tokens with keys': [
+    { issuer: 'https://api.example', audience: 'orders', store: memory(), keys: [privateKey] },
+    tokens,
+  ],
   totp: [
     {
       store: memory(),
@@ -464,6 +495,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
     'a frozen object',
   ],
   [/basic: users\.eve\.claims\..*$/, ...ANYTHING],
+  [/tokens: clientId$/, 'a number as text', 'a text'],
   [/introspection: dpop$/, 'an empty object'],
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
@@ -482,6 +514,8 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/roles\.lead$/, 'an empty object'],
   [/cost$/, '1.5', '2 ** 53', 'a function'],
   [/(?:claims\.\w+|fields\.[^:]*|mask\.[^:]*)$/, 'a function'],
+  // Asked when they are needed.
+  [/issuers\.1\.keys$/, 'a function'],
   // A schema for anything, or for nothing.
   [/(?:query|body)$/, 'an own constructor'],
   [/^routes: GET \/raw\.body$/, 'an empty object'],

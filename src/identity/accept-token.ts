@@ -94,7 +94,7 @@ function turnAway(
   // A list of somebody else's that says anything but yes or no must let nobody in.
   if (!REASONS.includes(revoked)) throw new TypeError('revocation.check gave no answer')
   // Somebody still has it: a client that was not told, or a thief. Either way somebody should know.
-  ctx.record(revoked, { subject: id, jti: textOrNone(claims.jti), sid: textOrNone(claims.sid) })
+  ctx.record(revoked, { subject: id, sid: textOrNone(claims.sid) })
   return refusals.because(revoked, ctx.req)
 }
 

@@ -1,12 +1,9 @@
-import { createPrivateKey, KeyObject, randomUUID, type JsonWebKey } from 'node:crypto'
-import type { Algorithm } from 'jsonwebtoken'
+import { randomUUID } from 'node:crypto'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Clock, Later } from '../kernel/ports.js'
 import { when } from '../lib/when.js'
+import { importPrivateKey, type PrivateKey } from './private-key.js'
 import { jsonwebtoken } from './signature.js'
-
-/** A private key that proves who this API is: a JWK, the text of a PEM file, or a `KeyObject`. */
-export type PrivateKey = (JsonWebKey & { kid?: string; alg?: string }) | string | KeyObject
 
 /** How this API proves to its issuer who it is. */
 export interface ClientOptions {
@@ -30,13 +27,9 @@ export interface ClientProof {
 export type ClientAuth = (clock: Clock) => Later<ClientProof>
 
 const ASSERTION_SECONDS = 60
-const MIN_RSA_BITS = 2048
-const CURVES: Readonly<Record<string, Algorithm>> = {
-  prime256v1: 'ES256',
-  secp384r1: 'ES384',
-  secp521r1: 'ES512',
-}
-const RSA: readonly Algorithm[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'] as const
+const NEEDED =
+  'RSA of at least 2048 bits, P-256, P-384 or P-521, and its `alg` one of RS, PS and ES that it can sign'
 
 /** @throws ConfigError that never contains the secret */
 export function clientAuth(option: string, issuer: string, client: ClientOptions): ClientAuth {
@@ -69,9 +62,7 @@ function formEncoded(text: string): string {
 }
 
 function withKey(option: string, issuer: string, clientId: string, given: PrivateKey): ClientAuth {
-  const { kid, alg } = given instanceof KeyObject || typeof given === 'string' ? {} : given
-  const key = importKey(option, given)
-  const algorithm = algorithmFor(option, key, alg)
+  const { kid, key, algorithm } = importPrivateKey(option, given, ALGORITHMS, NEEDED)
   const signing = { algorithm, ...(kid !== undefined && { keyid: kid }) }
   return (clock) => {
     const now = Math.floor(clock.now() / 1000)
@@ -86,36 +77,4 @@ function withKey(option: string, issuer: string, clientId: string, given: Privat
       },
     }))
   }
-}
-
-function importKey(option: string, given: PrivateKey): KeyObject {
-  try {
-    const key =
-      given instanceof KeyObject
-        ? given
-        : typeof given === 'string'
-          ? createPrivateKey(given)
-          : createPrivateKey({ key: given, format: 'jwk' })
-    if (key.type === 'private') return key
-  } catch {
-    // Node's message may quote the key.
-  }
-  throw new ConfigError(`${option} must be a private key: a JWK, a PEM text or a KeyObject`, 'unusable-key')
-}
-
-function algorithmFor(
-  option: string,
-  { asymmetricKeyType, asymmetricKeyDetails }: KeyObject,
-  alg?: string,
-): Algorithm {
-  const { namedCurve = '', modulusLength = 0 } = asymmetricKeyDetails ?? {}
-  const ec = CURVES[namedCurve]
-  const fitting =
-    asymmetricKeyType === 'rsa' && modulusLength >= MIN_RSA_BITS ? RSA : ec === undefined ? [] : [ec]
-  const algorithm = alg === undefined ? fitting[0] : fitting.find((one) => one === alg)
-  if (algorithm !== undefined) return algorithm
-  throw new ConfigError(
-    `${option} must be RSA of at least ${MIN_RSA_BITS} bits, P-256, P-384 or P-521, and its \`alg\` one of RS, PS and ES that it can sign`,
-    'unusable-key',
-  )
 }

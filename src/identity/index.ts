@@ -50,3 +50,14 @@ export { hashPassword, verifyPassword, type HashPasswordOptions } from './passwo
 export { session, type SessionMiddleware, type SessionOptions } from './session.js'
 export type { RevokeAllOptions, RevokeOptions, SessionInfo, Sessions } from './session-desk.js'
 export type { LoginOptions, SessionSubject } from './session-request.js'
+export {
+  tokens,
+  type IssueOptions,
+  type RenewalRequest,
+  type RotateKeysOptions,
+  type SigningKeyRingOptions,
+  type TokenHandlers,
+  type TokenResponse,
+  type Tokens,
+  type TokensOptions,
+} from './tokens.js'

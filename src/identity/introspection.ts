@@ -8,7 +8,8 @@ import type { Method } from './method.js'
 import { lifetimeFinding, loopbackFinding } from './token-findings.js'
 import { tokenMethod } from './token-method.js'
 
-export type { ClientOptions, PrivateKey } from './client-auth.js'
+export type { ClientOptions } from './client-auth.js'
+export type { PrivateKey } from './private-key.js'
 export type { IntrospectionOptions } from './introspection-options.js'
 
 /**

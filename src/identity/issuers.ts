@@ -5,10 +5,13 @@ import { algorithmNames, asymmetricAlgorithms, isSymmetric, type SigningAlgorith
 import { discover } from './discovery.js'
 import { endpointUrl, type EndpointRules } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
-import { fetchKeys } from './jwks.js'
+import { fetchKeys, keysOf } from './jwks.js'
 import type { KeySource } from './key-source.js'
 import { RemoteKeys } from './remote-keys.js'
-import { staticKeys, staticSecrets, type PublicKey } from './static-keys.js'
+import { staticKeys, staticSecrets, type PublicJwk, type PublicKey } from './static-keys.js'
+
+/** Gives a JWK Set (RFC 7517 section 5) as it is at the moment. */
+export type PublishedBy = () => Promise<{ readonly keys: readonly PublicJwk[] }>
 
 /** Whose tokens are accepted, and which keys verify them: at most one of `jwksUri`, `keys` and `secret`. */
 export interface IssuerOptions {
@@ -18,8 +21,11 @@ export interface IssuerOptions {
   audience?: string | readonly string[]
   /** Where the issuer publishes its keys (RFC 7517 section 5). Default: what its metadata says (OpenID Connect Discovery, RFC 8414). */
   jwksUri?: string
-  /** Its public keys: JWK, PEM text or KeyObject. Nothing is fetched then. Default: fetched from `jwksUri`. */
-  keys?: PublicKey | readonly PublicKey[]
+  /**
+   * Its public keys: JWK, PEM text or KeyObject; or a function that gives the JWK Set as it is at the moment, asked again every minute and
+   * when a `kid` is not known. Nothing is fetched then. Default: fetched from `jwksUri`.
+   */
+  keys?: PublicKey | readonly PublicKey[] | PublishedBy
   /**
    * The secret that it shares with this API, for HS256, HS384 and HS512; several while one replaces another. At least 32 bytes (48,
    * 64), never one that is published somewhere. Whoever holds it can mint tokens, this API included: prefer keys. Default: none.
@@ -31,6 +37,9 @@ export interface IssuerOptions {
    */
   algorithms?: readonly SigningAlgorithm[]
 }
+
+/** Keys that this process has at hand cost little to look at. */
+const LOCAL_REFRESH_MS = 60_000
 
 /** One issuer, ready to verify. */
 export interface Issuer {
@@ -67,6 +76,15 @@ export function prepareIssuer(option: string, options: IssuerOptions, shared: Sh
   if (secret !== undefined) {
     const set = staticSecrets(`${option}.secret`, listOf(secret), algorithms)
     return { ...base, keys: { current: () => set } }
+  }
+  if (typeof keys === 'function') {
+    const source = new RemoteKeys({
+      issuer: name,
+      maxStaleMs: shared.maxStaleMs,
+      refreshMs: LOCAL_REFRESH_MS,
+      fetchKeys: async () => keysOf((await keys()).keys, algorithms),
+    })
+    return { ...base, keys: source }
   }
   if (keys !== undefined) {
     const set = staticKeys(`${option}.keys`, listOf(keys), algorithms)

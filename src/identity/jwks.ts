@@ -46,10 +46,40 @@ export async function fetchKeys(
     },
   })
 
-  const found = new Map<string, VerificationKey>()
-  for (const signingKey of await client.getSigningKeys().catch(noneIfEmpty)) {
+  const found = (await client.getSigningKeys().catch(noneIfEmpty)).map((signingKey) => {
     const { kid, alg } = signingKey as { kid?: string; alg?: string }
     const pem = signingKey.getPublicKey()
+    return { kid, alg, pem }
+  })
+  return usable(found, published, allowed)
+}
+
+/** A JWK Set that is at hand already. */
+export function keysOf(jwks: readonly unknown[], allowed: readonly SigningAlgorithm[]): PublishedKeys {
+  const found = jwks.filter(isPublicSigningKey).map((jwk) => {
+    const { kid, alg } = jwk as { kid?: string; alg?: string }
+    const pem = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }).export({
+      type: 'spki',
+      format: 'pem',
+    })
+    return { kid, alg, pem: String(pem) }
+  })
+  return usable(found, jwks.length, allowed)
+}
+
+interface FoundKey {
+  readonly kid: string | undefined
+  readonly alg: string | undefined
+  readonly pem: string
+}
+
+function usable(
+  keys: readonly FoundKey[],
+  published: number,
+  allowed: readonly SigningAlgorithm[],
+): PublishedKeys {
+  const found = new Map<string, VerificationKey>()
+  for (const { kid, alg, pem } of keys) {
     const key = createPublicKey(pem)
     const algorithms = usableAlgorithms(key, alg, allowed)
     if (algorithms.length === 0) continue

@@ -4,7 +4,7 @@ import type { KeySource } from './key-source.js'
 import type { Unavailable } from './unavailable.js'
 import type { PublishedKeys } from './jwks.js'
 
-/** Keys that are older are fetched anew, while they go on serving. */
+/** How old keys become, and what was learned about their place. */
 const REFRESH_MS = 600_000
 /** From the start of one fetch to the start of the next. */
 const COOLDOWN_MS = 1_000
@@ -22,6 +22,8 @@ export interface RemoteKeysOptions {
   readonly issuer: string
   /** How long keys serve after they were fetched, if newer ones cannot be had. */
   readonly maxStaleMs: number
+  /** Keys that are older are fetched anew, while they go on serving. Default: ten minutes. */
+  readonly refreshMs?: number
   /** Fetches the keys; `rediscover` says that what was learned about their place is old. */
   readonly fetchKeys: (services: Services, signal: AbortSignal, rediscover: boolean) => Promise<PublishedKeys>
 }
@@ -56,8 +58,8 @@ export class RemoteKeys implements KeySource {
   constructor(private readonly options: RemoteKeysOptions) {}
 
   current(services: Services): KeySet | undefined {
-    const { maxStaleMs } = this.options
-    const due = this.age(services) >= Math.min(REFRESH_MS, maxStaleMs / 2)
+    const { maxStaleMs, refreshMs = REFRESH_MS } = this.options
+    const due = this.age(services) >= Math.min(refreshMs, maxStaleMs / 2)
     if (due && this.set !== undefined) this.startIfCool(services)
     return this.usable(services)
   }

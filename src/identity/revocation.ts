@@ -1,3 +1,4 @@
+import { checkClock } from '../kernel/check-clock.js'
 import { integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { consoleLog } from '../kernel/console-log.js'
@@ -47,7 +48,8 @@ export interface Revocation {
 export interface Revocations extends Revocation {
   /** How long a revocation without an end is kept, in seconds. */
   readonly keepSeconds: number
-  check(credential: Revocable, services: Services): Later<Revoked | undefined>
+  /** Without `services`, as outside a request, the store has `storeTimeoutMs` to answer. */
+  check(credential: Revocable, services?: Services): Later<Revoked | undefined>
   /**
    * Ends one token.
    *
@@ -89,7 +91,8 @@ const ATTEMPTS = 20
  */
 export function revocations(options: RevocationsOptions): Revocations {
   knownKeys('revocations', options, ['store', 'keepSeconds', 'clock', 'storeTimeoutMs'], ['store'])
-  const { keepSeconds = 7_776_000, clock = systemClock, storeTimeoutMs = 5_000 } = options
+  const { keepSeconds = 7_776_000, storeTimeoutMs = 5_000 } = options
+  const clock = checkClock('revocations.clock', options.clock === undefined ? systemClock : options.clock)
   integer('revocations.keepSeconds', keepSeconds, { min: 60, max: 3_155_760_000 })
   const timeoutMs = integer('revocations.storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
   const store = checkStore('revocations.store', options.store, 'records') as Store & { records: RecordStore }
@@ -119,18 +122,21 @@ export function revocations(options: RevocationsOptions): Revocations {
       throw new Error('The subject was revoked by others all the time; try again')
     },
 
-    check({ issuer, subject, jti, sid, issuedAt }, { portsOf }) {
+    check({ issuer, subject, jti, sid, issuedAt }, services) {
       const keys = [subjectKey(issuer, subject)]
       if (jti !== undefined) keys.push(tokenKey(issuer, jti))
       if (sid !== undefined) keys.push(sessionKey(issuer, sid))
-      return when(getMany(portsOf(store).records, SPACE, keys), ([until, first, second]) => {
-        if (first !== undefined) return jti === undefined ? 'session-revoked' : 'token-revoked'
-        if (second !== undefined) return 'session-revoked'
-        if (until === undefined) return undefined
-        const moment = Number(until)
-        if (until === '' || !Number.isFinite(moment)) return unreadable()
-        return issuedAt <= moment ? 'subject-revoked' : undefined
-      })
+      return when(
+        getMany(services?.portsOf(store).records ?? records, SPACE, keys),
+        ([until, first, second]) => {
+          if (first !== undefined) return jti === undefined ? 'session-revoked' : 'token-revoked'
+          if (second !== undefined) return 'session-revoked'
+          if (until === undefined) return undefined
+          const moment = Number(until)
+          if (until === '' || !Number.isFinite(moment)) return unreadable()
+          return issuedAt <= moment ? 'subject-revoked' : undefined
+        },
+      )
     },
   }
 }

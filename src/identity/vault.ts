@@ -60,6 +60,16 @@ export class Vault {
     throw new Error('A sealed secret cannot be opened: none of the keys made it for this owner')
   }
 
+  /** Whether something was sealed with another key than new ones are. */
+  isOld(owner: string, sealed: string): boolean {
+    try {
+      opened(this.keys[0]!.sealing, owner, Buffer.from(sealed, 'base64url'))
+      return false
+    } catch {
+      return true
+    }
+  }
+
   hash(owner: string, text: string): string {
     return hmac(this.keys[0]!, owner, text).toString('base64url')
   }

@@ -5,6 +5,8 @@ import { problemIn, refuse, type Problem, type ProblemCode } from './problem.js'
 import { refuseReply } from './reply.js'
 import type { Services } from './services.js'
 import type { Next } from './stage.js'
+import { isStoreUnavailable } from './store-unavailable.js'
+import { retryAfter } from '../lib/retry-after.js'
 
 /** Express error middleware. */
 export type ErrorMiddleware = (error: unknown, req: IncomingMessage, res: ServerResponse, next: Next) => void
@@ -35,7 +37,17 @@ const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
  * thrown, also what throws when it is looked at.
  */
 function problemOf(error: unknown): Problem {
-  return problemIn(error) ?? attempt(() => exposed(error), undefined) ?? refuse('broken', { cause: error })
+  return (
+    problemIn(error) ??
+    attempt(() => awayStore(error) ?? exposed(error), undefined) ??
+    refuse('broken', { cause: error })
+  )
+}
+
+function awayStore(error: unknown): Problem | undefined {
+  if (!isStoreUnavailable(error)) return undefined
+  const headers = { 'Retry-After': retryAfter(error.retryMs) }
+  return refuse('store-unavailable', { rule: 'handler', cause: error, headers })
 }
 
 function exposed(error: unknown): Problem | undefined {

@@ -6,6 +6,9 @@ import { attempt } from '../lib/attempt.js'
  */
 export const catalogue = {
   'invalid-request': { status: 400, title: 'The credentials are malformed.' },
+  'invalid-grant': { status: 400, title: 'The refresh token is not valid.' },
+  'invalid-scope': { status: 400, title: 'The scope is more than was granted.' },
+  'unsupported-grant-type': { status: 400, title: 'The grant type is not supported.' },
   'ambiguous-path': { status: 400, title: 'The request target is ambiguous.' },
   'invalid-host': { status: 400, title: 'The Host header field is not acceptable.' },
   'malformed-body': { status: 400, title: 'The request body is malformed.' },
@@ -58,6 +61,8 @@ export interface ProblemDetails {
   detail?: string
   /** Extension members of the body (RFC 9457 section 3.2), in `snake_case`. */
   members?: Readonly<Record<string, unknown>>
+  /** What the body is called where a protocol has a word of its own for it (RFC 6749 section 5.2). Default: `application/problem+json`. */
+  mediaType?: 'application/json'
   /** Header fields of the reply, such as `WWW-Authenticate` and `Retry-After`. */
   headers?: Readonly<Record<string, string | readonly string[]>>
   /** For the operator: the stable name of the rule that refused. */

@@ -9,7 +9,7 @@ import { isBodyless } from './unshapable.js'
 export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => void
 
 /**
- * The only writer of error responses: `application/problem+json` (RFC 9457), `no-store`, and the problem's own headers.
+ * The only writer of error responses: `application/problem+json` (RFC 9457) unless a protocol says otherwise, `no-store`, and the problem's own headers.
  * `reason` and `cause` stay inside. Once the reply has begun, nothing true can be said any more: the connection is cut.
  * A problem that cannot be written, because of a line break in a header or a member that is no JSON, becomes 500 `broken`.
  */
@@ -39,7 +39,7 @@ function write(ctx: SecurityContext, problem: Problem): void {
   res.statusCode = problem.status
   res.statusMessage = STATUS_CODES[problem.status] ?? ''
   for (const name in problem.headers) setField(head, name, problem.headers[name]!)
-  head.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
+  head.setHeader('Content-Type', `${problem.mediaType ?? 'application/problem+json'}; charset=utf-8`)
   head.setHeader('Cache-Control', 'no-store')
   head.setHeader('Content-Length', Buffer.byteLength(body))
 

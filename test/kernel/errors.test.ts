@@ -4,6 +4,7 @@ import request from 'supertest'
 import { asyncHandler } from '../../src/kernel/async-handler.js'
 import { refuse } from '../../src/kernel/problem.js'
 import { forward, RefusedError } from '../../src/kernel/respond.js'
+import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { silent, testApi } from '../support/api.js'
 import { expressVersions } from '../support/express.js'
 import { unreadable } from '../support/unreadable.js'
@@ -25,6 +26,7 @@ const FAILURES: [string, unknown, number, string][] = [
   ['one that may', Object.assign(new Error(SECRET), { status: 404, expose: true }), 404, 'http-404'],
   ...unreadable.map(([what, value]): [string, unknown, number, string] => [what, value, 500, 'broken']),
   ['half a status', Object.assign(new Error(SECRET), { status: 404.5, expose: true }), 500, 'broken'],
+  ['a store that is away', new StoreUnavailable(SECRET, 1, 500), 503, 'store-unavailable'],
   ['a refusal', new RefusedError(refuse('forbidden', { reason: SECRET })), 403, 'forbidden'],
 ]
 

@@ -8,7 +8,7 @@ export const CANARIES = {
 const SHORTEST = 12
 const WORDS = /[^\w-]+/
 /** Members of bodies that nobody but the handler may see. */
-const SECRET_MEMBERS = /^(?:password|passphrase|card|pan|cvv|secret|token|ssn|apiKey|api_key)$/i
+const SECRET_MEMBERS = /^(?:password|passphrase|card|pan|cvv|secret|token|refresh_token|ssn|apiKey|api_key)$/i
 
 /** The credentials in the head of a request, as words: what would be found if somebody repeated them. */
 export function secretsOfHead(headers: NodeJS.Dict<string | string[]>): string[] {

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { boolean } from '../kernel/check.js'
+import { contextOf } from '../kernel/context.js'
+import { checkLogin, type IssueOptions, type Login } from './login.js'
+import { FAMILIES, hashOf, newRefreshToken, refreshTokenText, type Family } from './refresh-token.js'
+import { signAccessToken } from './sign-token.js'
+import type { TokensRules } from './tokens-options.js'
+
+/** What a client gets (RFC 6749 section 5.1): the body of the reply. */
+export interface TokenResponse {
+  readonly access_token: string
+  readonly token_type: 'Bearer'
+  /** In seconds. */
+  readonly expires_in: number
+  readonly refresh_token?: string
+  readonly scope?: string
+}
+
+/** @throws ConfigError for what no token can say */
+export async function issueTokens(
+  rules: TokensRules,
+  options: IssueOptions,
+  req?: IncomingMessage,
+): Promise<TokenResponse> {
+  const { clock, idleMs, absoluteMs } = rules
+  const now = clock.now()
+  const login = checkLogin(rules.clientId, options, now)
+  const access = await accessToken(rules, login)
+  const ctx = req === undefined ? undefined : contextOf(req)
+  ctx?.head.setHeader('Cache-Control', 'no-store')
+  const facts = {
+    subject: login.subject,
+    sid: login.sid,
+    clientId: login.clientId,
+    amr: login.authentication.amr.join(' '),
+  }
+
+  if (!boolean('issue.refresh', options.refresh ?? true)) {
+    ctx?.record('tokens-issued', { ...facts, refresh: false })
+    return access
+  }
+  const token = newRefreshToken()
+  const endsAt = now + absoluteMs
+  const idleAt = Math.min(now + idleMs, endsAt)
+  const family: Family = { v: 1, ...login, startedAt: now, endsAt, idleAt, current: hashOf(token.secret) }
+  const text = JSON.stringify(family)
+  if (!(await rules.records.replace(FAMILIES, token.handle, undefined, text, idleAt - now)))
+    throw new Error('There is a refresh token with this handle already')
+  ctx?.record('tokens-issued', { ...facts, refresh: true })
+  return { ...access, refresh_token: refreshTokenText(token) }
+}
+
+/** An access token for somebody who is logged in. */
+export async function accessToken(
+  { issuer, audiences, accessSeconds, clock, keys, revocation }: TokensRules,
+  { sid, subject, clientId, scope, claims, authentication: { at, acr, amr } }: Login,
+): Promise<TokenResponse> {
+  const key = await keys.signing()
+  let iat = Math.floor(clock.now() / 1000)
+  const credential = { issuer, subject, sid, jti: undefined, issuedAt: iat }
+  // Logged out everywhere within this second, and back already: what is dated before that moment is over.
+  if ((await revocation.check(credential)) === 'subject-revoked') iat++
+  const payload = {
+    ...claims,
+    iss: issuer,
+    aud: audiences.length === 1 ? audiences[0] : audiences,
+    sub: subject,
+    client_id: clientId,
+    iat,
+    exp: iat + accessSeconds,
+    jti: randomUUID(),
+    sid,
+    ...(scope !== undefined && { scope }),
+    ...(at !== undefined && { auth_time: Math.floor(at) }),
+    ...(acr !== undefined && { acr }),
+    ...(amr.length > 0 && { amr }),
+  }
+  return {
+    access_token: await signAccessToken(payload, key),
+    token_type: 'Bearer',
+    expires_in: accessSeconds,
+    ...(scope !== undefined && { scope }),
+  }
+}
