@@ -17,7 +17,7 @@ afterAll(() => {
   removeCopies()
 })
 
-test.each(['minimal', 'orders-api', 'login'])(
+test.each(['minimal', 'orders-api', 'login', 'tokens'])(
   '%s: npm start becomes the server, so that ending it ends both',
   (example) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'examples', example, 'package.json'), 'utf8')) as {
@@ -209,6 +209,43 @@ test('login: a user logs in, is known, and is not when another site asks or the 
   await once(child, 'exit')
 })
 
+test('tokens: a user gets tokens and goes on with them, until somebody has a copy or it logs out everywhere', async () => {
+  const { child, output } = await started(linkedCopy('tokens'), { PORT: '0' }, 'listens')
+  const origin = /http:\S+/.exec(output())![0]
+  const post = async (path: string, body: object, token = '') => {
+    const bearing = token === '' ? {} : { Authorization: [`Bearer ${token}`] }
+    const headers = { 'Content-Type': ['application/json'], ...bearing }
+    const reply = await send('POST', origin + path, headers, JSON.stringify(body))
+    return {
+      status: reply.status,
+      ...(JSON.parse(reply.body) as { access_token: string; refresh_token: string }),
+    }
+  }
+  const me = async (token: string) =>
+    (await send('GET', `${origin}/me`, { Authorization: [`Bearer ${token}`] })).status
+  const login = (name: string, password: string) => post('/login', { name, password })
+
+  expect((await login('ann', 'wrong horse')).status).toBe(403)
+  expect((await login('nobody', 'correct horse')).status).toBe(403)
+  expect((await post('/login', { name: 'ann' })).status).toBe(422)
+
+  const first = await login('ann', 'correct horse')
+  expect(await me(first.access_token)).toBe(200)
+  expect((await post('/orders/1/cancel', {}, first.access_token)).status).toBe(403)
+  const second = await post('/refresh', { refresh_token: first.refresh_token })
+  const third = await post('/refresh', { refresh_token: second.refresh_token })
+  expect(await me(third.access_token)).toBe(200)
+  expect((await post('/refresh', { refresh_token: first.refresh_token })).status).toBe(400)
+  expect([await me(first.access_token), await me(third.access_token)]).toEqual([401, 401])
+
+  const mel = await login('mel', 'battery staple')
+  expect((await post('/orders/1/cancel', {}, mel.access_token)).status).toBe(200)
+  expect((await post('/logout-everywhere', {}, mel.access_token)).status).toBe(200)
+  expect(await me(mel.access_token)).toBe(401)
+  child.kill()
+  await once(child, 'exit')
+})
+
 test('minimal is short', () => {
   const source = readFileSync(join(ROOT, 'examples/minimal/server.js'), 'utf8')
   expect(source.trim().split('\n').length).toBeLessThan(20)
@@ -330,9 +367,10 @@ async function send(method: string, url: string, headers: Record<string, string[
   const sent = request({ method, host, port, path, headers })
   sent.end(body)
   const [received] = (await once(sent, 'response')) as [
-    NodeJS.ReadableStream & { statusCode: number; headers: IncomingHttpHeaders; resume(): void },
+    NodeJS.ReadableStream & { statusCode: number; headers: IncomingHttpHeaders },
   ]
-  received.resume()
+  let text = ''
+  received.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
   await once(received, 'end')
-  return { status: received.statusCode, headers: received.headers }
+  return { status: received.statusCode, headers: received.headers, body: text }
 }
