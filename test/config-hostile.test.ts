@@ -14,6 +14,7 @@ import { stepUp } from '../src/identity/step-up.js'
 import { totp } from '../src/identity/totp.js'
 import { revocations } from '../src/identity/revocation.js'
 import { tokens } from '../src/identity/tokens.js'
+import { mtls } from '../src/identity/mtls.js'
 import { resourceMetadata } from '../src/identity/resource-metadata.js'
 import { ConfigError } from '../src/kernel/config-error.js'
 import { defineStage } from '../src/kernel/define.js'
@@ -30,6 +31,7 @@ import { rateLimit } from '../src/traffic/rate-limit.js'
 import { cors } from '../src/transport/cors.js'
 import { firewall } from '../src/transport/firewall.js'
 import { headers } from '../src/transport/headers.js'
+import { authority } from './support/certificates.js'
 
 const clock = fakeClock()
 const issuer = localIssuer({ clock })
@@ -253,6 +255,18 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     },
     auth,
   ],
+  mtls: [
+    {
+      ca: [authority('/CN=Partners').cert],
+      certificate: 'Client-Cert',
+      identity: 'uri',
+      allow: ['spiffe://partner'],
+      claims: keep,
+      cacheEntries: 5,
+      realm: 'api',
+    },
+    mtls,
+  ],
   resourceMetadata: [{ ...resourceFacts, auth: [identity()] }, resourceMetadata],
   bearer: [
     {
@@ -269,6 +283,8 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       allowInsecureLoopback: false,
       realm: 'api',
       resource: 'https://api.example',
+      certificate: 'socket',
+      certificateBound: true,
       dpop: dpopOptions,
       maxBoundLifetimeSeconds: 90,
       revocation,
@@ -301,6 +317,8 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       allowInsecureLoopback: false,
       realm: 'api',
       resource: 'https://api.example',
+      certificate: 'Client-Cert',
+      certificateBound: false,
       dpop: 'off',
       maxBoundLifetimeSeconds: 90,
     },
@@ -470,6 +488,7 @@ const PROTECTING = [
   /^(?:firewall|secureApi: firewall)(?:: |\.)methods$/,
   /auth(?:: |\.)(?:any|all|methods|maxLifetimeSeconds|reportLifetimeSeconds|dpop|optional)$/,
   /(?:dpop|dpop\.(?:mode|baseUrls|algorithms|maxAgeSeconds|nonce|store))$/,
+  /(?:certificate|certificateBound|mtls: (?:ca|allow|identity))$/,
 ]
 const OUTSIDE = /: (?:trustProxy|store|storeTimeoutMs|clock|log|fetch|respond|problemBase)$/
 
@@ -497,6 +516,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/basic: users\.eve\.claims\..*$/, ...ANYTHING],
   [/tokens: clientId$/, 'a number as text', 'a text'],
   [/introspection: dpop$/, 'an empty object'],
+  [/mtls: allow\.0$/, 'a number as text', 'a text'],
   [/(?:service|resourceName|typ|typ\.0|audience|audience\.0|claims\..*)$/, 'a number as text', 'a text'],
   [/(?:required\.0|queryLists\.0|guard: auth\.methods\.0)$/, 'a number as text', 'an empty text', 'a text'],
   [/^rbac: $/, 'a number as text'],

@@ -1,5 +1,6 @@
 import { boolean, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { certificateSource, type CertificateSource } from './client-certificate.js'
 import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
 import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
 import { resourceUrl } from './resource.js'
@@ -63,6 +64,13 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
    * 401 `invalid-dpop-proof`.
    */
   dpop?: DpopMode | DpopOptions
+  /**
+   * Where the certificate is seen that a token may be bound to (RFC 8705 section 3). Default `'socket'`; or what a declared proxy writes into
+   * `'Client-Cert'` (RFC 9440) or `'X-Forwarded-Client-Cert'`. Another certificate, or none: 401 `invalid-token`.
+   */
+  certificate?: CertificateSource
+  /** Accepts only tokens that are bound to a client certificate (RFC 8705). Default false. Others: 401 `invalid-token`. */
+  certificateBound?: boolean
 }
 
 const KNOWN = [
@@ -85,6 +93,8 @@ const KNOWN = [
   'realm',
   'resource',
   'dpop',
+  'certificate',
+  'certificateBound',
 ]
 
 export interface BearerRules extends TokenRules {
@@ -96,11 +106,13 @@ export interface BearerRules extends TokenRules {
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
   readonly dpop: DpopRules | undefined
+  readonly certificate: CertificateSource
+  readonly certificateBound: boolean
 }
 
 /** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
 export function prepareRules(options: BearerOptions): BearerRules {
-  knownKeys('bearer', options, KNOWN, ['revocation', 'dpop'])
+  knownKeys('bearer', options, KNOWN, ['revocation', 'dpop', 'certificate', 'certificateBound'])
   const {
     typ = 'at+jwt',
     maxLifetimeSeconds = 86_400,
@@ -109,6 +121,8 @@ export function prepareRules(options: BearerOptions): BearerRules {
     maxTokenBytes = 8_192,
     maxStaleMs = 3_600_000,
     allowInsecureLoopback = false,
+    certificate = 'socket',
+    certificateBound = false,
   } = options
   boolean('bearer.allowInsecureLoopback', allowInsecureLoopback)
   const types = acceptedTypes(typ)
@@ -119,6 +133,8 @@ export function prepareRules(options: BearerOptions): BearerRules {
     revocation: checkRevocation('bearer.revocation', options.revocation),
     allowInsecureLoopback,
     resource,
+    certificate: certificateSource('bearer.certificate', certificate),
+    certificateBound: boolean('bearer.certificateBound', certificateBound),
     dpop: prepareDpop('bearer.dpop', options.dpop, { allowInsecureLoopback, resource }),
     types,
     reader: new TokenReader(types),

@@ -4,13 +4,15 @@ import { isBase64url } from '../lib/base64url.js'
 export interface Binding {
   /** The thumbprint of the key that signs DPoP proofs (RFC 9449 section 6.1). */
   readonly jkt: string | undefined
+  /** The thumbprint of the certificate that the client shows to TLS (RFC 8705 section 3.1). */
+  readonly x5t: string | undefined
 }
 
-export const UNBOUND: Binding = { jkt: undefined }
+const UNBOUND: Binding = { jkt: undefined, x5t: undefined }
 
 /** Whether a token is bound to anything. */
-export function isBound({ jkt }: Binding): boolean {
-  return jkt !== undefined
+export function isBound({ jkt, x5t }: Binding): boolean {
+  return jkt !== undefined || x5t !== undefined
 }
 
 /** The length of a SHA-256 hash in base64url. */
@@ -20,11 +22,13 @@ const HASH_LENGTH = 43
 export function readBinding(cnf: unknown): Binding | undefined {
   if (cnf === undefined) return UNBOUND
   if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return undefined
-  const { jkt, ...others } = cnf as Record<string, unknown>
-  if (!isHash(jkt) || Object.keys(others).length > 0) return undefined
-  return { jkt }
+  const { jkt, 'x5t#S256': x5t, ...others } = cnf as Record<string, unknown>
+  if (Object.keys(others).length > 0 || (jkt === undefined && x5t === undefined)) return undefined
+  return isHashOrAbsent(jkt) && isHashOrAbsent(x5t) ? { jkt, x5t } : undefined
 }
 
-function isHash(value: unknown): value is string {
-  return typeof value === 'string' && value.length === HASH_LENGTH && isBase64url(value)
+function isHashOrAbsent(value: unknown): value is string | undefined {
+  return (
+    value === undefined || (typeof value === 'string' && value.length === HASH_LENGTH && isBase64url(value))
+  )
 }

@@ -13,6 +13,8 @@ export const faults = {
   'token-audience': 'The access token is meant for another audience',
   'token-bound': 'The access token is bound to a key that was not shown',
   'token-unbound': 'The access token is not bound to a key, and has to be',
+  'certificate-missing': 'The access token is bound to a client certificate, and none was shown',
+  'certificate-binding': 'The access token is bound to another client certificate',
   'dpop-binding': 'The access token is bound to another key than that of the DPoP proof',
   'token-lifetime': 'The access token is valid for longer than is accepted',
   'token-expired': 'The access token expired',

@@ -26,6 +26,11 @@ export type { DpopMode, DpopNonceOptions, DpopOptions } from './dpop-options.js'
 export type { Method, MethodMiddleware } from './method.js'
 export { stepUp, type StepUpOptions } from './step-up.js'
 export type { ProtectedResource } from './resource.js'
+export { mtls, type MtlsOptions } from './mtls.js'
+export type { CertificateAuthority } from './certificate-authorities.js'
+export type { CertificateField } from './certificate-field.js'
+export type { CertificateName } from './certificate-names.js'
+export type { CertificateSource } from './client-certificate.js'
 export { resourceMetadata, type ResourceFacts, type ResourceMetadataOptions } from './resource-metadata.js'
 export {
   revocations,

@@ -1,5 +1,6 @@
 import { boolean, integer, knownKeys } from '../kernel/check.js'
 import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.js'
+import { certificateSource, type CertificateSource } from './client-certificate.js'
 import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
 import { endpointUrl } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
@@ -61,6 +62,13 @@ export interface IntrospectionOptions extends ClientOptions {
    * 401 `invalid-dpop-proof`.
    */
   dpop?: DpopMode | DpopOptions
+  /**
+   * Where the certificate is seen that a token may be bound to (RFC 8705 section 3). Default `'socket'`; or what a declared proxy writes into
+   * `'Client-Cert'` (RFC 9440) or `'X-Forwarded-Client-Cert'`. Another certificate, or none: 401 `invalid-token`.
+   */
+  certificate?: CertificateSource
+  /** Accepts only tokens that are bound to a client certificate (RFC 8705). Default false. Others: 401 `invalid-token`. */
+  certificateBound?: boolean
 }
 
 const KNOWN = [
@@ -83,6 +91,8 @@ const KNOWN = [
   'realm',
   'resource',
   'dpop',
+  'certificate',
+  'certificateBound',
 ]
 
 /** The same, checked. */
@@ -103,12 +113,23 @@ export interface IntrospectionRules {
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
   readonly dpop: DpopRules | undefined
+  readonly certificate: CertificateSource
+  readonly certificateBound: boolean
 }
 
 /** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
 export function prepareIntrospection(options: IntrospectionOptions): IntrospectionRules {
-  knownKeys('introspection', options, KNOWN, ['endpoint', 'clientSecret', 'privateKey', 'revocation', 'dpop'])
+  knownKeys('introspection', options, KNOWN, [
+    'endpoint',
+    'clientSecret',
+    'privateKey',
+    'revocation',
+    'dpop',
+    'certificate',
+    'certificateBound',
+  ])
   const { issuer, endpoint, allowInsecureLoopback = false } = options
+  const { certificate = 'socket', certificateBound = false } = options
   const trust = {
     allowInsecureLoopback: boolean('introspection.allowInsecureLoopback', allowInsecureLoopback),
   }
@@ -122,6 +143,8 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
   return {
     ...trust,
     resource,
+    certificate: certificateSource('introspection.certificate', certificate),
+    certificateBound: boolean('introspection.certificateBound', certificateBound),
     dpop: prepareDpop('introspection.dpop', options.dpop, { ...trust, resource }),
     issuer,
     endpoint,

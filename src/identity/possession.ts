@@ -2,13 +2,21 @@ import type { SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import type { Problem } from '../kernel/problem.js'
 import type { Binding } from './binding.js'
+import type { CertificateReader } from './client-certificate.js'
 import type { DpopProofs } from './dpop.js'
 import type { DpopMode } from './dpop-options.js'
+import type { Fault } from './faults.js'
 import { schemeOf } from './sent-token.js'
 import { whenStored } from './store-away.js'
 import type { TokenRefusals } from './token-refusals.js'
 
 const AWAY = 'The store of the DPoP proofs that were used cannot be reached'
+
+/** Where client certificates are seen, and whether tokens have to be bound to one. */
+export interface CertificateRules {
+  readonly reader: CertificateReader
+  readonly required: boolean
+}
 
 /** Whether whoever sent a token has the key that it is bound to: a stolen one must be worth nothing. */
 export class Possession {
@@ -16,12 +24,16 @@ export class Possession {
     private readonly mode: DpopMode,
     private readonly proofs: DpopProofs | undefined,
     private readonly refusals: TokenRefusals,
+    private readonly certificates: CertificateRules,
   ) {}
 
   /** @param digest SHA-256 of the token, as `latin1` */
-  check(ctx: SecurityContext, digest: string, { jkt }: Binding): Later<Problem | undefined> {
+  check(ctx: SecurityContext, digest: string, binding: Binding): Later<Problem | undefined> {
     const { refusals, mode, proofs } = this
     const { req } = ctx
+    const { jkt, x5t } = binding
+    const unseen = this.checkCertificate(ctx, x5t)
+    if (unseen !== undefined) return refusals.because(unseen, req)
     if (schemeOf(req) === 'bearer') {
       // RFC 9449 section 7.2: whoever stole a bound token must not get in by calling it a bearer token.
       if (jkt !== undefined) return refusals.because('token-bound', req)
@@ -33,5 +45,14 @@ export class Possession {
       if (outcome === 'dpop-nonce') return refusals.nonceNeeded(proofs.nonce(ctx)!)
       return refusals.because(outcome, req)
     })
+  }
+
+  /** RFC 8705 section 3. That the client has the key, TLS has proven; who issued the certificate makes no difference. */
+  private checkCertificate(ctx: SecurityContext, x5t: string | undefined): Fault | undefined {
+    const { reader, required } = this.certificates
+    if (x5t === undefined) return required ? 'token-unbound' : undefined
+    const shown = reader.read(ctx)
+    if (typeof shown === 'string') return 'certificate-missing'
+    return shown.x5t === x5t ? undefined : 'certificate-binding'
   }
 }

@@ -121,6 +121,9 @@ function described(resource: readonly ProtectedResource[]): object {
     // RFC 9728 section 2: a list without an entry is left out.
     ...(issuers.size > 0 && { authorization_servers: [...issuers] }),
     bearer_methods_supported: ['header'],
+    ...(resource.every(({ certificateBound }) => certificateBound === true) && {
+      tls_client_certificate_bound_access_tokens: true,
+    }),
     ...(algorithms.size > 0 && { dpop_signing_alg_values_supported: [...algorithms] }),
     ...(resource.every(({ dpop }) => dpop?.required === true) && { dpop_bound_access_tokens_required: true }),
   }

@@ -7,6 +7,8 @@ export interface ProtectedResource {
   readonly url: string
   /** Whose tokens open it. */
   readonly issuers: readonly string[]
+  /** Whether only tokens are accepted that are bound to a client certificate (RFC 8705). */
+  readonly certificateBound?: boolean
   /** Whether tokens that are bound to a key are accepted, or no others (RFC 9449). */
   readonly dpop?: { readonly algorithms: readonly string[]; readonly required: boolean }
 }

@@ -4,11 +4,12 @@ import type { SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import { when } from '../lib/when.js'
 import { acceptToken, forgetToken, type GoodToken } from './accept-token.js'
+import { CertificateReader, type CertificateSource } from './client-certificate.js'
 import { DpopProofs } from './dpop.js'
 import { stricterMode, type DpopMode, type DpopRules } from './dpop-options.js'
 import type { Fault } from './faults.js'
 import type { Method } from './method.js'
-import { Possession } from './possession.js'
+import { Possession, type CertificateRules } from './possession.js'
 import type { Revocation } from './revocation.js'
 import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
 import { tokenRefusals } from './token-refusals.js'
@@ -21,6 +22,8 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
   readonly rules: {
     readonly resource: string | undefined
     readonly dpop: DpopRules | undefined
+    readonly certificate: CertificateSource
+    readonly certificateBound: boolean
     readonly maxTokenBytes: number
     readonly clockToleranceSeconds: number
     readonly revocation: Revocation | undefined
@@ -45,15 +48,29 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
 export function tokenMethod(own: TokenMethod): Method {
   const { rules } = own
   const proofs = rules.dpop && new DpopProofs(rules.dpop, own.cacheEntries)
-  return inMode(own, rules.dpop?.mode ?? 'off', proofs)
+  const certificates = { reader: new CertificateReader(rules.certificate), required: rules.certificateBound }
+  return inMode(own, rules.dpop?.mode ?? 'off', proofs, certificates)
 }
 
-function inMode(own: TokenMethod, mode: DpopMode, proofs: DpopProofs | undefined): Method {
+function inMode(
+  own: TokenMethod,
+  mode: DpopMode,
+  proofs: DpopProofs | undefined,
+  certificates: CertificateRules,
+): Method {
   const { methodName, issuers, rules, realm, why, knows, judge, describe, findings } = own
-  const { resource, dpop, maxTokenBytes, clockToleranceSeconds: toleranceSeconds, revocation } = rules
+  const {
+    resource,
+    dpop,
+    certificate,
+    certificateBound,
+    maxTokenBytes,
+    clockToleranceSeconds: toleranceSeconds,
+    revocation,
+  } = rules
   const refusals = tokenRefusals(`${methodName}.realm`, { realm, resource, mode, dpop })
   const { offered } = refusals
-  const possession = new Possession(mode, proofs, refusals)
+  const possession = new Possession(mode, proofs, refusals, certificates)
   const acceptance = { refusals, possession, toleranceSeconds, revocation, why }
 
   return {
@@ -73,6 +90,7 @@ function inMode(own: TokenMethod, mode: DpopMode, proofs: DpopProofs | undefined
       resource: {
         url: resource,
         issuers,
+        certificateBound,
         ...(dpop !== undefined && { dpop: { algorithms: dpop.algorithms, required: mode === 'required' } }),
       },
     }),
@@ -80,7 +98,7 @@ function inMode(own: TokenMethod, mode: DpopMode, proofs: DpopProofs | undefined
       const both = stricterMode(mode, asked)
       return both === undefined || (both !== 'off' && dpop === undefined)
         ? undefined
-        : inMode(own, both, proofs)
+        : inMode(own, both, proofs, certificates)
     },
 
     enter(ctx) {
@@ -101,10 +119,13 @@ function inMode(own: TokenMethod, mode: DpopMode, proofs: DpopProofs | undefined
       describe: () => ({
         ...(describe() as object),
         ...(dpop !== undefined && { dpop: described(dpop, mode) }),
+        ...(certificate !== 'socket' && { certificate }),
+        ...(certificateBound && { certificateBound }),
       }),
     }),
     ...(findings !== undefined && { findings }),
     ready: async (services) => {
+      certificates.reader.check(services)
       await Promise.all([own.ready(services), proofs?.ready()])
     },
     close: () => {

@@ -1,9 +1,14 @@
 import type { Authentication } from '../kernel/authentication.js'
 import type { Principal } from '../kernel/context.js'
-import { isBound } from './binding.js'
+import { isBound, type Binding } from './binding.js'
 import type { Claims, Validity } from './claims.js'
 
-const DPOP = Object.freeze(['dpop'] as const)
+/** By which keys are shown; made once, because all principals share them. */
+const BOUND = {
+  dpop: Object.freeze(['dpop'] as const),
+  mtls: Object.freeze(['mtls'] as const),
+  both: Object.freeze(['dpop', 'mtls'] as const),
+}
 
 /** ASVS 6.8.1: no issuer can speak for another's subject. An issuer contains no space, so the first one ends it. */
 export function tokenPrincipal(
@@ -18,8 +23,13 @@ export function tokenPrincipal(
   return Object.freeze({
     ...{ id, subject, issuer, method, claims, issuedAt, expiresAt },
     ...(authentication !== undefined && { authentication }),
-    ...(isBound(binding) && { bound: DPOP }),
+    ...(isBound(binding) && { bound: boundBy(binding) }),
   })
+}
+
+function boundBy({ jkt, x5t }: Binding): NonNullable<Principal['bound']> {
+  if (x5t === undefined) return BOUND.dpop
+  return jkt === undefined ? BOUND.mtls : BOUND.both
 }
 
 /**

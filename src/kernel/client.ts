@@ -64,6 +64,12 @@ export function tlsResolver(trust: TrustProxy): (req: IncomingMessage) => boolea
   }
 }
 
+/** Whether the other end of the connection is a declared proxy, so that what it says of its client may be believed. */
+export function proxyCheck(trust: TrustProxy): (req: IncomingMessage) => boolean {
+  const trusted = trustedBy(trust)
+  return ({ socket }) => trusted(parse(socket.remoteAddress), 0)
+}
+
 function trustedBy(trust: TrustProxy): Trusted {
   return Array.isArray(trust) ? inRanges(trust as readonly unknown[]) : withinHops(trust)
 }

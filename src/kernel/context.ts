@@ -24,8 +24,8 @@ export interface Principal {
   readonly expiresAt?: number
   /** How and when the caller proved who it is, where something is known of that; `stepUp` looks here. */
   readonly authentication?: Authentication
-  /** What the caller proved to have besides, and the credential is worth nothing without: the key of its DPoP proofs. */
-  readonly bound?: readonly 'dpop'[]
+  /** What the caller proved to have besides, and the credential is worth nothing without: the key of its DPoP proofs, or of its TLS certificate. */
+  readonly bound?: readonly ('dpop' | 'mtls')[]
 }
 
 /** What `validate` let through, after coercion and defaults. A part without a schema is `undefined`. */

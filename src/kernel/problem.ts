@@ -22,6 +22,7 @@ export const catalogue = {
   },
   'invalid-dpop-proof': { status: 401, title: 'The DPoP proof is not valid.' },
   'use-dpop-nonce': { status: 401, title: 'The DPoP proof needs a nonce of this server.' },
+  'invalid-certificate': { status: 401, title: 'The client certificate is not accepted.' },
   'invalid-api-key': { status: 401, title: 'The API key is not valid.' },
   'invalid-credentials': { status: 401, title: 'The credentials are not valid.' },
   'invalid-session': { status: 401, title: 'The session is not valid.' },

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { once } from '../lib/once.js'
 import { checkClock } from './check-clock.js'
 import { func, integer, show } from './check.js'
-import { clientResolver, tlsResolver, type TrustProxy } from './client.js'
+import { clientResolver, proxyCheck, tlsResolver, type TrustProxy } from './client.js'
 import { ConfigError } from './config-error.js'
 import { consoleLog } from './console-log.js'
 import type { Clock, Log, Ports, Store } from './ports.js'
@@ -34,6 +34,8 @@ export interface Services extends Ports {
   readonly clientOf: (req: IncomingMessage) => Client
   /** Whether the client spoke TLS, with this process or with a declared proxy that says so in `X-Forwarded-Proto`. */
   readonly isOverTls: (req: IncomingMessage) => boolean
+  /** Whether the peer of the connection is a proxy that `trustProxy` declares. Absent if none is declared. */
+  readonly fromProxy?: (req: IncomingMessage) => boolean
   /** Whether a proxy seems to be in front that nobody told us of. */
   readonly proxySeen?: ProxyNotice['proxySeen']
   /** Prefix of every problem's `type`. */
@@ -114,7 +116,10 @@ export function createServices(options: ServiceOptions = {}): Services {
     respond: ownRespond,
     ...(trustProxy === undefined
       ? noticeProxies(clientResolver(0), log)
-      : { clientOf: clientResolver(trustProxy) }),
+      : {
+          clientOf: clientResolver(trustProxy),
+          ...(trustProxy !== 0 && { fromProxy: proxyCheck(trustProxy) }),
+        }),
     isOverTls: tlsResolver(trustProxy ?? 0),
     problemBase,
   }

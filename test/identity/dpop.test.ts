@@ -11,6 +11,7 @@ import { resourceMetadata } from '../../src/identity/resource-metadata.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { OnceStore } from '../../src/kernel/ports.js'
+import { respond } from '../../src/kernel/respond.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { dpopClient, fakeClock, localIssuer, serve, type ProofOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
@@ -36,12 +37,14 @@ function setUp(dpop: DpopMode | DpopOptions = 'allowed', more: Partial<BearerOpt
     fetch: issuer.fetch,
     handler(req, res) {
       principal = contextOf(req)?.principal
+      why.push(undefined)
       res.end()
     },
+    respond(ctx, problem) {
+      why.push(problem.rule)
+      respond(ctx, problem)
+    },
   })
-  api.server.prependListener('request', (req, res) =>
-    res.on('close', () => why.push(contextOf(req)?.problem?.rule)),
-  )
   return { ...api, principal: () => principal, why }
 }
 

@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A certificate and its private key, as PEM. */
+export interface Issued {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface IssueOptions {
+  /** Lines of an extension file of openssl. */
+  readonly extensions?: readonly string[]
+  /** Default: P-256. */
+  readonly rsaBits?: number
+}
+
+export interface Authority extends Issued {
+  issue(subject: string, options?: IssueOptions): Issued
+}
+
+/** A certificate authority, made by openssl, that is good for ten years. */
+export function authority(subject: string): Authority {
+  const ca = selfSigned(subject)
+  return {
+    ...ca,
+    issue: (name, { extensions = [], rsaBits } = {}) =>
+      inFolder((folder, openssl) => {
+        for (const [file, text] of Object.entries({ 'ca.pem': ca.cert, 'ca.key': ca.key })) {
+          writeFileSync(join(folder, file), text)
+        }
+        writeFileSync(join(folder, 'extensions'), ['basicConstraints=CA:FALSE', ...extensions].join('\n'))
+        openssl('req', ...newKey(rsaBits), '-keyout', 'key', '-out', 'request', '-subj', name)
+        const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions']
+        openssl('x509', '-req', '-in', 'request', ...signing, '-days', '3650', '-out', 'cert')
+        return issued(folder)
+      }),
+  }
+}
+
+/** A certificate that nobody vouches for. */
+export function selfSigned(subject: string): Issued {
+  return inFolder((folder, openssl) => {
+    openssl('req', '-x509', ...newKey(), '-days', '3650', '-keyout', 'key', '-out', 'cert', '-subj', subject)
+    return issued(folder)
+  })
+}
+
+function newKey(rsaBits?: number): string[] {
+  const kind = rsaBits === undefined ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : [`rsa:${rsaBits}`]
+  return ['-newkey', ...kind, '-nodes']
+}
+
+function issued(folder: string): Issued {
+  return { cert: readFileSync(join(folder, 'cert'), 'utf8'), key: readFileSync(join(folder, 'key'), 'utf8') }
+}
+
+function inFolder<T>(use: (folder: string, openssl: (...args: string[]) => void) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'secure-api-certificates-'))
+  try {
+    return use(folder, (...args) => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' }))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
