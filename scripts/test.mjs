@@ -6,7 +6,12 @@ import { buildIfStale, installDebian, installPackages, linkPackage, runTogether 
 
 const REPORT = '.cache/jest-report.json'
 
-installDebian({ 'redis-server': 'redis-server', pg_ctlcluster: 'postgresql' })
+installDebian({
+  'redis-server': 'redis-server',
+  pg_ctlcluster: 'postgresql',
+  chromium: 'chromium',
+  openssl: 'openssl',
+})
 installPackages()
 await runTogether(
   ['npm', ['run', '--silent', 'lint']],

@@ -34,6 +34,7 @@ const ROLES: Record<string, readonly string[]> = {
   jsonwebtoken: ['identity/'],
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],
+  '@simplewebauthn/server': ['identity/webauthn-desk.ts'],
   otpauth: ['identity/totp-desk.ts'],
   ajv: ['data/'],
   'ajv-formats': ['data/'],

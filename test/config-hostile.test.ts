@@ -12,6 +12,7 @@ import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
 import { stepUp } from '../src/identity/step-up.js'
 import { totp } from '../src/identity/totp.js'
+import { webauthn } from '../src/identity/webauthn.js'
 import { revocations } from '../src/identity/revocation.js'
 import { tokens } from '../src/identity/tokens.js'
 import { mtls } from '../src/identity/mtls.js'
@@ -364,6 +365,23 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     { issuer: 'https://api.example', audience: 'orders', store: memory(), keys: [privateKey] },
     tokens,
   ],
+  webauthn: [
+    {
+      store: memory(),
+      key: [randomBytes(32)],
+      rpId: 'example.com',
+      rpName: 'Acme',
+      origins: ['https://app.example.com'],
+      maxPasskeys: 5,
+      challengeMs: 60_000,
+      attested: () => true,
+      account: () => 'ann',
+      verified: keep,
+      clock: new Outside(),
+      storeTimeoutMs: 1_000,
+    },
+    webauthn,
+  ],
   totp: [
     {
       store: memory(),
@@ -504,6 +522,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/introspection: client(?:Id|Secret)$/, 'a number as text'],
   [/introspection: clientSecret$/, 'a text'],
   [/totp: issuer$/, 'a text'],
+  [/webauthn: rpName$/, 'a text', 'a number as text'],
   [/basic: users\.eve\.subject$/, 'a number as text', 'a text'],
   [/basic: users$/, 'a function'],
   [

@@ -9,6 +9,7 @@ import { isProblem, problemIn, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { unauthenticated } from './auth-refusals.js'
+import type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
 import { storeAway } from './store-away.js'
 
 /** What was proven just now: for the factors of a session, or the claims of a token. */
@@ -18,6 +19,8 @@ export interface FactorProof {
   readonly factor: Factor
   /** The same for `amr` of a token, by the names of RFC 8176 where they have one. */
   readonly amr: readonly string[]
+  /** Of a passkey: which one, and who registered it. */
+  readonly passkey?: PasskeyInfo & { readonly owner: PasskeyOwner }
 }
 
 export interface FactorHooks {
@@ -44,7 +47,12 @@ export type FactorAction = (
 ) => Promise<Readonly<Record<string, unknown>> | Problem>
 
 /** One endpoint of a factor: JSON in and out; a store that is away is 503. */
-export function factorHandler(name: string, method: 'GET' | 'POST', action: FactorAction): Middleware {
+export function factorHandler(
+  name: string,
+  method: 'GET' | 'POST',
+  action: FactorAction,
+  maxBodyBytes?: number,
+): Middleware {
   const answer = async (ctx: SecurityContext, body: HandlerBody): Promise<HandlerReply | Problem> => {
     try {
       const outcome = await action(ctx, body)
@@ -57,7 +65,12 @@ export function factorHandler(name: string, method: 'GET' | 'POST', action: Fact
     }
   }
   // A browser sends JSON to another site only after a preflight, so that no foreign page can post here.
-  return defineHandler(name, { methods: [method], body: method === 'POST' ? ['json'] : [], answer })
+  return defineHandler(name, {
+    methods: [method],
+    body: method === 'POST' ? ['json'] : [],
+    answer,
+    ...(maxBodyBytes !== undefined && { maxBodyBytes }),
+  })
 }
 
 /** One that is only for who is known already. */
@@ -69,11 +82,16 @@ export function ownFactorHandler(
     ctx: SecurityContext,
     body: HandlerBody,
   ) => Later<ReturnType<FactorAction> | Problem>,
+  maxBodyBytes?: number,
 ): Middleware {
-  return factorHandler(name, method, async (ctx, body) =>
-    ctx.principal === undefined
-      ? unauthenticated(ctx.get(challenges) ?? UNKNOWN)
-      : action(ctx.principal, ctx, body),
+  return factorHandler(
+    name,
+    method,
+    async (ctx, body) =>
+      ctx.principal === undefined
+        ? unauthenticated(ctx.get(challenges) ?? UNKNOWN)
+        : action(ctx.principal, ctx, body),
+    maxBodyBytes,
   )
 }
 

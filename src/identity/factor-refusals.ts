@@ -10,6 +10,13 @@ const reasons = {
   'totp-code': 'The code is not right',
   'totp-replayed': 'The code was used before',
   'recovery-code': 'The subject has no such recovery code, or has used it',
+  'passkey-malformed': 'No credential was sent',
+  'passkey-challenge': 'The challenge is none of ours, is over, or was given to others or for something else',
+  'passkey-unknown': 'The subject has no such passkey',
+  'passkey-invalid': 'The answer of the authenticator is not what it must be',
+  'passkey-attestation': 'The authenticator is none that will do',
+  'passkey-replayed': 'The answer was shown before',
+  'passkey-counter': 'The counter did not go up: the passkey was copied',
 } as const
 
 export type FactorFault = keyof typeof reasons

@@ -66,3 +66,12 @@ export {
   type Tokens,
   type TokensOptions,
 } from './tokens.js'
+export {
+  webauthn,
+  type Attestation,
+  type PasskeyInfo,
+  type PasskeyOwner,
+  type Webauthn,
+  type WebauthnHandlers,
+  type WebauthnOptions,
+} from './webauthn.js'
