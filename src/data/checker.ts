@@ -10,6 +10,9 @@ export interface Flaw {
   readonly detail: string
 }
 
+/** Of a value whose schema finds it wrong and does not say why. */
+export const UNSAID: Flaw = { pointer: '#', detail: 'is not valid' }
+
 /** What a schema made of a value. */
 export type Judgement =
   | { readonly valid: true; readonly value: unknown }

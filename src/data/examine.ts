@@ -3,7 +3,7 @@ import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import { inTime } from '../lib/in-time.js'
 import { isThenable, when } from '../lib/when.js'
 import type { BodyLimits } from './body-limits.js'
-import type { Checker, Flaw, Judgement, Part } from './checker.js'
+import { UNSAID, type Checker, type Flaw, type Judgement, type Part } from './checker.js'
 import { bodyToJudge, type SentBody } from './judge-body.js'
 import { readPart, type Sent } from './request-parts.js'
 import type { Validation } from './validate-options.js'
@@ -88,7 +88,11 @@ function judgePart(
 function take(progress: Progress, part: Part, judged: Judged): Problem | undefined {
   if (isProblem(judged)) return judged
   if (judged.valid) progress.results[part] = judged.value
-  else progress.flaws.push(...judged.flaws.map((flaw) => ({ in: part, ...flaw })))
+  // Flaws are what refuses a request, so what is invalid has at least one.
+  else {
+    const flaws = judged.flaws.length === 0 ? [UNSAID] : judged.flaws
+    progress.flaws.push(...flaws.map((flaw) => ({ in: part, ...flaw })))
+  }
   return undefined
 }
 

@@ -1,8 +1,8 @@
 import { ConfigError } from '../kernel/config-error.js'
-import { pointerFragment, pointerStep } from '../lib/json-pointer.js'
 import { when } from '../lib/when.js'
-import type { Checker, Flaw, Judgement, Part, Shape } from './checker.js'
+import type { Checker, Judgement, Part, Shape } from './checker.js'
 import { OPEN, shapeOf } from './schema-shape.js'
+import { flawsOf } from './standard-flaws.js'
 
 /** A schema of zod, valibot, ArkType or whatever else follows https://standardschema.dev, version 1. */
 export interface StandardSchema<Output = unknown> {
@@ -41,10 +41,13 @@ export function standardSchemaChecker(part: Part, schema: StandardSchema, maxErr
   if (version !== 1)
     throw new ConfigError(`validate.${part} is a Standard Schema of an unknown version`, 'invalid-schema')
 
-  const judgement = (result: StandardResult<unknown>): Judgement =>
-    result.issues === undefined
-      ? { valid: true, value: result.value }
-      : { valid: false, flaws: flawsOf(vendor, result.issues, maxErrors) }
+  const judgement = (result: StandardResult<unknown>): Judgement => {
+    // Whoever names issues has found the value invalid, also without saying what is wrong with it, and with a value beside.
+    const { issues } = result
+    if (issues !== undefined) return { valid: false, flaws: flawsOf(schema, issues, maxErrors) }
+    if ('value' in result) return { valid: true, value: result.value }
+    throw new TypeError(`The schema of validate.${part} answered neither a value nor issues`)
+  }
 
   return {
     kind: vendor,
@@ -69,49 +72,4 @@ function shapeFrom({ jsonSchema }: Describable): Shape {
     // Not every schema can be put into JSON Schema; then it cannot say.
     return OPEN
   }
-}
-
-/** What zod and valibot add to their issues. */
-interface VendorIssue extends StandardIssue {
-  readonly code?: unknown
-  readonly keys?: unknown
-  readonly kind?: unknown
-  readonly type?: unknown
-  readonly expected?: unknown
-}
-
-function flawsOf(vendor: string, issues: readonly VendorIssue[], max: number): Flaw[] {
-  const flaws: Flaw[] = []
-  for (const issue of issues) {
-    if (flaws.length >= max) break
-    const steps = (issue.path ?? []).map((step) =>
-      pointerStep(String(typeof step === 'object' ? step.key : step)),
-    )
-    const pointer = steps.join('')
-    if (issue.code === 'unrecognized_keys' && Array.isArray(issue.keys)) {
-      const names = (issue.keys as unknown[]).slice(0, max - flaws.length)
-      for (const name of names) flaws.push(unknownMember(pointer + pointerStep(String(name))))
-    } else {
-      flaws.push({ pointer: pointerFragment(pointer), detail: detailOf(vendor, issue) })
-    }
-  }
-  return flaws
-}
-
-function unknownMember(pointer: string): Flaw {
-  return { pointer: pointerFragment(pointer), detail: 'is not a known member' }
-}
-
-const MAX_DETAIL = 200
-
-/**
- * Messages of valibot and ArkType quote the value, which may be a password; only those of zod are made from the schema
- * alone. Of valibot's issues the parts that come from the schema are used.
- */
-function detailOf(vendor: string, { message, kind, type, expected }: VendorIssue): string {
-  if (vendor === 'zod') return message.slice(0, MAX_DETAIL)
-  if (vendor !== 'valibot') return 'is not valid'
-  if (expected === 'never') return 'is not a known member'
-  if (typeof expected === 'string') return `must be ${expected}`.slice(0, MAX_DETAIL)
-  return kind === 'validation' && typeof type === 'string' ? `does not pass "${type}"` : 'is not valid'
 }

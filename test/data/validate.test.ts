@@ -540,6 +540,86 @@ describe('a Standard Schema', () => {
     })
   })
 
+  describe('decides by its issues alone, in whatever shape they come', () => {
+    const answering = (answer: unknown) => ({
+      '~standard': { version: 1 as const, vendor: 'zod', validate: () => answer as never },
+    })
+    const value = { role: 'admin' }
+    const { proxy, revoke } = Proxy.revocable<never[]>([], {})
+    revoke()
+
+    test.each([
+      ['an empty list', { issues: [] }],
+      ['an empty list beside a value', { issues: [], value }],
+      ['an issue beside a value', { issues: [{ message: 'no' }], value }],
+      ['null', { issues: null, value }],
+      ['false', { issues: false, value }],
+      ['a text', { issues: 'no', value }],
+      ['an object like a list', { issues: { length: 0 }, value }],
+      [
+        'a getter',
+        {
+          get issues() {
+            return []
+          },
+          value,
+        },
+      ],
+      ['an inherited list', Object.create({ issues: [], value })],
+      ['a list of nothing', { issues: [null, undefined, 5] }],
+      ['a list with a hole', { issues: new Array(1) }],
+      ['no names of unknown members', { issues: [{ code: 'unrecognized_keys', keys: [], message: 'no' }] }],
+      ['a message that is no text', { issues: [{ message: 5, path: 'x' }] }],
+      ['odd paths', { issues: [{ message: 'no', path: [Symbol('x'), { key: 1 }, null] }] }],
+      ['a promise of an empty list', Promise.resolve({ issues: [] })],
+    ])('%s is 422', async (_what, answer) => {
+      for (const part of ['body', 'query', 'headers'] as const) {
+        const { status, code, errors, handled } = await post({ [part]: answering(answer) }, { role: 'admin' })
+        expect({ status, code, handled }).toEqual({ status: 422, code: 'invalid-input', handled: 0 })
+        expect(errors!.length).toBeGreaterThan(0)
+        expect(errors![0]).toMatchObject({ in: part, pointer: expect.stringMatching(/^#/) as unknown })
+      }
+    })
+
+    test.each([
+      ['nothing', undefined],
+      ['null', null],
+      ['true', true],
+      ['an empty object', {}],
+      ['a list', []],
+      ['the value itself', { role: 'admin' }],
+      [
+        'a getter that throws',
+        {
+          get issues() {
+            throw new Error('secret')
+          },
+          value,
+        },
+      ],
+      ['issues that are gone', { issues: proxy }],
+      [
+        'a value that throws',
+        {
+          get value() {
+            throw new Error('secret')
+          },
+        },
+      ],
+    ])('%s is no answer: 500', async (_what, answer) => {
+      const { status, code, handled } = await post({ body: answering(answer) }, { role: 'admin' })
+      expect({ status, code, handled }).toEqual({ status: 500, code: 'broken', handled: 0 })
+    })
+
+    test('undefined issues and a value, undefined too, are valid', async () => {
+      expect(await post({ body: answering({ issues: undefined, value }) }, {})).toMatchObject({
+        status: 200,
+        body: value,
+      })
+      expect(await post({ headers: answering({ value: undefined }) }, {})).toMatchObject({ status: 200 })
+    })
+  })
+
   test('that gives no answer in time, throws or rejects is broken: 500', async () => {
     const asynchronous = (answer: () => unknown) => ({
       '~standard': { version: 1 as const, vendor: 'own', validate: answer as never },
