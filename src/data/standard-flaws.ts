@@ -3,7 +3,7 @@ import { UNSAID, type Flaw } from './checker.js'
 import type { StandardIssue, StandardSchema } from './standard-schema.js'
 
 /** What zod and valibot add to their issues. */
-type Said = 'code' | 'keys' | 'kind' | 'type' | 'expected'
+type Said = 'code' | 'keys' | 'options' | 'kind' | 'type' | 'expected'
 type Issue = Partial<Readonly<Record<keyof StandardIssue | Said, unknown>>>
 
 /** Pointers and texts of what a Standard Schema found, whatever the shape of its answer; at least one. */
@@ -39,12 +39,13 @@ function stepsOf(path: unknown): string {
 const MAX_DETAIL = 200
 
 /**
- * Messages of valibot and ArkType quote the value, which may be a password; only those of zod are made from the schema
- * alone. Of valibot's issues the parts that come from the schema are used.
+ * Messages of most libraries quote the value, which may be a password: those of valibot and ArkType, and one of zod 3. Those of
+ * zod 4 are made from the schema alone; of the others, what comes from the schema is used.
  */
 function detailsOf(schema: StandardSchema): (issue: Issue) => string {
   const { vendor } = schema['~standard']
-  const said = vendor === 'valibot' ? ofValibot : vendor === 'zod' ? ofZod : nothing
+  const said =
+    vendor === 'valibot' ? ofValibot : vendor !== 'zod' ? nothing : '_zod' in schema ? ofZod : ofZod3
   return (issue) => {
     const detail = said(issue)
     return typeof detail === 'string' ? detail.slice(0, MAX_DETAIL) : UNSAID.detail
@@ -54,6 +55,13 @@ function detailsOf(schema: StandardSchema): (issue: Issue) => string {
 const nothing = (): undefined => undefined
 
 const ofZod = ({ message }: Issue): unknown => message
+
+function ofZod3({ code, message, options }: Issue): unknown {
+  if (code !== 'invalid_enum_value') return message
+  return Array.isArray(options)
+    ? `Expected ${options.map((one) => JSON.stringify(one)).join(' | ')}`
+    : undefined
+}
 
 function ofValibot({ kind, type, expected }: Issue): unknown {
   if (expected === 'never') return 'is not a known member'

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as v from 'valibot'
 import { z } from 'zod'
+import { z as z3 } from 'zod/v3'
 import { body } from '../../src/data/body.js'
 import { validate, type ValidateOptions } from '../../src/data/validate.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
@@ -618,6 +619,25 @@ describe('a Standard Schema', () => {
       })
       expect(await post({ headers: answering({ value: undefined }) }, {})).toMatchObject({ status: 200 })
     })
+  })
+
+  test('of zod 3: what its message would quote is told from the schema', async () => {
+    const schema = z3.object({
+      plan: z3.enum(['free', 'paid']),
+      size: z3.nativeEnum({ S: 's', Large: 3 } as const),
+      kind: z3.literal('a'),
+      note: z3.string().max(3, 'is too long'),
+    })
+    const sent = '<script>hunter2</script>'
+    const reply = await post({ body: schema }, { plan: sent, size: sent, kind: sent, note: sent })
+    expect(reply).toMatchObject({ status: 422, handled: 0 })
+    expect(JSON.stringify(reply)).not.toContain('hunter2')
+    expect(reply.errors).toEqual([
+      { in: 'body', pointer: '#/plan', detail: 'Expected "free" | "paid"' },
+      { in: 'body', pointer: '#/size', detail: 'Expected "s" | 3' },
+      { in: 'body', pointer: '#/kind', detail: 'Invalid literal value, expected "a"' },
+      { in: 'body', pointer: '#/note', detail: 'is too long' },
+    ])
   })
 
   test('that gives no answer in time, throws or rejects is broken: 500', async () => {
