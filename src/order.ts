@@ -26,6 +26,7 @@ import { auditSettings } from './observe/audit-options.js'
 import { audit, type AuditOptions } from './observe/audit.js'
 import { requestId, type RequestIdOptions } from './observe/request-id.js'
 import { isLimitName, type Limit } from './traffic/limit.js'
+import { nameAutomatically } from './traffic/automatic-name.js'
 import { quota } from './traffic/quota.js'
 import { rateLimit } from './traffic/rate-limit.js'
 import { cors, type CorsOptions } from './transport/cors.js'
@@ -163,7 +164,7 @@ function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits
         'limit-name',
       )
     }
-    return given.name === undefined ? { ...given, name } : given
+    return given.name === undefined ? nameAutomatically(given, name) : given
   })
 }
 

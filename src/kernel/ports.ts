@@ -27,7 +27,10 @@ export type Algorithm = 'fixed' | 'sliding' | 'gcra'
 export interface Policy {
   /** The stage that counts, so that `rateLimit` and `quota` never share a counter. */
   readonly scope: string
-  /** Unique within a pipeline; the name in `RateLimit` headers and part of its keys in a shared store. */
+  /**
+   * Part of its keys in a shared store. Of a limit that has a name of its own, that name; otherwise one that no other limit of
+   * the process has, with quotation marks in it.
+   */
   readonly name: string
   /** Units allowed per window. */
   readonly limit: number

@@ -13,8 +13,8 @@ type Write = (head: Head, result: HitResult, resetAt: number) => void
  * Prepares what never changes. Where several stages of one exchange announce limits, their lists are joined; of the older
  * header fields, which have room for one limit only, the tightest one is told.
  */
-export function announcer({ policy, headers }: CheckedLimit): Announce {
-  const { name, limit, windowMs } = policy
+export function announcer({ name, policy, headers }: CheckedLimit): Announce {
+  const { limit, windowMs } = policy
   const write = headers === false ? undefined : styles[headers](name, limit, Math.ceil(windowMs / 1000))
 
   return (ctx, result) => {

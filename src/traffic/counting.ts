@@ -30,8 +30,8 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
   const rules = checkLimits(limits, scope).map((limit): Rule => ({
     ...limit,
     announce: announcer(limit),
-    overflow: new OverflowRecord(limit.policy),
-    reason: `The limit "${limit.policy.name}" is exceeded.`,
+    overflow: new OverflowRecord(limit),
+    reason: `The limit "${limit.name}" is exceeded.`,
   }))
   const insurance = new MemoryCounters()
   const outages = new OutageRecord(rules)
@@ -89,7 +89,7 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
   }
 
   return {
-    policies: rules.map(({ policy }) => policy),
+    policies: rules.map(({ name, policy }) => ({ ...policy, name })),
     timeoutMs: false,
 
     enter(ctx) {
@@ -116,8 +116,9 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
     },
 
     describe: () =>
-      rules.map(({ policy, cost, ownKey, whenStoreFails, headers, problemType }) => ({
+      rules.map(({ name, policy, cost, ownKey, whenStoreFails, headers, problemType }) => ({
         ...policy,
+        name,
         cost: typeof cost === 'function' ? 'a function' : cost,
         key: ownKey ? 'a function' : scope.stage === 'quota' ? 'principal' : 'address',
         whenStoreFails,
@@ -130,25 +131,25 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
 }
 
 function exceeded(code: ProblemCode, violated: readonly Rule[], retryMs: number): Problem {
-  const { policy, reason } = violated[0]!
+  const { name, reason } = violated[0]!
   return refuse(code, {
     headers: { 'Retry-After': retryAfter(retryMs) },
-    rule: policy.name,
+    rule: name,
     reason,
     ...(violated.some(({ problemType }) => problemType === 'iana') && {
       members: {
         type: IANA_QUOTA_EXCEEDED,
-        'violated-policies': violated.map((rule) => rule.policy.name),
+        'violated-policies': violated.map((rule) => rule.name),
       },
     }),
   })
 }
 
-function failsOpen({ policy }: Rule): Finding {
+function failsOpen({ name, policy }: Rule): Finding {
   return {
     code: 'limit-fails-open',
     severity: 'medium',
-    cause: `${policy.scope} "${policy.name}" lets requests pass uncounted while the store cannot be reached`,
+    cause: `${policy.scope} "${name}" lets requests pass uncounted while the store cannot be reached`,
     fix: "leave out whenStoreFails, or write 'local' or 'closed'",
   }
 }

@@ -3,12 +3,15 @@ import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { Algorithm, Policy } from '../kernel/ports.js'
 import { isStrayPromise } from '../lib/when.js'
+import { hasOwnName, numbered } from './automatic-name.js'
 
 /** One limit of `rateLimit` or `quota`. */
 export interface Limit {
   /**
    * Names the limit in the `RateLimit` header fields and in audit events, and keeps its counts apart from others'.
-   * Printable ASCII without `"` and `\`, unique within an API or pipeline. Default `'default'`; for `quota` `'quota'`.
+   * Printable ASCII without `"` and `\`, unique within an API or pipeline. In a shared store, limits of one name, `windowMs` and
+   * `algorithm` are one limit, in whatever process or API. Default `'default'`; for `quota` `'quota'`; on a route the route. These only show:
+   * limits that nobody named are counted apart by their settings, and equal ones by the order in which a process makes them.
    */
   name?: string
   /** Units (requests, unless `cost` says otherwise) that one caller may take per window, at most 10^15. Default 100. More: 429. */
@@ -53,6 +56,9 @@ export type WhenStoreFails = 'closed' | 'open' | 'local'
 
 /** A limit, checked and completed. */
 export interface CheckedLimit {
+  /** As clients and operators see it. */
+  readonly name: string
+  /** As stores see it: without a name of its own, a limit has one there that no other has. */
   readonly policy: Policy
   readonly cost: number | ((ctx: SecurityContext) => number)
   readonly key: (ctx: SecurityContext) => string | undefined
@@ -98,7 +104,7 @@ export function checkLimits(limits: Limit | readonly Limit[], scope: Scope): rea
   const checked = list.map((limit, index) =>
     checkLimit(limit, Array.isArray(limits) ? `${scope.stage}[${index}]` : scope.stage, scope),
   )
-  const names = checked.map(({ policy }) => policy.name)
+  const names = checked.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) {
     throw new ConfigError(
@@ -143,14 +149,16 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
     )
   }
 
+  const policy: Policy = {
+    scope: scope.stage,
+    name,
+    limit: integer(`${option}.limit`, limit, { max: MAX_LIMIT }),
+    windowMs: integer(`${option}.windowMs`, windowMs, { max: MAX_WINDOW_MS }),
+    algorithm: oneOf(`${option}.algorithm`, algorithm, ALGORITHMS),
+  }
   return {
-    policy: {
-      scope: scope.stage,
-      name,
-      limit: integer(`${option}.limit`, limit, { max: MAX_LIMIT }),
-      windowMs: integer(`${option}.windowMs`, windowMs, { max: MAX_WINDOW_MS }),
-      algorithm: oneOf(`${option}.algorithm`, algorithm, ALGORITHMS),
-    },
+    name,
+    policy: hasOwnName(options) ? policy : numbered(policy),
     cost: typeof cost === 'function' ? cost : fixedCost(`${option}.cost`, cost),
     key: key ?? scope.key,
     ownKey: key !== undefined,
@@ -176,21 +184,21 @@ function wholeUnits(cost: number): number {
 }
 
 /** What this request takes. @throws TypeError if the application's function gives no usable number */
-export function costOf({ cost, policy }: CheckedLimit, ctx: SecurityContext): number {
+export function costOf({ cost, name, policy }: CheckedLimit, ctx: SecurityContext): number {
   if (typeof cost === 'number') return cost
   const units: unknown = cost(ctx)
   if (typeof units === 'number' && units >= 0 && units !== Infinity) return wholeUnits(units)
   throw new TypeError(
-    `${policy.scope} "${policy.name}": cost must be a finite number of at least 0, got ${told(units)}`,
+    `${policy.scope} "${name}": cost must be a finite number of at least 0, got ${told(units)}`,
   )
 }
 
 /** Who is counted. @throws TypeError if the application's function gives something else than a string or `undefined` */
-export function keyOf({ key, policy }: CheckedLimit, ctx: SecurityContext): string | undefined {
+export function keyOf({ key, name, policy }: CheckedLimit, ctx: SecurityContext): string | undefined {
   const who: unknown = key(ctx)
   if (typeof who === 'string' || who === undefined) return who
   throw new TypeError(
-    `${policy.scope} "${policy.name}": key must be a string or undefined, got ${isStrayPromise(who) ? 'a promise' : typeof who}`,
+    `${policy.scope} "${name}": key must be a string or undefined, got ${isStrayPromise(who) ? 'a promise' : typeof who}`,
   )
 }
 

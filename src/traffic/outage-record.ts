@@ -21,7 +21,7 @@ export class OutageRecord {
     this.outage = outage
     ctx.record('limiter-degraded', {
       stage: this.limits[0]!.policy.scope,
-      policies: this.limits.map(({ policy, whenStoreFails }) => ({ name: policy.name, whenStoreFails })),
+      policies: this.limits.map(({ name, whenStoreFails }) => ({ name, whenStoreFails })),
       reason: attempt(() => (cause instanceof Error ? `${message}: ${cause.name}` : message), message),
     })
   }
