@@ -23,7 +23,8 @@ export interface AuthNarrowing {
    */
   dpop?: DpopMode
   /**
-   * What `maxLifetimeSeconds` is going to be: longer lifetimes are put on record as reported refusals, and pass. To see who has to change
+   * What `maxLifetimeSeconds` is going to be: longer lifetimes are put on record as reported refusals, and pass; not those of bound
+   * credentials with another limit of their own. To see who has to change
    * before it is enforced. Default: nothing is reported.
    */
   reportLifetimeSeconds?: number

@@ -52,7 +52,9 @@ export function judgeLifetime(
 ): Problem | undefined {
   const most = principal.bound === undefined ? maxLifetimeSeconds : maxBoundLifetimeSeconds
   if (outlives(principal, most)) return livesTooLong(offered)
-  if (outlives(principal, reportLifetimeSeconds)) reportRefusal(ctx, 'auth', livesTooLong(offered))
+  // Where bound ones have a limit of their own, the coming one is not meant for them.
+  const spared = most !== maxLifetimeSeconds
+  if (!spared && outlives(principal, reportLifetimeSeconds)) reportRefusal(ctx, 'auth', livesTooLong(offered))
   return undefined
 }
 

@@ -549,6 +549,24 @@ test('tokens that are bound may live longer, if that is said', async () => {
     .set(client.fields('GET', `${BASE}/orders`, long(cnf)))
     .expect(200)
   await both.get('/orders').set('Authorization', `Bearer ${long()}`).expect(401)
+  const { api, events } = testApi({
+    auth: {
+      any: [method('allowed')],
+      maxLifetimeSeconds: 300,
+      maxBoundLifetimeSeconds: 3_600,
+      reportLifetimeSeconds: 60,
+    },
+    ...{ clock, fetch: issuer.fetch },
+  })
+  const server = createServer(api.protect((_req, res) => void res.end()))
+  for (const fields of [
+    client.fields('GET', `${BASE}/orders`, long(cnf)),
+    { Authorization: `Bearer ${issuer.mint()}` },
+  ]) {
+    await request(server).get('/orders').set(fields).expect(200)
+  }
+  expect(events.filter(({ outcome }) => outcome === 'reported')).toHaveLength(1)
+  await api.close()
   const short = within({ maxLifetimeSeconds: 300 })
   await short
     .get('/orders')

@@ -132,16 +132,19 @@ describe('over TLS', () => {
 
   test('also where the session is resumed, and on a connection that stays', async () => {
     const ask = await overTls(partners())
-    const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 })
-    for (const again of [false, true]) {
-      expect((await ask(partner, { agent })).status).toBe(200)
-      expect(resumed).toBe(again)
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 })
+      for (const again of [false, true]) {
+        expect((await ask(partner, { agent, maxVersion })).status).toBe(200)
+        expect(resumed).toBe(again)
+      }
+      expect((await ask(stranger, { agent, maxVersion })).status).toBe(401)
+      agent.destroy()
     }
-    agent.destroy()
     const kept = new Agent({ keepAlive: true })
     for (let n = 0; n < 3; n++) expect((await ask(partner, { agent: kept })).status).toBe(200)
     kept.destroy()
-    expect(handled).toBe(5)
+    expect(handled).toBe(7)
   })
 
   test.each<[string, Issued, string]>([
