@@ -42,6 +42,7 @@ describe('orders-api', () => {
     'rbac',
     'requestId',
     'resourceMetadata',
+    'stepUp',
     'validate',
   ]
 
@@ -91,6 +92,13 @@ describe('orders-api', () => {
       "resourceMetadata: { resourceName: 'Orders' },",
       '',
       'where tokens come from',
+    ],
+    [
+      'stepUp',
+      'api.js',
+      "stepUp: { acr: 'urn:example:mfa', maxAgeSeconds: 300 }",
+      'quota: { limit: 99 }',
+      'how the caller logged in',
     ],
     ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
     ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],

@@ -68,6 +68,7 @@ describe('the example APIs explain themselves', () => {
     ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /admin/report', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
     ['GET /admin/cards', [...ARRIVE, 'auth route', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    ['POST /payouts', [...ARRIVE, 'auth', 'csrf', 'stepUp route', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /unlisted', [...ARRIVE, 'auth', 'csrf', 'quota', 'body', 'mask']],
   ])('orders-api: %s', (route, stages) => {
     expect(explained[route]).toEqual(stages)
@@ -77,7 +78,13 @@ describe('the example APIs explain themselves', () => {
 
   beforeAll(() => {
     const routes = ['GET /health', 'GET /orders', 'POST /orders', 'GET /orders/:id', 'PATCH /orders/:id']
-    routes.push('POST /orders/:id/cancel', 'GET /admin/report', 'GET /admin/cards', 'GET /unlisted')
+    routes.push(
+      'POST /orders/:id/cancel',
+      'GET /admin/report',
+      'GET /admin/cards',
+      'POST /payouts',
+      'GET /unlisted',
+    )
     explained = JSON.parse(
       evaluated(`
         import { ordersApi } from './api.js'

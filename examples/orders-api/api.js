@@ -1,8 +1,8 @@
 // The secured API. This is the file to copy.
 import express from 'express'
-import { apiKey, bearer, secureApi } from 'secure-api'
+import { apiKey, basic, bearer, secureApi } from 'secure-api'
 import { orderStore } from './orders.js'
-import { byId, change, newOrder, page } from './schemas.js'
+import { byId, change, newOrder, page, payout } from './schemas.js'
 
 const MINUTE = 60_000
 const DAY = 86_400_000
@@ -12,11 +12,13 @@ const DAY = 86_400_000
  * @param {string} options.issuer whose tokens are accepted
  * @param {string} options.audience who this API is in them, and where clients reach it
  * @param {import('secure-api').ApiKeyOptions} options.keys where keys of partners are, and how they look
+ * @param {Promise<string>} options.scraper the hash of the password of who reads the metrics
  * @param {object} options.audit where events go
  * @param {object} [options.log] where operators read; default: the console
  * @param {boolean} [options.trace] keep what each stage decided on `req.security.trace`
  */
-export function ordersApi({ issuer, audience, keys, audit, log, trace = false }) {
+export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace = false }) {
+  const allowInsecureLoopback = issuer.startsWith('http://127.0.0.1')
   const api = secureApi({
     auth: [
       bearer({
@@ -25,15 +27,17 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
         // Where clients reach this API: a proof of possession is for one URL, whatever the request says.
         resource: audience,
         dpop: 'allowed',
-        allowInsecureLoopback: issuer.startsWith('http://127.0.0.1'),
+        allowInsecureLoopback,
       }),
       apiKey(keys),
+      basic({ users: (name) => (name === 'scraper' ? scraper : undefined), allowInsecureLoopback }),
     ],
     rbac: {
       roles: {
         clerk: ['orders:read', 'orders:create', 'orders:change'],
         manager: { inherits: ['clerk'], permissions: ['orders:cancel', 'customers:read'] },
         admin: { inherits: ['manager'], permissions: ['reports:read'] },
+        treasurer: ['payouts:make'],
       },
       permissions: ['cards:read'],
     },
@@ -57,6 +61,8 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
       'PATCH /orders/:id': { rbac: 'orders:change' },
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
       'GET /partner/orders': { auth: { methods: ['apiKey'] }, rbac: { scope: 'orders:read' } },
+      'GET /metrics': { auth: { methods: ['basic'] }, rbac: 'authenticated' },
+      'POST /payouts': { rbac: 'payouts:make', stepUp: { acr: 'urn:example:mfa', maxAgeSeconds: 300 } },
       'GET /admin/cards': { auth: { dpop: 'required' }, rbac: { role: 'admin' } },
       'GET /admin/report': { rbac: { role: 'admin' }, quota: { limit: 3, windowMs: MINUTE } },
     },
@@ -90,6 +96,12 @@ export function ordersApi({ issuer, audience, keys, audit, log, trace = false })
 
   app.get('/partner/orders', api.guard({ validate: { query: page } }), (req, res) =>
     res.json(orders.list(req.query)),
+  )
+
+  app.get('/metrics', (_req, res) => res.json(orders.report()))
+
+  app.post('/payouts', api.guard({ validate: { body: payout } }), (req, res) =>
+    res.status(201).json({ ...req.body, by: req.security.principal.subject }),
   )
 
   app.get('/admin/cards', (_req, res) => res.json(orders.list({ limit: 10 })))

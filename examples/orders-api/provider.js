@@ -14,6 +14,7 @@ const CLIENTS = {
   manager: { roles: ['manager'] },
   admin: { roles: ['admin'] },
   billing: { roles: ['clerk'], permissions: ['cards:read'] },
+  treasurer: { roles: ['treasurer'], acr: 'urn:example:mfa', amr: ['pwd', 'otp'] },
 }
 
 const TOKEN_SECONDS = 3_600
@@ -52,7 +53,11 @@ export async function startProvider() {
         }),
       },
     },
-    extraTokenClaims: (_ctx, { clientId }) => CLIENTS[clientId],
+    extraTokenClaims(_ctx, { clientId }) {
+      const claims = CLIENTS[clientId]
+      // Your provider says when and how a user logged in; here, whoever has a level reached it just now.
+      return claims.acr === undefined ? claims : { ...claims, auth_time: Math.floor(Date.now() / 1000) }
+    },
     ttl: { ClientCredentials: TOKEN_SECONDS },
     cookies: { keys: [secret()] },
   })

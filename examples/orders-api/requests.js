@@ -27,15 +27,18 @@ const SHOP = 'https://shop.example.com'
  */
 
 /**
- * @param {Record<'visitor' | 'clerk' | 'manager' | 'admin' | 'billing' | 'elsewhere', string>} tokens real ones
+ * @param {Record<'visitor' | 'clerk' | 'manager' | 'admin' | 'billing' | 'treasurer' | 'elsewhere', string>} tokens real ones
  * @param {ReturnType<import('./forgeries.js').forgeries>} forged
  * @param {string} key of a partner
  * @param {Awaited<ReturnType<import('./bound-client.js').boundClient>>} bound a client that proves possession of its key
+ * @param {string} password of who reads the metrics
  * @returns {TourRequest[]}
  */
-export function tourRequests(tokens, forged, key, bound) {
+export function tourRequests(tokens, forged, key, bound, password) {
   const as = (name) => ({ as: name, token: tokens[name] })
   const create = (body) => ({ method: 'POST', path: '/orders', body })
+  const pay = { method: 'POST', path: '/payouts', body: { amount: 12_000, to: 'NL91ABNA0417164300' } }
+  const basic = (name, secret) => `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`
   const used = bound.fields('GET', '/admin/cards')
 
   return [
@@ -317,6 +320,47 @@ export function tourRequests(tokens, forged, key, bound) {
       status: 400,
       stage: 'auth',
       rule: 'credentials-several',
+    },
+    {
+      protection: 'auth',
+      shows: 'a scraper with its password',
+      brief: true,
+      path: '/metrics',
+      headers: { Authorization: basic('scraper', password) },
+      status: 200,
+      stage: 'auth',
+      rule: 'password',
+    },
+    {
+      protection: 'auth',
+      shows: 'a wrong password, and a name that nobody has, are one',
+      path: '/metrics',
+      headers: { Authorization: basic('nobody', password) },
+      status: 401,
+      stage: 'auth',
+      rule: 'basic-wrong',
+    },
+    {
+      protection: 'stepUp',
+      shows: 'a payout wants to know how the caller logged in',
+      brief: true,
+      ...as('admin'),
+      ...pay,
+      status: 401,
+      stage: 'stepUp',
+      rule: 'authentication-unknown',
+      reply: ({ headers }) =>
+        headers['www-authenticate'].includes('error="insufficient_user_authentication"') &&
+        headers['www-authenticate'].includes('acr_values="urn:example:mfa", max_age="300"'),
+    },
+    {
+      protection: 'stepUp',
+      shows: 'with two factors, and just now',
+      ...as('treasurer'),
+      ...pay,
+      status: 201,
+      stage: 'stepUp',
+      reply: ({ body }) => body.by === 'treasurer',
     },
     {
       protection: 'rbac',

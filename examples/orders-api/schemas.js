@@ -35,6 +35,15 @@ export const newOrder = {
 
 export const change = { type: 'object', required: ['items'], properties: { items } }
 
+export const payout = {
+  type: 'object',
+  required: ['amount', 'to'],
+  properties: {
+    amount: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+    to: { type: 'string', pattern: '^[A-Z]{2}[0-9A-Z]{13,32}$' },
+  },
+}
+
 export const byId = { type: 'object', properties: { id: { type: 'string', pattern: '^o-[0-9]{1,9}$' } } }
 
 export const page = {

@@ -12,6 +12,7 @@ import { forgeries } from './forgeries.js'
 import { partnerKeys } from './partner-keys.js'
 import { AUDIENCE, startProvider, tokensOf } from './provider.js'
 import { tourRequests } from './requests.js'
+import { metricsScraper } from './scraper.js'
 import { tour } from './tour.js'
 
 const FOLDER = fileURLToPath(new URL('var', import.meta.url))
@@ -23,10 +24,12 @@ else await serve(Number(process.env.PORT ?? 3000))
 async function serve(port) {
   const provider = await startProvider()
   const { settings: keys, partnerKey } = partnerKeys()
+  const scraper = metricsScraper()
   const { api, app, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
     keys,
+    scraper: scraper.hash,
     audit: auditTrail(FOLDER).settings,
   })
   await api.ready()
@@ -38,7 +41,8 @@ async function serve(port) {
 
   const tokens = await tokensOf(provider)
   const bound = await boundClient(provider)
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), await partnerKey(), bound)) {
+  const forged = forgeries(tokens.clerk, provider)
+  for (const request of tourRequests(tokens, forged, await partnerKey(), bound, scraper.password)) {
     if (!request.brief) continue
     console.log(`# ${request.protection}: ${request.shows} -> ${request.status}`)
     console.log(`${curl(origin, request)}\n`)

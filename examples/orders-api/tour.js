@@ -10,6 +10,7 @@ import { partnerKeys } from './partner-keys.js'
 import { probe } from './probe.js'
 import { AUDIENCE, startProvider, tokensOf } from './provider.js'
 import { tourRequests } from './requests.js'
+import { metricsScraper } from './scraper.js'
 import { print } from './table.js'
 import { trailRows } from './tamper.js'
 
@@ -40,10 +41,12 @@ async function requestsAnswered(trail) {
   const { settings: keys, partnerKey } = partnerKeys()
   const key = await partnerKey()
   const bound = await boundClient(provider)
+  const scraper = metricsScraper()
   const { api, handler } = ordersApi({
     issuer: provider.issuer,
     audience: AUDIENCE,
     keys,
+    scraper: scraper.hash,
     audit: trail.settings,
     trace: true,
   })
@@ -51,7 +54,8 @@ async function requestsAnswered(trail) {
   const { send, close } = await probe(handler)
 
   const rows = []
-  for (const request of tourRequests(tokens, forgeries(tokens.clerk, provider), key, bound)) {
+  const requests = tourRequests(tokens, forgeries(tokens.clerk, provider), key, bound, scraper.password)
+  for (const request of requests) {
     let sent = 1
     let reply = await send(request)
     for (; sent < (request.times ?? 1) && reply.status < 300; sent++) reply = await send(request)
@@ -60,7 +64,7 @@ async function requestsAnswered(trail) {
   await close()
   await api.close()
   await provider.close()
-  return { rows, secrets: [...Object.values(tokens), bound.token, key, ...PERSONAL] }
+  return { rows, secrets: [...Object.values(tokens), bound.token, key, scraper.password, ...PERSONAL] }
 }
 
 /** A provider that cannot be reached is no bad caller: 503, not 401. */
@@ -73,6 +77,7 @@ async function providerAway() {
     issuer: provider.issuer,
     audience: AUDIENCE,
     keys: partnerKeys().settings,
+    scraper: metricsScraper().hash,
     audit: false,
     log: SILENT,
     trace: true,
