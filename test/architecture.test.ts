@@ -35,6 +35,7 @@ const ROLES: Record<string, readonly string[]> = {
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],
   '@simplewebauthn/server': ['identity/webauthn-desk.ts'],
+  'openid-client': ['identity/sso-provider.ts'],
   otpauth: ['identity/totp-desk.ts'],
   ajv: ['data/'],
   'ajv-formats': ['data/'],

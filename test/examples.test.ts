@@ -1,9 +1,11 @@
 import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { request, type IncomingHttpHeaders } from 'node:http'
+import { createServer, request, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
+import { Browser, CLIENT, startLoginProvider } from './support/login-provider.js'
 
 const children: ChildProcess[] = []
 /** Children that lead a process group of their own. */
@@ -17,7 +19,7 @@ afterAll(() => {
   removeCopies()
 })
 
-test.each(['minimal', 'orders-api', 'login', 'tokens'])(
+test.each(['minimal', 'orders-api', 'login', 'tokens', 'sso'])(
   '%s: npm start becomes the server, so that ending it ends both',
   (example) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'examples', example, 'package.json'), 'utf8')) as {
@@ -253,6 +255,40 @@ test('tokens: a user gets tokens and goes on with them, until somebody has a cop
   child.kill()
   await once(child, 'exit')
 })
+
+test('sso: a user logs in at a provider, is known here, and logs out', async () => {
+  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
+  jest.spyOn(console, 'info').mockImplementation(() => undefined)
+  const port = await freePort()
+  const origin = `http://127.0.0.1:${port}`
+  const provider = await startLoginProvider(origin)
+  const env = {
+    ISSUER: provider.issuer,
+    CLIENT_ID: CLIENT.clientId,
+    CLIENT_SECRET: CLIENT.clientSecret,
+    PORT: String(port),
+  }
+  const { child } = await started(linkedCopy('sso'), env, 'listens')
+  const browser = new Browser()
+  const back = await browser.follow(`${origin}/login?return_to=/me`, (url) => url === `${origin}/me`)
+  const { text } = await browser.send(back)
+  expect(JSON.parse(text)).toEqual({ issuer: provider.issuer, subject: 'ann' })
+  const { location } = await browser.send(`${origin}/logout`, { method: 'POST' })
+  expect(location).toMatch(`${provider.issuer}/session/end?`)
+  expect((await browser.send(back)).status).toBe(401)
+  child.kill()
+  await once(child, 'exit')
+  await provider.close()
+  jest.restoreAllMocks()
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((closed) => server.close(closed))
+  return port
+}
 
 test('minimal is short', () => {
   const source = readFileSync(join(ROOT, 'examples/minimal/server.js'), 'utf8')

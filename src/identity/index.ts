@@ -53,7 +53,13 @@ export {
 export { basic, type BasicOptions, type BasicUser } from './basic.js'
 export { hashPassword, verifyPassword, type HashPasswordOptions } from './passwords.js'
 export { session, type SessionMiddleware, type SessionOptions } from './session.js'
-export type { RevokeAllOptions, RevokeOptions, SessionInfo, Sessions } from './session-desk.js'
+export type {
+  RevokeAllOptions,
+  RevokeOptions,
+  RevokeSidOptions,
+  SessionInfo,
+  Sessions,
+} from './session-desk.js'
 export type { LoginOptions, SessionSubject } from './session-request.js'
 export {
   tokens,
@@ -75,3 +81,4 @@ export {
   type WebauthnHandlers,
   type WebauthnOptions,
 } from './webauthn.js'
+export { sso, type Sso, type SsoHandlers, type SsoOptions } from './sso.js'

@@ -59,6 +59,11 @@ export interface RevokeAllOptions extends RevokeOptions {
   except?: string
 }
 
+export interface RevokeSidOptions extends RevokeOptions {
+  /** Whose it is, if that is known: then those sessions of theirs end too of which nobody knows the `sid`. Default: found by the `sid`. */
+  subject?: string
+}
+
 /**
  * What handlers and operators do with sessions. All of it is refused with a `RefusedError`, which `api.errors()` answers: 503
  * `store-unavailable` while the store is away, and what each says.
@@ -93,7 +98,7 @@ export interface Sessions {
   /** Ends all sessions of a subject, in every process. How many (ASVS 7.4.2, 7.4.3). */
   revokeAll(subject: SessionSubject, options?: RevokeAllOptions): Promise<number>
   /** Ends the sessions that belong to a session of an identity provider, by its `sid`. How many. */
-  revokeSid(issuer: string, sid: string, options?: RevokeOptions): Promise<number>
+  revokeSid(issuer: string, sid: string, options?: RevokeSidOptions): Promise<number>
 }
 
 interface Current {
@@ -251,9 +256,15 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       return end(ownerOf(checkSubject('revokeAll', subject)), ({ id }) => id !== except, options)
     },
 
-    async revokeSid(issuer, sid, options) {
-      const owner = await shelf.ownerOfSid(checkSubject('revokeSid', { issuer, subject: sid }).issuer, sid)
-      return owner === undefined ? 0 : end(owner, (one) => one.sid === sid, options)
+    async revokeSid(issuer, sid, options = {}) {
+      knownKeys('revokeSid', options, ['subject', 'req'], ['subject'])
+      const { subject } = options
+      const named = { issuer, subject: subject ?? sid }
+      const owner = ownerOf(checkSubject('revokeSid', named))
+      // Of a session that nobody named, nobody can say that it is another one.
+      const isIt = (one: ListedSession) => one.sid === sid || (subject !== undefined && one.sid === undefined)
+      const known = subject === undefined ? await shelf.ownerOfSid(issuer, sid) : owner
+      return known === undefined ? 0 : end(known, isIt, options)
     },
   })
 }

@@ -14,7 +14,7 @@ export function sessionPrincipal(record: SessionRecord): Principal {
     issuedAt: Math.floor(createdAt / 1000),
     expiresAt: Math.floor(expiresAt / 1000),
     authentication: {
-      at: Math.floor(authenticatedAt / 1000),
+      ...(authenticatedAt > 0 && { at: Math.floor(authenticatedAt / 1000) }),
       ...(acr !== undefined && { acr }),
       amr: [...new Set(factors.map(({ method }) => method))],
       factors,

@@ -15,7 +15,7 @@ export interface LoginOptions {
   claims?: Readonly<Record<string, unknown>>
   /** The factors that were shown just now, by their names in RFC 8176: `['pwd']`. Default: none. At most 10. */
   factors?: readonly string[]
-  /** When they were shown, in seconds since 1970, if an identity provider says so. Default: now. */
+  /** When they were shown, in seconds since 1970, if an identity provider says so; 0 if nobody knows. Default: now. */
   authenticatedAt?: number
   /** The level that was reached, as an identity provider says. Default: none. */
   acr?: string

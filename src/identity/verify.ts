@@ -24,15 +24,21 @@ export interface VerifiedToken {
   readonly payload: ReadToken['payload']
 }
 
+/** The keys of which one signed, or why it cannot be said that one did. */
+export type Signed = KeySet | Fault | Unavailable
+
 export type Verification = VerifiedToken | Fault | Unavailable
 
 /** A token that could be good: only its signature is open. */
-interface Candidate {
+export interface Unsigned {
   readonly token: ReadToken
   readonly issuer: Issuer
-  readonly validity: Validity
   readonly toleranceSeconds: number
   readonly services: Services
+}
+
+interface Candidate extends Unsigned {
+  readonly validity: Validity
 }
 
 /**
@@ -47,11 +53,19 @@ export function verifyToken(
   const candidate = preCheck(text, rules, services)
   if (typeof candidate === 'string') return candidate
 
-  const set = candidate.issuer.keys.current(services)
-  if (set === undefined) return verifyWithNewer(undefined, candidate)
-  const first = verifyWith(set, candidate, false)
-  if (isThenable(first)) return first.then((late) => late ?? verifyWithNewer(set, candidate))
-  return first ?? verifyWithNewer(set, candidate)
+  const { token, issuer, validity } = candidate
+  return when(signingKeys(candidate), (set) =>
+    typeof set === 'string' ? set : { issuer, set, validity, header: token.header, payload: token.payload },
+  )
+}
+
+/** The newest keys of the issuer, if one of them signed the token; else why not. */
+export function signingKeys(token: Unsigned): Signed | Promise<Signed> {
+  const set = token.issuer.keys.current(token.services)
+  if (set === undefined) return askNewer(undefined, token)
+  const first = tryKeys(set, token, false)
+  if (isThenable(first)) return first.then((late) => late ?? askNewer(set, token))
+  return first ?? askNewer(set, token)
 }
 
 function preCheck(text: string, rules: TokenRules, services: Services): Candidate | Fault {
@@ -79,16 +93,16 @@ function preCheck(text: string, rules: TokenRules, services: Services): Candidat
 }
 
 /** `undefined` if a newer set may have the key. */
-function verifyWith(
+function tryKeys(
   set: KeySet,
-  { token, issuer, validity, toleranceSeconds, services }: Candidate,
+  { token, issuer, toleranceSeconds, services }: Unsigned,
   newest: boolean,
-): VerifiedToken | Fault | undefined | Promise<VerifiedToken | Fault | undefined> {
+): KeySet | Fault | undefined | Promise<KeySet | Fault | undefined> {
   const { candidates, final } = set.lookup(token.kid, token.algorithm)
   const clock = { nowSeconds: services.clock.now() / 1000, toleranceSeconds }
 
   return when(isSignedBy(candidates, token, clock), (signed) => {
-    if (signed) return { issuer, set, validity, header: token.header, payload: token.payload }
+    if (signed) return set
     if (!final && !newest && issuer.keys.newer !== undefined) return undefined
     if (candidates.length > 0) return 'token-signature'
     issuer.keys.suspect?.(services)
@@ -96,11 +110,11 @@ function verifyWith(
   })
 }
 
-async function verifyWithNewer(tried: KeySet | undefined, candidate: Candidate): Promise<Verification> {
-  const { token, issuer, services } = candidate
+async function askNewer(tried: KeySet | undefined, unsigned: Unsigned): Promise<Signed> {
+  const { token, issuer, services } = unsigned
   const set = await issuer.keys.newer!(services, (newer) =>
     token.kid === undefined ? newer !== tried : newer.lookup(token.kid, token.algorithm).final,
   )
   if (typeof set === 'string') return set
-  return (await verifyWith(set, candidate, true)) ?? 'token-key'
+  return (await tryKeys(set, unsigned, true)) ?? 'token-key'
 }

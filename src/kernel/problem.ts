@@ -14,6 +14,7 @@ export const catalogue = {
   'malformed-body': { status: 400, title: 'The request body is malformed.' },
   'duplicate-parameter': { status: 400, title: 'A parameter was sent more than once.' },
   'malformed-parameter': { status: 400, title: 'A parameter is malformed.' },
+  'invalid-logout-token': { status: 400, title: 'The logout token is not valid.' },
   unauthenticated: { status: 401, title: 'Authentication is required.' },
   'invalid-token': { status: 401, title: 'The access token is not valid.' },
   'insufficient-user-authentication': {
@@ -28,6 +29,7 @@ export const catalogue = {
   'invalid-session': { status: 401, title: 'The session is not valid.' },
   forbidden: { status: 403, title: 'The caller may not do this.' },
   'insufficient-scope': { status: 403, title: 'The access token lacks a required scope.' },
+  'login-refused': { status: 403, title: 'The login was not completed.' },
   'cross-site-request': { status: 403, title: 'The request may have been sent by another site.' },
   'origin-not-allowed': { status: 403, title: 'This origin may not call the API from a browser.' },
   'tls-required': { status: 403, title: 'Credentials of this kind are accepted over TLS only.' },

@@ -4,6 +4,9 @@ export const CANARIES = {
   apiKey: 'canary-api-key-c03e5d18f742',
 }
 
+/** Servers that are not ours: what others do with what they are sent is their business. */
+export const strangers = new WeakSet<object>()
+
 /** Shorter words may stand somewhere by chance. */
 const SHORTEST = 12
 const WORDS = /[^\w-]+/

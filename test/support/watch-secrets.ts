@@ -6,7 +6,7 @@ import { attempt } from '../../src/lib/attempt.js'
 import type * as encode from '../../src/observe/audit-encode.js'
 import type * as safeLog from '../../src/kernel/safe-log.js'
 import type { Log } from '../../src/kernel/ports.js'
-import { CANARIES, secretsIn, secretsOfBody, secretsOfHead } from './secrets.js'
+import { CANARIES, secretsIn, secretsOfBody, secretsOfHead, strangers } from './secrets.js'
 
 /**
  * Stands in front of every test file: takes note of the credentials, cookies, keys, passwords and card numbers in every
@@ -89,7 +89,8 @@ function tap(socket: Socket): void {
 }
 
 function onRequest(message: unknown): void {
-  const { request, socket } = message as { request: IncomingMessage; socket: Socket }
+  const { request, socket, server } = message as { request: IncomingMessage; socket: Socket; server: object }
+  if (strangers.has(server)) return
   for (const secret of secretsOfHead(request.headers)) secrets.add(secret)
   tap(socket)
 }

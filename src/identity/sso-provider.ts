@@ -1,0 +1,178 @@
+import type { Services } from '../kernel/services.js'
+import { loadPeer } from '../kernel/peer.js'
+import type { Problem } from '../kernel/problem.js'
+import { onDemand } from '../lib/on-demand.js'
+import type { Claims } from './claims.js'
+import { askEndpoint, EndpointError, whyNotTrusted } from './endpoint.js'
+import type { SsoRules } from './sso-options.js'
+import { loginRefused, providerAway } from './sso-refusals.js'
+
+type OpenIdClient = typeof import('openid-client')
+type Configuration = InstanceType<OpenIdClient['Configuration']>
+
+/** Where a login is sent, and what must come back with it. */
+export interface Asked {
+  readonly state: string
+  readonly nonce: string
+  readonly challenge: string
+}
+
+/** What came back, and what it must fit. */
+export interface Answered {
+  readonly query: string
+  readonly state: string
+  readonly nonce: string
+  readonly verifier: string
+}
+
+/** The ID token: verified claims, and the text of it. */
+export interface SignedIn {
+  readonly claims: Claims
+  readonly idToken: string
+}
+
+/** What is wrong with the answer of a login, and not with the provider. */
+const BAD_ANSWER: Readonly<Record<string, 'sso-denied' | 'sso-token'>> = {
+  OAUTH_AUTHORIZATION_RESPONSE_ERROR: 'sso-denied',
+  OAUTH_INVALID_RESPONSE: 'sso-token',
+  OAUTH_JWT_CLAIM_COMPARISON_FAILED: 'sso-token',
+  OAUTH_JWT_TIMESTAMP_CHECK_FAILED: 'sso-token',
+  OAUTH_KEY_SELECTION_FAILED: 'sso-token',
+}
+
+/** The identity provider, as `openid-client` speaks with it: found out about when it is first needed. */
+export class SsoProvider {
+  private readonly client: OpenIdClient
+  private readonly configured: (services: Services) => Configuration | Promise<Configuration>
+
+  /** @throws ConfigError if `openid-client` is not installed */
+  constructor(private readonly rules: SsoRules) {
+    this.client = loadPeer('openid-client', 'sso()') as OpenIdClient
+    let outside: Services | undefined
+    const found = onDemand(() => this.discover(outside!))
+    this.configured = (services) => {
+      outside ??= services
+      return found()
+    }
+  }
+
+  async ready(services: Services): Promise<void> {
+    await this.configured(services)
+  }
+
+  async loginUrl(services: Services, { state, nonce, challenge }: Asked): Promise<string> {
+    const { redirectUri, scope, maxAgeSeconds, acrValues } = this.rules
+    const config = await this.configured(services)
+    return this.client.buildAuthorizationUrl(config, {
+      redirect_uri: redirectUri,
+      scope,
+      state,
+      nonce,
+      code_challenge: challenge,
+      code_challenge_method: 'S256',
+      ...(maxAgeSeconds !== undefined && { max_age: String(maxAgeSeconds) }),
+      ...(acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
+    }).href
+  }
+
+  /** Whether an answer may be from this issuer (RFC 9207 section 2.4); one that promises to say so must. */
+  async isFrom(services: Services, iss: readonly string[]): Promise<boolean> {
+    const { authorization_response_iss_parameter_supported: says } = (
+      await this.configured(services)
+    ).serverMetadata()
+    return iss.length === 0 ? says !== true : iss.length === 1 && iss[0] === this.rules.issuer.name
+  }
+
+  /** Gets the ID token for the code of an answer; its signature is checked although it comes over TLS (ASVS 6.8.2). */
+  async signIn(services: Services, { query, state, nonce, verifier }: Answered): Promise<SignedIn> {
+    const config = await this.configured(services)
+    const { maxAgeSeconds } = this.rules
+    const url = new URL(this.rules.redirectUri)
+    url.search = query
+    const tokens = await this.client.authorizationCodeGrant(config, url, {
+      pkceCodeVerifier: verifier,
+      expectedState: state,
+      expectedNonce: nonce,
+      idTokenExpected: true,
+      ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
+    })
+    return { claims: { ...tokens.claims()! }, idToken: tokens.id_token! }
+  }
+
+  /** Where the user is logged out at the provider as well; `undefined` if it has no such place. */
+  async logoutUrl(services: Services, idToken: string | undefined): Promise<string | undefined> {
+    const { postLogoutRedirectUri } = this.rules
+    const config = await this.configured(services)
+    if (config.serverMetadata().end_session_endpoint === undefined) return undefined
+    return this.client.buildEndSessionUrl(config, {
+      ...(idToken !== undefined && { id_token_hint: idToken }),
+      ...(postLogoutRedirectUri !== undefined && { post_logout_redirect_uri: postLogoutRedirectUri }),
+    }).href
+  }
+
+  private async discover(services: Services): Promise<Configuration> {
+    const { client, rules } = this
+    const { issuer, clientId, clientSecret, clientAuth, clockToleranceSeconds, timeoutMs } = rules
+    const auth =
+      clientAuth === 'basic' ? client.ClientSecretBasic(clientSecret) : client.ClientSecretPost(clientSecret)
+    const metadata = { [client.clockTolerance]: clockToleranceSeconds }
+    const config = await client.discovery(new URL(issuer.name), clientId, metadata, auth, {
+      execute: [
+        client.enableNonRepudiationChecks,
+        // On this machine only: what may be spoken with is decided by `bounded`, on every call.
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- its mark says that it is for this
+        ...(rules.allowInsecureLoopback ? [client.allowInsecureRequests] : []),
+      ],
+      [client.customFetch]: this.bounded(services),
+      timeout: timeoutMs / 1000,
+    })
+    const found = config.serverMetadata()
+    // `openid-client` lets some well-known providers name another one (ASVS 10.5.3).
+    if (found.issuer !== issuer.name)
+      throw new EndpointError(`the metadata of ${issuer.name} claims another issuer`)
+    for (const url of [found.authorization_endpoint, found.end_session_endpoint]) {
+      const why = url === undefined ? undefined : whyNotTrusted(url, rules)
+      if (why !== undefined) throw new EndpointError(`an endpoint in the metadata of ${issuer.name} ${why}`)
+    }
+    return config
+  }
+
+  /** Asks endpoints as all others here are asked: https, no redirect, a deadline, and an end to what is read. */
+  private bounded(services: Services) {
+    return async (
+      url: string,
+      options: { method: string; body?: unknown; headers: Record<string, string> },
+    ) => {
+      const why = whyNotTrusted(url, this.rules)
+      if (why !== undefined) throw new EndpointError(`an endpoint of ${this.rules.issuer.name} ${why}`)
+      const { method, headers, body } = options
+      const question = {
+        headers,
+        ...(method === 'POST' && {
+          method: 'POST' as const,
+          body: await new Response(body as ConstructorParameters<typeof Response>[0]).text(),
+        }),
+        statuses: STATUSES,
+      }
+      const signal = AbortSignal.timeout(this.rules.timeoutMs)
+      const { status, type, bytes } = await askEndpoint(url, question, services, signal)
+      return new Response(new Uint8Array(bytes), {
+        status,
+        headers: type === null ? {} : { 'content-type': type },
+      })
+    }
+  }
+}
+
+/** All that answers something: whether it is the right thing, `openid-client` says. */
+const STATUSES = [200, 400, 401, 403]
+
+/** What an error of `openid-client` means: a bad answer is the login's, anything else the provider's. */
+export function problemOf(error: unknown): Problem {
+  const { code, error: word, status } = (error ?? {}) as Partial<Record<'code' | 'error' | 'status', unknown>>
+  const bad = typeof code === 'string' ? BAD_ANSWER[code] : undefined
+  if (bad !== undefined) return loginRefused(bad, error)
+  // Others than that say what the application is, and not what the user brought.
+  const isCode = code === 'OAUTH_RESPONSE_BODY_ERROR' && word === 'invalid_grant' && Number(status) < 500
+  return isCode ? loginRefused('sso-code', error) : providerAway(error)
+}

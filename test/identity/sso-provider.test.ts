@@ -1,0 +1,329 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { revocations } from '../../src/identity/revocation.js'
+import { session } from '../../src/identity/session.js'
+import { sso, type Sso, type SsoOptions } from '../../src/identity/sso.js'
+import { contextOf } from '../../src/kernel/context.js'
+import { memory } from '../../src/kernel/memory.js'
+import { createServices } from '../../src/kernel/services.js'
+import { secureApi } from '../../src/secure-api.js'
+import { silent } from '../support/api.js'
+import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
+
+type LoginProvider = Awaited<ReturnType<typeof startLoginProvider>>
+
+let server: Server
+let app: string
+let provider: LoginProvider
+let handler: (req: IncomingMessage, res: ServerResponse) => void
+
+beforeAll(async () => {
+  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
+  jest.spyOn(console, 'info').mockImplementation(() => undefined)
+  server = createServer((req, res) => handler(req, res))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  app = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  provider = await startLoginProvider(app)
+})
+afterAll(async () => {
+  server.close().closeAllConnections()
+  await provider.close()
+  jest.restoreAllMocks()
+})
+
+/** An application that logs in by the provider, and knows its users by sessions. */
+function start(options: Partial<SsoOptions> = {}) {
+  const store = memory()
+  const revocation = revocations({ store })
+  const sessions = session({ store, revocation, dangerouslyAllowHttp: true })
+  const login: Sso = sso({
+    ...CLIENT,
+    issuer: provider.issuer,
+    redirectUri: `${app}/callback`,
+    postLogoutRedirectUri: `${app}/bye`,
+    scope: 'openid profile',
+    sessions,
+    store,
+    revocation,
+    claims: ({ groups }) => ({ roles: groups }),
+    allowInsecureLoopback: true,
+    ...options,
+  })
+  const events: Record<string, unknown>[] = []
+  const keep = (event: object): void => void events.push({ ...event })
+  const open = { public: true } as const
+  const api = secureApi({
+    auth: [sessions],
+    audit: { logger: { info: keep, warn: keep, error: keep } },
+    log: silent,
+    rateLimit: false,
+    routes: {
+      'GET /login': open,
+      'GET /callback': open,
+      'POST /logout': { public: true, csrf: { always: true } },
+      'POST /backchannel-logout': open,
+    },
+  })
+  const { handlers } = login
+  const endpoints: Record<string, (req: IncomingMessage, res: ServerResponse, next: () => void) => void> = {
+    '/login': handlers.login,
+    '/callback': handlers.callback,
+    '/logout': handlers.logout,
+    '/backchannel-logout': handlers.backChannelLogout,
+  }
+  handler = api.protect((req, res) => {
+    const endpoint = endpoints[req.url!.split('?')[0]!]
+    if (endpoint !== undefined) return endpoint(req, res, () => res.end('nobody'))
+    res.setHeader('Content-Type', 'application/json')
+    res.end(JSON.stringify(contextOf(req)!.principal))
+  })
+  return { sessions, login, store, revocation, events }
+}
+
+const atCallback = (url: string) => url.startsWith(`${app}/callback?`)
+const me = async (browser: Browser) => {
+  const { status, text } = await browser.send(`${app}/me`)
+  return { status, body: JSON.parse(text) as Record<string, unknown> }
+}
+/** As far as the provider sends the browser back. */
+async function answered(browser = new Browser(), path = '/login', who = 'ann') {
+  return { browser, url: await browser.follow(app + path, atCallback, who) }
+}
+async function loggedIn(path = '/login', who = 'ann') {
+  const { browser, url } = await answered(new Browser(), path, who)
+  const reply = await browser.send(url)
+  expect(reply.status).toBe(303)
+  return { browser, reply }
+}
+const refusalIn = (text: string) => (JSON.parse(text) as { code: string }).code
+
+test('a user logs in, is issuer and subject, and comes out where it wanted to', async () => {
+  const { events } = start({ maxAgeSeconds: 3_600 })
+  const { browser, reply } = await loggedIn(`/login?return_to=${encodeURIComponent('/orders?page=2')}`)
+  expect(reply.location).toBe(`${app}/orders?page=2`)
+  expect(reply.headers.get('cache-control')).toContain('no-store')
+  const { status, body } = await me(browser)
+  expect(status).toBe(200)
+  expect(body).toMatchObject({
+    id: `${provider.issuer} ann`,
+    issuer: provider.issuer,
+    subject: 'ann',
+    method: 'session',
+    claims: { roles: ['clerk'] },
+  })
+  const { at } = body['authentication'] as { at: number }
+  expect(Math.abs(Date.now() / 1000 - at)).toBeLessThan(60)
+  expect(events.map(({ kind }) => kind)).toContain('session-begun')
+})
+
+test('the provider is asked with PKCE, state and nonce, each new for every login, and none of them is in the store', async () => {
+  const { store } = start({ acrValues: ['gold'] })
+  const browser = new Browser()
+  const [one, other] = [await browser.send(`${app}/login`), await browser.send(`${app}/login`)]
+  const [first, second] = [one, other].map(({ location }) => new URL(location!).searchParams)
+  expect(Object.fromEntries(first!)).toMatchObject({
+    client_id: 'shop',
+    redirect_uri: `${app}/callback`,
+    response_type: 'code',
+    scope: 'openid profile',
+    code_challenge_method: 'S256',
+    acr_values: 'gold',
+  })
+  for (const name of ['state', 'nonce', 'code_challenge']) {
+    expect(first!.get(name)).toMatch(/^[A-Za-z0-9_-]{43}$/)
+    expect(first!.get(name)).not.toBe(second!.get(name))
+    expect(JSON.stringify(store.records.list('sso-login'))).not.toContain(first!.get(name))
+  }
+  expect(other.headers.getSetCookie()).toEqual([])
+  expect(one.headers.getSetCookie()[0]).toMatch(/^sso=.{43}; Path=\/; HttpOnly; SameSite=Lax$/)
+  // Both can still come back: two pages of one browser.
+  for (const { location } of [one, other]) {
+    const url = await browser.follow(location!, atCallback)
+    expect((await browser.send(url)).status).toBe(303)
+  }
+})
+
+describe('a callback is refused', () => {
+  async function refused(browser: Browser, url: string, rule: string, status = 403) {
+    const reply = await browser.send(url)
+    expect([reply.status, refusalIn(reply.text)]).toEqual([
+      status,
+      status === 403 ? 'login-refused' : refusalIn(reply.text),
+    ])
+    expect(reply.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
+    expect(reply.headers.getSetCookie()).toEqual([])
+    expect((await me(browser)).status).toBe(401)
+    const events = current.events.filter(({ kind, outcome }) => kind === 'decision' && outcome === 'refused')
+    expect(events.map((event) => event['rule'])).toContain(rule)
+  }
+  let current: ReturnType<typeof start>
+
+  test('when it comes again', async () => {
+    current = start()
+    const { browser, url } = await answered()
+    expect((await browser.send(url)).status).toBe(303)
+    await browser.send(`${app}/logout`, { method: 'POST' })
+    await refused(browser, url, 'sso-state')
+  })
+
+  test('when another browser brings it; the one that began it can still go on', async () => {
+    current = start()
+    const { browser, url } = await answered()
+    const victim = new Browser()
+    await refused(victim, url, 'sso-browser')
+    await victim.send(`${app}/login`)
+    await refused(victim, url, 'sso-browser')
+    expect((await browser.send(url)).status).toBe(303)
+  })
+
+  test.each<[string, (url: URL) => void, string]>([
+    ['without a state', (url) => url.searchParams.delete('state'), 'sso-state'],
+    ['with another state', (url) => url.searchParams.set('state', 'A'.repeat(43)), 'sso-state'],
+    ['with a state that is none', (url) => url.searchParams.set('state', '../../x'), 'sso-state'],
+    [
+      'with two states',
+      (url) => url.searchParams.append('state', url.searchParams.get('state')!),
+      'sso-state',
+    ],
+    [
+      'from another issuer (RFC 9207)',
+      (url) => url.searchParams.set('iss', 'https://evil.example'),
+      'sso-issuer',
+    ],
+    ['from two issuers', (url) => url.searchParams.append('iss', 'https://evil.example'), 'sso-issuer'],
+    ['without the issuer that was promised', (url) => url.searchParams.delete('iss'), 'sso-issuer'],
+    ['with another code', (url) => url.searchParams.set('code', 'made-up'), 'sso-code'],
+    ['with two codes', (url) => url.searchParams.append('code', 'made-up'), 'sso-token'],
+    ['without a code', (url) => url.searchParams.delete('code'), 'sso-token'],
+    ['as a token', (url) => url.searchParams.set('response', 'x.y.z'), 'sso-token'],
+  ])('%s', async (_what, change, rule) => {
+    current = start()
+    const { browser, url } = await answered()
+    const changed = new URL(url)
+    change(changed)
+    await refused(browser, changed.href, rule)
+    // Whatever was begun by it is over, unless it was not found.
+    if (rule !== 'sso-state') await refused(browser, url, 'sso-state')
+  })
+
+  test('when the user says no there', async () => {
+    current = start()
+    const browser = new Browser()
+    const { location } = await browser.send(`${app}/login`)
+    const state = new URL(location!).searchParams.get('state')!
+    const denied = new URLSearchParams({ error: 'access_denied', state, iss: provider.issuer })
+    await refused(browser, `${app}/callback?${denied.toString()}`, 'sso-denied')
+  })
+
+  test('when the code belongs to the login of another, which PKCE and the nonce tell', async () => {
+    current = start()
+    const attacker = await answered(new Browser(), '/login', 'mallory')
+    const code = new URL(attacker.url).searchParams.get('code')!
+    const { browser, url } = await answered()
+    const injected = new URL(url)
+    injected.searchParams.set('code', code)
+    await refused(browser, injected.href, 'sso-code')
+  })
+
+  test('when the application does not take the user', async () => {
+    current = start({ claims: () => Promise.resolve(undefined) })
+    const { browser, url } = await answered()
+    await refused(browser, url, 'sso-user')
+  })
+
+  test('when it comes too late', async () => {
+    const clock = { skew: 0 }
+    const store = memory({
+      clock: {
+        now: () => Date.now() + clock.skew,
+        monotonic: () => performance.now() + clock.skew,
+        after: (ms, callback) => {
+          const timer = setTimeout(callback, ms)
+          return () => clearTimeout(timer)
+        },
+      },
+    })
+    current = start({ store })
+    const { browser, url } = await answered()
+    clock.skew = 600_000
+    await refused(browser, url, 'sso-state')
+  })
+})
+
+test('a provider that is away is 503, for a login and for a callback, and comes back', async () => {
+  const { login } = start()
+  const { browser, url } = await answered()
+  await provider.close()
+  const away = await browser.send(url)
+  expect([away.status, refusalIn(away.text)]).toEqual([503, 'identity-provider-unavailable'])
+  expect(away.headers.get('retry-after')).toBe('1')
+  start()
+  expect((await browser.send(`${app}/login`)).status).toBe(503)
+  await expect(login.ready()).resolves.toBeUndefined()
+  await provider.reopen()
+  expect((await browser.send(`${app}/login`)).status).toBe(303)
+})
+
+test('a logout ends the session here and the user is logged out there; then the next login asks again', async () => {
+  start()
+  const { browser } = await loggedIn()
+  const reply = await browser.send(`${app}/logout`, { method: 'POST' })
+  expect(reply.status).toBe(303)
+  const there = new URL(reply.location!)
+  expect(there.origin + there.pathname).toBe(`${provider.issuer}/session/end`)
+  expect(there.searchParams.get('id_token_hint')).toMatch(/^eyJ/)
+  expect(there.searchParams.get('post_logout_redirect_uri')).toBe(`${app}/bye`)
+  expect((await me(browser)).status).toBe(401)
+
+  const page = await browser.send(reply.location!)
+  const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.text)![1]!
+  const action = /action="([^"]+)"/.exec(page.text)![1]!
+  const confirmed = await browser.send(action, { form: { xsrf, logout: 'yes' } })
+  expect(confirmed.location).toBe(`${app}/bye`)
+  const again = await browser.follow(`${app}/login`, (next) => next.includes('/interaction/'))
+  expect((await browser.send(again)).text).toContain('name="login"')
+  // From another site, nobody is logged out.
+  expect(
+    (await fetch(`${app}/logout`, { method: 'POST', headers: { origin: 'https://evil.example' } })).status,
+  ).toBe(403)
+})
+
+test('a logout at the provider ends the sessions here, and the tokens, by the back channel', async () => {
+  const { sessions, revocation, events, store } = start()
+  const { browser } = await loggedIn()
+  const { browser: other } = await loggedIn('/login', 'bob')
+  const { browser: elsewhere } = await loggedIn()
+  expect((await me(browser)).status).toBe(200)
+  const { values } = await store.records.list('session')
+  const sids = values.map((text) => (JSON.parse(text) as { sid: string }).sid)
+
+  // The user logs out at another application of the same provider.
+  const page = await browser.send(`${provider.issuer}/session/end`)
+  const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.text)![1]!
+  const action = /action="([^"]+)"/.exec(page.text)![1]!
+  await browser.send(action, { form: { xsrf, logout: 'yes' } })
+
+  expect(provider.failures).toEqual([])
+  expect((await me(browser)).status).toBe(401)
+  expect((await me(other)).status).toBe(200)
+  // Another session of the same user is another session.
+  expect((await me(elsewhere)).status).toBe(200)
+  expect(await sessions.list({ issuer: provider.issuer, subject: 'ann' })).toHaveLength(1)
+  expect(events.find(({ kind }) => kind === 'session-ended')).toMatchObject({
+    facts: { subject: `${provider.issuer} ann` },
+  })
+  // Tokens of that session are over as well, and no others.
+  const services = createServices()
+  const ended = await Promise.all(
+    sids.map(async (sid) => {
+      const issuedAt = Date.now() / 1000
+      return revocation.check(
+        { issuer: provider.issuer, subject: 'ann', jti: undefined, sid, issuedAt },
+        services,
+      )
+    }),
+  )
+  expect(ended.filter((one) => one === 'session-revoked')).toHaveLength(1)
+})

@@ -1,0 +1,349 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { session } from '../../src/identity/session.js'
+import { sso, type SsoOptions } from '../../src/identity/sso.js'
+import { ConfigError } from '../../src/kernel/config-error.js'
+import { memory } from '../../src/kernel/memory.js'
+import type { Store } from '../../src/kernel/ports.js'
+import { systemClock } from '../../src/kernel/system-clock.js'
+import { localIssuer, serve, type MintOptions } from '../../src/testing/index.js'
+import { testApi } from '../support/api.js'
+
+const issuer = localIssuer({ audience: 'shop' })
+const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+const seconds = () => Math.floor(Date.now() / 1000)
+
+function own(options: Partial<SsoOptions> = {}): SsoOptions {
+  const store = memory()
+  return {
+    issuer: issuer.issuer,
+    clientId: 'shop',
+    clientSecret: 'secret of the shop',
+    redirectUri: 'https://shop.example/callback',
+    sessions: session({ store }),
+    store,
+    ...options,
+  }
+}
+
+/** An application whose provider answers as it is told to. */
+function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unknown> = {}) {
+  const store: Store = options.store ?? memory()
+  const sessions = session({ store })
+  const login = sso(own({ sessions, store, ...options }))
+  let idToken = (_nonce: string): Record<string, unknown> => ({})
+  let nonce = ''
+  const asked: { url: string; body: string; authorization: string | null }[] = []
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    const url = input instanceof Request ? input.url : String(input)
+    const body = typeof init?.body === 'string' ? init.body : ''
+    asked.push({ url, body, authorization: new Headers(init?.headers).get('authorization') })
+    if (url.endsWith('/.well-known/openid-configuration')) {
+      const at = (path: string) => `${issuer.issuer}/${path}`
+      return Response.json({
+        issuer: issuer.issuer,
+        jwks_uri: at('jwks'),
+        authorization_endpoint: at('authorize'),
+        token_endpoint: at('token'),
+        id_token_signing_alg_values_supported: ['ES256'],
+        ...metadata,
+      })
+    }
+    if (url.endsWith('/token'))
+      return Response.json({ access_token: 'x', token_type: 'bearer', ...idToken(nonce) })
+    return issuer.fetch(input, init)
+  }
+  const { api, events } = testApi({
+    clock: systemClock,
+    fetch,
+    auth: [sessions],
+    rateLimit: false,
+    routes: {
+      'GET /login': { public: true },
+      'GET /callback': { public: true },
+      'POST /logged-out': { public: true },
+    },
+  })
+  const { handlers } = login
+  const endpoints: Record<string, (req: IncomingMessage, res: ServerResponse, next: () => void) => void> = {
+    '/login': handlers.login,
+    '/callback': handlers.callback,
+    '/logged-out': handlers.backChannelLogout,
+    '/logout': handlers.logout,
+  }
+  const served = serve(api, {
+    handler: (req, res) => endpoints[req.url!.split('?')[0]!]!(req, res, () => res.end('nobody')),
+  })
+  /** As far as the answer of the provider. */
+  const signIn = async (answer: (nonce: string) => Record<string, unknown>) => {
+    idToken = answer
+    const begun = await served.get('/login').expect(303)
+    const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
+    const sent = new URL(begun.headers['location']!).searchParams
+    nonce = sent.get('nonce')!
+    return served.get(`/callback?code=c&state=${sent.get('state')}`).set('Cookie', cookie)
+  }
+  const tell = (token: string) => served.post('/logged-out').type('form').send({ logout_token: token })
+  return { ...served, sessions, store, login, events, asked, signIn, tell }
+}
+
+describe('return_to', () => {
+  test.each([
+    '//evil.example',
+    '/\\evil.example',
+    '/%2fevil.example',
+    'https://evil.example',
+    'javascript:alert(1)',
+    '/\r\nX: y',
+  ])('%j is refused before anything is begun', async (path) => {
+    const { get, store, asked } = setUp()
+    const reply = await get(`/login?return_to=${encodeURIComponent(path)}`).expect(400)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'malformed-parameter' })
+    expect([store.records!.list('sso-login'), asked]).toEqual([{ values: [] }, []])
+  })
+
+  test('sent twice is refused', async () => {
+    await setUp().get('/login?return_to=/a&return_to=/b').expect(400)
+  })
+})
+
+test('behind TLS, the login belongs to its browser by a cookie of this host alone', async () => {
+  const { get } = setUp()
+  const { headers } = await get('/login').expect(303)
+  expect(headers['set-cookie']![0]).toMatch(/^__Host-sso=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+})
+
+describe('an ID token', () => {
+  const signed =
+    (claims: Record<string, unknown>, options: MintOptions = {}) =>
+    (nonce: string) => ({
+      id_token: issuer.mint({ sub: 'ann', nonce, ...claims }, { header: { typ: 'JWT' }, ...options }),
+    })
+
+  test('opens a session, with what it says of how the user proved itself', async () => {
+    const { signIn, sessions, asked } = setUp({ clientAuth: 'post' })
+    const at = seconds() - 100
+    const reply = await signIn(
+      signed({ auth_time: at, acr: 'gold', amr: ['pwd', 'otp', 'not a name', 7], sid: 's1' }),
+    )
+    expect([reply.status, reply.headers['location']]).toEqual([303, '/'])
+    const [one] = await sessions.list({ issuer: issuer.issuer, subject: 'ann' })
+    expect(one!.factors).toEqual([
+      { method: 'pwd', at },
+      { method: 'otp', at },
+    ])
+    const token = asked.find(({ url }) => url.endsWith('/token'))!
+    expect(token.body).toMatch(/code_verifier=[\w-]{43}/)
+    expect(token.body).toContain('client_secret=secret+of+the+shop')
+  })
+
+  test('that says nothing of when is no proof of a fresh login', async () => {
+    const { signIn, sessions } = setUp()
+    await signIn(signed({ amr: ['pwd'] }))
+    const [one] = await sessions.list({ issuer: issuer.issuer, subject: 'ann' })
+    expect(one!.factors).toEqual([{ method: 'pwd', at: 0 }])
+  })
+
+  const other = localIssuer({ audience: 'shop' })
+  const fresh = (claims: Record<string, unknown> = {}, options?: MintOptions) =>
+    signed({ auth_time: seconds(), ...claims }, options)
+  test.each<[string, (nonce: string) => Record<string, unknown>]>([
+    ['none', () => ({})],
+    ['that does not say when, which was asked', fresh({ auth_time: undefined })],
+    ['signed by somebody else (ASVS 6.8.2)', fresh({}, { key: other.key })],
+    ['without a signature', fresh({}, { header: { typ: 'JWT', alg: 'none' } })],
+    ['of another issuer (ASVS 10.5.2)', fresh({ iss: 'https://evil.example' })],
+    ['for another client (ASVS 10.5.4)', fresh({ aud: 'other' })],
+    ['of another login (ASVS 10.5.1)', fresh({ nonce: 'A'.repeat(43) })],
+    ['without a nonce', fresh({ nonce: undefined })],
+    ['that expired', fresh({ exp: seconds() - 600, iat: seconds() - 900 })],
+    ['without a subject', fresh({ sub: undefined })],
+    ['too old', fresh({ auth_time: seconds() - 7_200 })],
+  ])('%s opens none', async (_what, answer) => {
+    const { signIn, sessions } = setUp({ maxAgeSeconds: 3_600 })
+    const reply = await signIn(answer)
+    expect([reply.status, JSON.parse(reply.text).code]).toEqual([403, 'login-refused'])
+    expect(reply.headers['set-cookie']).toBeUndefined()
+    for (const name of [issuer.issuer, 'https://evil.example'])
+      expect(await sessions.list({ issuer: name, subject: 'ann' })).toEqual([])
+    // And nothing else was wrong with it.
+    expect((await setUp({ maxAgeSeconds: 3_600 }).signIn(fresh())).status).toBe(303)
+  })
+})
+
+describe('a provider is not spoken with', () => {
+  test.each<[string, Record<string, unknown>]>([
+    ['that claims to be another one (ASVS 10.5.3)', { issuer: 'https://evil.example' }],
+    ['whose pages are without TLS', { authorization_endpoint: 'http://issuer.test/authorize' }],
+    ['whose logout is without TLS', { end_session_endpoint: 'http://issuer.test/end' }],
+  ])('%s: 503', async (_what, metadata) => {
+    const { get, store } = setUp({}, metadata)
+    const reply = await get('/login').expect(503)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'identity-provider-unavailable' })
+    expect(store.records!.list('sso-login')).toEqual({ values: [] })
+  })
+
+  test('for a code, where that would be without TLS', async () => {
+    const { signIn, asked } = setUp({}, { token_endpoint: 'http://issuer.test/token' })
+    expect((await signIn(() => ({}))).status).toBe(503)
+    expect(asked.filter(({ url }) => url.startsWith('http:'))).toEqual([])
+  })
+})
+
+test('a store that is away is 503', async () => {
+  const { records, once } = memory()
+  const store = { once: once, records: { ...records, put: () => Promise.reject(new Error('down')) } }
+  Object.setPrototypeOf(store.records, Object.getPrototypeOf(records) as object)
+  const reply = await setUp({ store: store as unknown as Store })
+    .get('/login')
+    .expect(503)
+  expect(JSON.parse(reply.text)).toMatchObject({ code: 'store-unavailable' })
+})
+
+describe('a logout token', () => {
+  const mint = (claims: Record<string, unknown> = {}, options: MintOptions = {}) =>
+    issuer.mint({ sub: 'ann', events: EVENTS, ...claims }, { header: { typ: 'logout+jwt' }, ...options })
+
+  test('ends the sessions that it names', async () => {
+    const { tell, sessions } = setUp()
+    const ann = { issuer: issuer.issuer, subject: 'ann' }
+    const res = () =>
+      ({ getHeader: () => undefined, setHeader: () => undefined }) as unknown as ServerResponse
+    const nobody = () => ({ headers: {} }) as unknown as IncomingMessage
+    const logIn = (sid?: string) =>
+      sessions.login(nobody(), res(), { ...ann, ...(sid !== undefined && { sid }) })
+    const left = async () => (await sessions.list(ann)).length
+    await logIn('s1')
+    await logIn('s1')
+    await logIn('s2')
+    await logIn()
+
+    const reply = await tell(mint({ sub: undefined, sid: 's1' })).expect(200)
+    expect([reply.text, reply.headers['cache-control']]).toEqual(['', expect.stringContaining('no-store')])
+    expect(await left()).toBe(2)
+    // Of one that nobody named, nobody can say that it is another.
+    await tell(mint({ sid: 's9' })).expect(200)
+    expect(await left()).toBe(1)
+    await tell(mint({ sub: 'bob' })).expect(200)
+    expect(await left()).toBe(1)
+    await tell(mint({ aud: ['other', 'shop'], exp: undefined })).expect(200)
+    expect(await left()).toBe(0)
+  })
+
+  const stranger = localIssuer({ audience: 'shop' })
+  test.each<[string, () => string, string]>([
+    ['some text', () => 'hunter2', 'logout-token-malformed'],
+    ['an access token', () => issuer.mint({ events: EVENTS }), 'logout-token-type'],
+    ['an ID token (ASVS 10.5.5)', () => mint({}, { header: { typ: 'JWT' } }), 'logout-token-type'],
+    ['of another issuer', () => mint({ iss: 'https://evil.example' }), 'logout-token-issuer'],
+    ['for another client', () => mint({ aud: 'other' }), 'logout-token-audience'],
+    ['signed by somebody else', () => mint({}, { key: stranger.key }), 'logout-token-signature'],
+    [
+      'with a key that nobody published',
+      () => mint({}, { header: { typ: 'logout+jwt', kid: 'k9' } }),
+      'logout-token-signature',
+    ],
+    [
+      'without a signature',
+      () => mint({}, { header: { typ: 'logout+jwt', alg: 'none' } }),
+      'logout-token-malformed',
+    ],
+    [
+      'that brings its key',
+      () => mint({}, { header: { typ: 'logout+jwt', jku: 'https://evil.example' } }),
+      'logout-token-malformed',
+    ],
+    ['from the future', () => mint({ iat: seconds() + 120, exp: undefined }), 'logout-token-time'],
+    ['that somebody kept', () => mint({ iat: seconds() - 400, exp: undefined }), 'logout-token-time'],
+    ['that expired', () => mint({ iat: seconds() - 200, exp: seconds() - 100 }), 'logout-token-time'],
+    ['without iat', () => mint({ iat: undefined }), 'logout-token-claims'],
+    ['with a nonce', () => mint({ nonce: 'n' }), 'logout-token-claims'],
+    ['with a nonce that is null', () => mint({ nonce: null }), 'logout-token-claims'],
+    ['without events', () => mint({ events: undefined }), 'logout-token-claims'],
+    ['with another event', () => mint({ events: { 'urn:x': {} } }), 'logout-token-claims'],
+    [
+      'with an event that is no object',
+      () => mint({ events: { ...EVENTS, 'http://schemas.openid.net/event/backchannel-logout': true } }),
+      'logout-token-claims',
+    ],
+    ['without a jti', () => mint({ jti: undefined }), 'logout-token-claims'],
+    ['with neither sub nor sid', () => mint({ sub: undefined }), 'logout-token-claims'],
+    ['with a sid that is none', () => mint({ sid: '' }), 'logout-token-claims'],
+    ['too long', () => mint({ x: 'x'.repeat(9_000) }), 'logout-token-malformed'],
+  ])('%s ends nothing: 400', async (_what, token, rule) => {
+    const { tell, sessions, events } = setUp()
+    const end = jest.spyOn(sessions, 'revokeAll')
+    const reply = await tell(token()).expect(400)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'invalid-logout-token' })
+    expect(reply.headers['cache-control']).toContain('no-store')
+    expect(events.map((event) => event['rule'])).toContain(rule)
+    expect(end).not.toHaveBeenCalled()
+  })
+
+  test('is good once, and one without a jti of its own is another', async () => {
+    const { tell, events } = setUp()
+    const token = mint()
+    await tell(token).expect(200)
+    await tell(token).expect(400)
+    expect(events.map((event) => event['rule'])).toContain('logout-token-replayed')
+    await tell(mint()).expect(200)
+  })
+
+  test('of a provider that says JWT, if that is written', async () => {
+    const plain = mint({}, { header: { typ: 'JWT' } })
+    const untyped = mint({}, { header: { typ: undefined } })
+    await setUp({ logoutTyp: 'JWT' }).tell(plain).expect(200)
+    await setUp({ logoutTyp: 'JWT' }).tell(untyped).expect(400)
+    await setUp({ logoutTyp: false }).tell(untyped).expect(200)
+  })
+
+  test('comes as a form, by POST', async () => {
+    const { get, post } = setUp()
+    await post('/logged-out').type('json').send({ logout_token: mint() }).expect(415)
+    await post('/logged-out').type('form').send('logout_token=a&logout_token=b').expect(400)
+    const empty = await post('/logged-out').type('form').send('token=a').expect(400)
+    expect(JSON.parse(empty.text)).toMatchObject({ code: 'invalid-logout-token' })
+    await get('/logged-out').expect(401)
+  })
+
+  test('cannot be judged while the keys cannot be had: 503', async () => {
+    const away = localIssuer({ issuer: 'https://away.test', audience: 'shop' })
+    const { tell } = setUp({ issuer: away.issuer })
+    const token = away.mint({ sub: 'ann', events: EVENTS }, { header: { typ: 'logout+jwt' } })
+    const reply = await tell(token).expect(503)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'identity-provider-unavailable' })
+  })
+})
+
+test.each<[object, RegExp]>([
+  [{ issuer: 'http://id.example' }, /sso\.issuer must be https/],
+  [{ issuer: 'https://id.example/ x' }, /sso\.issuer/],
+  [{ clientId: '' }, /sso\.clientId/],
+  [
+    { clientSecret: 'line\nbreak' },
+    /sso\.clientSecret must be a text of ASCII characters, as it is registered, got a string of 10/,
+  ],
+  [{ clientAuth: 'none' }, /sso\.clientAuth must be one of/],
+  [{ redirectUri: '/callback' }, /sso\.redirectUri must be an absolute URL/],
+  [{ redirectUri: 'http://shop.example/callback' }, /sso\.redirectUri must be https/],
+  [{ redirectUri: 'http://shop.example/callback', allowInsecureLoopback: true }, /must be https/],
+  [{ redirectUri: 'https://shop.example/callback?a=b' }, /sso\.redirectUri must have no query/],
+  [{ sessions: {} }, /sso\.sessions must be what session/],
+  [{ store: { records: memory().records } }, /sso\.store has no once/],
+  [{ scope: 'profile' }, /sso\.scope must be words .* and openid among them/],
+  [{ scope: 'openid  profile' }, /sso\.scope/],
+  [{ claims: 'roles' }, /sso\.claims must be a function/],
+  [{ maxAgeSeconds: -1 }, /sso\.maxAgeSeconds/],
+  [{ acrValues: 'gold' }, /sso\.acrValues must list/],
+  [{ returnTo: '//evil.example' }, /sso\.returnTo must be a path of this host/],
+  [{ postLogoutRedirectUri: 'http://shop.example/' }, /sso\.postLogoutRedirectUri must be https/],
+  [{ revocation: {} }, /sso\.revocation must be made by/],
+  [{ loginTimeoutMs: 1 }, /sso\.loginTimeoutMs/],
+  [{ logoutTyp: '' }, /sso\.logoutTyp/],
+  [{ clockToleranceSeconds: 3_000 }, /sso\.clockToleranceSeconds/],
+  [{ timeoutMs: 0 }, /sso\.timeoutMs/],
+  [{ discovery: false }, /no option "discovery"/],
+])('does not start with %j', (options, message) => {
+  const start = () => sso({ ...own(), ...options })
+  expect(start).toThrow(message)
+  expect(start).toThrow(ConfigError)
+})
