@@ -41,6 +41,8 @@ export interface LocalIssuer {
    * claim out.
    */
   mint(claims?: Readonly<Record<string, unknown>>, options?: MintOptions): string
+  /** The header field of a caller with such a token: `request(app).get('/orders').set(issuer.asUser({ roles: ['clerk'] }))`. */
+  asUser(claims?: Readonly<Record<string, unknown>>, options?: MintOptions): { Authorization: string }
   /** Signs with a new key from now on. The old one stays published, unless it is withdrawn. */
   rotate(options?: { withdraw?: boolean }): void
   /** From now on, every connection fails. */
@@ -84,6 +86,25 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
     throw new TypeError('fetch failed')
   }
 
+  const mint: LocalIssuer['mint'] = (
+    claims = {},
+    { header = {}, key = current.key, algorithm: how } = {},
+  ) => {
+    const now = Math.floor(clock.now() / 1000)
+    const head = { alg: algorithm, typ: 'at+jwt', kid: current.kid, ...header }
+    const payload = {
+      iss: issuer,
+      aud: audience,
+      sub: 'user-1',
+      client_id: 'client-1',
+      iat: now,
+      exp: now + 300,
+      jti: randomUUID(),
+      ...claims,
+    }
+    return signToken(head, payload, key, how ?? head.alg)
+  }
+
   return {
     issuer,
     audience,
@@ -102,21 +123,8 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
       if (state === 'hanging') await forever(init?.signal)
       return Response.json(answer(url))
     },
-    mint(claims = {}, { header = {}, key = current.key, algorithm: how } = {}) {
-      const now = Math.floor(clock.now() / 1000)
-      const head = { alg: algorithm, typ: 'at+jwt', kid: current.kid, ...header }
-      const payload = {
-        iss: issuer,
-        aud: audience,
-        sub: 'user-1',
-        client_id: 'client-1',
-        iat: now,
-        exp: now + 300,
-        jti: randomUUID(),
-        ...claims,
-      }
-      return signToken(head, payload, key, how ?? head.alg)
-    },
+    mint,
+    asUser: (claims, options) => ({ Authorization: `Bearer ${mint(claims, options)}` }),
     rotate({ withdraw = false } = {}) {
       current = nextKey()
       published = [publicJwk(current, algorithm), ...(withdraw ? [] : published)]

@@ -7,7 +7,7 @@ import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { RecordStore, Store } from '../../src/kernel/ports.js'
 import { createServices } from '../../src/kernel/services.js'
-import { fakeClock, localIssuer, serve } from '../../src/testing/index.js'
+import { expectRefused, fakeClock, localIssuer, serve } from '../../src/testing/index.js'
 
 const ISSUER = 'https://issuer.test'
 const OTHER = 'https://other.test'
@@ -58,8 +58,8 @@ function setUp(options: Partial<RevocationsOptions> = {}) {
   const send = (token: string) => api.get('/').set('Authorization', `Bearer ${token}`)
   const refused = async (token: string, rule: keyof typeof faults) => {
     const before = api.handled()
-    const reply = await send(token).expect(401)
-    expect(reply.body).toMatchObject({ code: 'invalid-token', detail: faults[rule] })
+    const reply = await send(token).expect(expectRefused('invalid-token'))
+    expect(reply.body).toMatchObject({ detail: faults[rule] })
     expect(reply.headers['www-authenticate']).toContain('error="invalid_token"')
     expect(api.handled()).toBe(before)
   }

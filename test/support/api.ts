@@ -35,7 +35,7 @@ export function testApi(options: Partial<SecureApiOptions> = {}): TestApi {
     fetch: issuer.fetch,
     ...options,
   })
-  return { api, clock, issuer, events, as: (claims) => `Bearer ${issuer.mint(claims)}` }
+  return { api, clock, issuer, events, as: (claims) => issuer.asUser(claims).Authorization }
 }
 
 /** `res.json` where there is one: on plain `node:http`, a stage that shapes replies brings it. */
