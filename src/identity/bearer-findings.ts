@@ -1,6 +1,6 @@
 import type { Finding } from '../kernel/stage.js'
 import type { BearerRules } from './bearer-options.js'
-import { lifetimeFinding, loopbackFinding } from './token-findings.js'
+import { forwardedFinding, lifetimeFinding, loopbackFinding } from './token-findings.js'
 
 /** What `api.check` says about a `bearer` that accepts more than it has to. */
 export function bearerFindings(rules: BearerRules): Finding[] {
@@ -27,5 +27,6 @@ export function bearerFindings(rules: BearerRules): Finding[] {
     ...findings,
     ...lifetimeFinding('bearer', rules.maxLifetimeSeconds),
     ...loopbackFinding('bearer', rules.allowInsecureLoopback),
+    ...forwardedFinding('bearer', rules.certificate),
   ]
 }

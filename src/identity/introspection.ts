@@ -5,7 +5,7 @@ import { IntrospectionCache } from './introspection-cache.js'
 import { IntrospectionCalls } from './introspection-call.js'
 import { prepareIntrospection, type IntrospectionOptions } from './introspection-options.js'
 import type { Method } from './method.js'
-import { lifetimeFinding, loopbackFinding } from './token-findings.js'
+import { forwardedFinding, lifetimeFinding, loopbackFinding } from './token-findings.js'
 import { tokenMethod } from './token-method.js'
 
 export type { ClientOptions } from './client-auth.js'
@@ -72,6 +72,7 @@ export const introspection = defineStage(
       findings: () => [
         ...lifetimeFinding('introspection', rules.maxLifetimeSeconds),
         ...loopbackFinding('introspection', rules.allowInsecureLoopback),
+        ...forwardedFinding('introspection', rules.certificate),
       ],
       ready: (services) => calls.ready(services),
       close: () => {

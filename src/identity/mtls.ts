@@ -13,6 +13,7 @@ import { CertificateReader, type ShownCertificate } from './client-certificate.j
 import type { Method } from './method.js'
 import { prepareMtls, type MtlsOptions, type MtlsRules } from './mtls-options.js'
 import { realmText } from './realm.js'
+import { forwardedFinding } from './token-findings.js'
 
 export type { MtlsOptions } from './mtls-options.js'
 
@@ -105,6 +106,7 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
       cacheEntries,
       realm,
     }),
+    findings: () => forwardedFinding('mtls', source),
     // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
     ready: async (services) => reader.check(services),
     close: () => {
@@ -134,7 +136,9 @@ function judge(
   const said: unknown = claims?.(certificate) ?? {}
   if (isStrayPromise(said) || typeof said !== 'object')
     throw new TypeError('mtls.claims must return an object')
-  return { principal: principalOf(subject, certificate, x5t, said as object, { from, until }), from, until }
+  // A copy: it is frozen, and must not be somebody's table.
+  const copy = structuredClone(said) as object
+  return { principal: principalOf(subject, certificate, x5t, copy, { from, until }), from, until }
 }
 
 function principalOf(

@@ -1,4 +1,5 @@
 import type { Finding } from '../kernel/stage.js'
+import type { CertificateSource } from './client-certificate.js'
 
 const DAY_SECONDS = 86_400
 
@@ -11,6 +12,19 @@ export function lifetimeFinding(method: string, maxLifetimeSeconds: number): Fin
       severity: 'medium',
       cause: `${method}.maxLifetimeSeconds is ${maxLifetimeSeconds}: a stolen token is good for that long`,
       fix: 'let clients refresh short access tokens, and set maxLifetimeSeconds to their lifetime',
+    },
+  ]
+}
+
+/** A certificate is no secret: whoever can write the field is everybody. */
+export function forwardedFinding(method: string, source: CertificateSource): Finding[] {
+  if (source === 'socket') return []
+  return [
+    {
+      code: `${method}-certificate-forwarded`,
+      severity: 'low',
+      cause: `${method}.certificate believes what a declared proxy writes into ${source}, and certificates are no secrets`,
+      fix: 'give trustProxy the ranges of the proxies, and let them take the field away from what clients send',
     },
   ]
 }

@@ -252,6 +252,7 @@ describe('findings', () => {
     [{ secret }, 'bearer-shared-secret'],
     [{ maxLifetimeSeconds: 86_401 }, 'bearer-long-lifetime'],
     [{ allowInsecureLoopback: true }, 'bearer-insecure-loopback'],
+    [{ certificate: 'Client-Cert' }, 'bearer-certificate-forwarded'],
   ])('%j is %s', (options, code) => expect(codes(options)).toEqual([code]))
 })
 

@@ -133,6 +133,7 @@ test.each([
   [{}, []],
   [{ maxLifetimeSeconds: 86_401 }, ['introspection-long-lifetime']],
   [{ allowInsecureLoopback: true }, ['introspection-insecure-loopback']],
+  [{ certificate: 'Client-Cert' as const }, ['introspection-certificate-forwarded']],
 ])('with %j, the check finds %j', (options, codes) => {
   const findings = introspection({ ...good, ...options }).stage.findings!()
   expect(findings.map(({ code }) => code)).toEqual(codes)

@@ -130,6 +130,21 @@ describe('over TLS', () => {
     expect(Object.isFrozen(principal!.claims)).toBe(true)
   })
 
+  test('what is said about it is copied; what is no object is 500', async () => {
+    const table = { roles: ['partner'] }
+    const ask = await overTls(partners({ claims: () => table }))
+    expect((await ask(partner)).status).toBe(200)
+    expect(principal?.claims.roles).toEqual(['partner'])
+    expect(Object.isFrozen(table.roles)).toBe(false)
+
+    const claims: unknown[] = [7, 'partner', Promise.reject(new Error('late')), { roles: () => [] }]
+    for (const said of claims) {
+      const broken = await overTls(partners({ claims: () => said as object as Record<string, unknown> }))
+      expect((await broken(partner)).status).toBe(500)
+    }
+    expect(handled).toBe(1)
+  })
+
   test('also where the session is resumed, and on a connection that stays', async () => {
     const ask = await overTls(partners())
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -417,6 +432,13 @@ describe('does not start', () => {
     ['with claims that are none', { ca: acme.cert, claims: {} }, 'mtls.claims must be a function'],
   ])('%s', (_what, options, message) => {
     expect(() => mtls(options as MtlsOptions)).toThrow(message)
+  })
+
+  test('but warns of what is written by others', () => {
+    const codes = (options: Partial<MtlsOptions>) =>
+      partners(options).stage.findings!().map(({ code }) => code)
+    expect(codes({})).toEqual([])
+    expect(codes({ certificate: 'Client-Cert' })).toEqual(['mtls-certificate-forwarded'])
   })
 
   test('and says what it does, without certificates', () => {
