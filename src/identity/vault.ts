@@ -1,19 +1,10 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-  timingSafeEqual,
-  type KeyObject,
-} from 'node:crypto'
+import { createHmac, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { importSecret, type Secret } from '../kernel/secret.js'
+import { seal, unseal } from '../lib/seal.js'
 
 const MAX_KEYS = 5
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 
 interface Key {
   readonly sealing: Buffer
@@ -40,19 +31,14 @@ export class Vault {
 
   /** @param owner whom it belongs to: sealed for one, it cannot be opened as another's */
   seal(owner: string, secret: Uint8Array): string {
-    const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv('aes-256-gcm', this.keys[0]!.sealing, nonce)
-    cipher.setAAD(Buffer.from(owner, 'utf8'))
-    const sealed = Buffer.concat([cipher.update(secret), cipher.final()])
-    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
+    return seal(this.keys[0]!.sealing, secret, owner)
   }
 
   /** @throws Error for what was not sealed here, or for somebody else */
   open(owner: string, sealed: string): Buffer {
-    const bytes = Buffer.from(sealed, 'base64url')
     for (const { sealing } of this.keys) {
       try {
-        return opened(sealing, owner, bytes)
+        return unseal(sealing, sealed, owner)
       } catch {
         // Another key may have sealed it.
       }
@@ -63,7 +49,7 @@ export class Vault {
   /** Whether something was sealed with another key than new ones are. */
   isOld(owner: string, sealed: string): boolean {
     try {
-      opened(this.keys[0]!.sealing, owner, Buffer.from(sealed, 'base64url'))
+      unseal(this.keys[0]!.sealing, sealed, owner)
       return false
     } catch {
       return true
@@ -85,15 +71,6 @@ export class Vault {
     })
     return found
   }
-}
-
-function opened(key: Buffer, owner: string, bytes: Buffer): Buffer {
-  const start = NONCE_BYTES + TAG_BYTES
-  const options = { authTagLength: TAG_BYTES }
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), options)
-  decipher.setAAD(Buffer.from(owner, 'utf8'))
-  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, start))
-  return Buffer.concat([decipher.update(bytes.subarray(start)), decipher.final()])
 }
 
 function hmac({ hashing }: Key, owner: string, text: string): Buffer {

@@ -30,6 +30,20 @@ async function main(load) {
   } catch (error) {
     answers.serve = error.message
   }
+  const { memory, totp, webauthn } = await load('secure-api')
+  const shared = { store: memory(), key: secret }
+  const optional = {
+    totp: () => totp({ ...shared, issuer: 'Acme' }),
+    webauthn: () =>
+      webauthn({ ...shared, rpId: 'example.com', rpName: 'Acme', origins: ['https://example.com'] }),
+  }
+  for (const [name, build] of Object.entries(optional)) {
+    try {
+      build()
+    } catch (error) {
+      answers[name] = `${error.name}: ${error.message}`
+    }
+  }
   console.error(JSON.stringify(answers))
 }
 
