@@ -185,7 +185,8 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       const facts = checkLogin(options, now)
       refuseBegun(res)
       const before = await current(req)
-      if (before !== undefined) await end(ownerOf(before.record), ({ key }) => key === before.key, { req })
+      if (before !== undefined)
+        await end(ownerOf(before.record), ({ id }) => id === before.record.id, { req })
       const sessionId = newSessionId()
       const { attachment } = options
       const record: SessionRecord = {
@@ -226,7 +227,8 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     async logout(req, res) {
       refuseBegun(res)
       const found = await current(req)
-      if (found !== undefined) await shelf.end(ownerOf(found.record), ({ key }) => key === found.key)
+      // By its name, which a rotation at the same moment leaves as it is.
+      if (found !== undefined) await shelf.end(ownerOf(found.record), ({ id }) => id === found.record.id)
       give(req, res, '')
       if (found === undefined) return undefined
       note(req, 'session-logout', [found.record], ownerOf(found.record))

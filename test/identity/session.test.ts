@@ -414,6 +414,26 @@ describe('a logout', () => {
     expect(await sessions.list('ann')).toHaveLength(1)
   })
 
+  test.each(['POST /logout', 'POST /login'])(
+    '%s ends the session also while it gets a new id',
+    async (line) => {
+      const { send, logIn, records } = await setUp()
+      const cookie = await logIn()
+      const { get } = records
+      let rotated: string | undefined
+      records.get = async (...call) => {
+        if (call[0] === 'session-owner') {
+          records.get = get
+          rotated = (await send('POST /rotate', cookie)).cookie
+        }
+        return get(...call)
+      }
+      expect((await send(line, cookie)).status).toBe(200)
+      expect(rotated).toMatch(/^__Host-session=.{43}$/)
+      expect((await send('GET /me', rotated)).body).toMatchObject({ status: 401, code: 'invalid-session' })
+    },
+  )
+
   test.each([[undefined], ['__Host-session=x'], [`__Host-session=${'C'.repeat(43)}`]])(
     'takes away %j, which is no session, as well',
     async (cookie) => {
