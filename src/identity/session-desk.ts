@@ -85,7 +85,7 @@ export interface Sessions {
     res: ServerResponse,
     changes?: { readonly claims?: Readonly<Record<string, unknown>> },
   ): Promise<SessionInfo>
-  /** Notes that a factor was shown just now, such as `'otp'` (RFC 8176), and gives the session a new id. No session: 401 `invalid-session`. */
+  /** Notes that a factor was shown just now, such as `'otp'` (RFC 8176), and gives the session a new id. The level of the login gets no younger. No session: 401 `invalid-session`. */
   addFactor(req: IncomingMessage, res: ServerResponse, method: string): Promise<SessionInfo>
   /** Ends the session of this request and takes its cookie away, whether it is still good or not. */
   logout(req: IncomingMessage, res: ServerResponse): Promise<SessionInfo | undefined>
@@ -216,7 +216,6 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       factorName('addFactor: the method', method)
       return renew(req, res, 'session-factor', (record, now) => ({
         ...record,
-        authenticatedAt: now,
         factors: [
           ...record.factors.filter((one) => one.method !== method).slice(1 - MAX_FACTORS),
           { method, at: Math.floor(now / 1000) },

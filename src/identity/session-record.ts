@@ -18,7 +18,7 @@ export interface SessionRecord {
   readonly issuer: string
   readonly claims: Readonly<Record<string, unknown>>
   readonly factors: readonly Factor[]
-  /** When the subject was last asked for proof and gave it. */
+  /** When the subject logged in, which is when `acr` was reached: factors that were shown since have times of their own. */
   readonly authenticatedAt: number
   readonly acr?: string
   /** What the identity provider calls its session. */

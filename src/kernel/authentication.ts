@@ -8,7 +8,10 @@ export interface Factor {
 
 /** How, how strongly and when the caller proved who it is, as far as that is known. Whatever is missing was not proven. */
 export interface Authentication {
-  /** When the caller was last asked for proof and gave it, in seconds since 1970: `auth_time` of a token. */
+  /**
+   * When the authentication as a whole was made, which is when `acr` was reached, in seconds since 1970: `auth_time` of a token. A factor that
+   * was shown since does not move it, and has its time in `factors`.
+   */
   readonly at?: number
   /** The level that its issuer says was reached: `acr` of a token. */
   readonly acr?: string

@@ -353,7 +353,7 @@ describe('a new id', () => {
     const { body } = await send('GET /me', third)
     expect(body['principal']).toMatchObject({
       authentication: {
-        at: at + 600,
+        at,
         amr: ['pwd', 'otp'],
         factors: [
           { method: 'pwd', at },
@@ -361,6 +361,35 @@ describe('a new id', () => {
         ],
       },
     })
+  })
+
+  test('makes no level fresh again that the login reached long ago (ASVS 7.5.3)', async () => {
+    const { send, logIn, clock } = await setUp(
+      { idleTimeoutMs: 12 * HOUR },
+      {
+        routes: {
+          'POST /login': { public: true },
+          'POST /logout': { stepUp: { acr: 'urn:gold', maxAgeSeconds: 300 } },
+          'GET /me': { stepUp: { maxAgeSeconds: 300 } },
+          'POST /rotate': { stepUp: { amr: 'otp', maxAgeSeconds: 300 } },
+        },
+      },
+    )
+    const issuer = 'https://id.example'
+    let cookie = await logIn({ issuer, acr: 'urn:gold', factors: ['hwk'] })
+    expect((await send('GET /me', cookie)).status).toBe(200)
+    clock.advance(5 * HOUR)
+    for (const line of ['POST /logout', 'GET /me', 'POST /rotate'])
+      expect((await send(line, cookie)).body).toMatchObject({ code: 'insufficient-user-authentication' })
+    cookie = (await send('POST /otp', cookie)).cookie!
+    const refused = await send('POST /logout', cookie)
+    expect(refused.body).toMatchObject({ status: 401, code: 'insufficient-user-authentication' })
+    expect(refused.headers.get('www-authenticate')).toContain('acr_values="urn:gold", max_age="300"')
+    // The factor itself is fresh, and so is whoever showed it.
+    expect((await send('GET /me', cookie)).status).toBe(200)
+    cookie = (await send('POST /rotate', cookie)).cookie!
+    cookie = await logIn({ issuer, acr: 'urn:gold', factors: ['hwk'] }, cookie)
+    expect((await send('POST /logout', cookie)).status).toBe(200)
   })
 
   test('is for those who have a session', async () => {
