@@ -7,6 +7,7 @@ import { prepareForExpress } from './kernel/express-shape.js'
 import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
+import { inviteBody } from './kernel/unsent-body.js'
 import { isThenable } from './lib/when.js'
 import type { Plan, Plans } from './plans.js'
 
@@ -53,6 +54,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
+      if (entry.passed) inviteBody(ctx)
       next(error, plan, ctx)
     })
   }

@@ -3,6 +3,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { SecurityContext } from './context.js'
 import type { Problem } from './problem.js'
 import { ByteCollector } from '../lib/byte-collector.js'
+import { inviteBody } from './unsent-body.js'
 import { bodyTimeout, bodyTooLarge, CLOSE, malformedBody } from './body-faults.js'
 
 /** The content codings that are undone (RFC 9110 section 8.4.1), one at a time. `deflate` is the zlib format. */
@@ -72,6 +73,7 @@ export function receive(
       .on('error', () => finish(malformedBody('invalid-compression', CLOSE)))
 
     const cancel = ctx.services.clock.after(timeoutMs, () => finish(bodyTimeout()))
+    inviteBody(ctx)
     req.on('data', take).on('end', end).on('error', abort).on('close', abort)
     req.resume()
   })

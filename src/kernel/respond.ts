@@ -4,6 +4,7 @@ import type { Head } from './head.js'
 import { refuse, type Problem } from './problem.js'
 import type { Next } from './stage.js'
 import { isBodyless } from './unshapable.js'
+import { hasMuchToSend } from './unsent-body.js'
 
 /** Answers a refusal. `next` is the application's, for those who hand refusals on. */
 export type Respond = (ctx: SecurityContext, problem: Problem, next: Next) => void
@@ -51,7 +52,8 @@ function write(ctx: SecurityContext, problem: Problem): void {
  * those of `ctx.head`.
  */
 export function answerWith(ctx: SecurityContext, status: number, body: string): void {
-  const { res, reply } = ctx
+  const { req, res, reply } = ctx
+  if (hasMuchToSend(req)) ctx.head.setHeader('Connection', 'close')
   res.statusCode = status
   const payload = isBodyless(res) ? undefined : body
   if (reply === undefined) res.end(payload)
