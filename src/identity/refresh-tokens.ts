@@ -106,8 +106,13 @@ async function attemptRefresh(
     const ttlMs = moved.idleAt - now
     if (!(await records.replace(FAMILIES, token.handle, text, JSON.stringify(moved), ttlMs))) return undefined
   }
-  ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', facts)
   const access = await accessToken(rules, scoped(login, narrowed))
+  // Whoever ended it meanwhile ended what was issued up to then, and this token may be dated later.
+  if (await isEnded(rules, family)) {
+    await records.delete(FAMILIES, token.handle)
+    return invalid('refresh-revoked')
+  }
+  ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', facts)
   return { ...access, refresh_token: refreshTokenText(next) }
 }
 

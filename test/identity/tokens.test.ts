@@ -10,6 +10,7 @@ import {
   tokens,
   type IssueOptions,
   type TokenResponse,
+  type Tokens,
   type TokensOptions,
 } from '../../src/identity/tokens.js'
 import { revocations } from '../../src/identity/revocation.js'
@@ -98,6 +99,29 @@ function unless(away: () => boolean, records: RecordStore): RecordStore {
 }
 
 const GRANT = { code: 'invalid-grant', error: 'invalid_grant' }
+
+describe('a refresh while the login is being ended', () => {
+  test.each([
+    ['for the subject, everywhere', (own: Tokens) => own.endSubject('user-1')],
+    ['by itself', (own: Tokens, sid: string) => own.endSession(sid)],
+  ])('%s gives no token that outlives it', async (_how, end) => {
+    const { own, clock, login, refresh, me, kinds } = setUp({
+      renew: async ({ sid }) => {
+        await end(own, sid)
+        // By now a token is dated later than what was ended.
+        clock.advance(2_000)
+        return {}
+      },
+    })
+    const { access_token: access, refresh_token: token } = await login()
+    await me(access).expect(200)
+    const { body } = await refresh(token).expect(400)
+    expect(body).toMatchObject(GRANT)
+    await me(access).expect(401)
+    await refresh(token).expect(400)
+    expect(kinds()).not.toContain('tokens-refreshed')
+  })
+})
 
 describe('a login', () => {
   test('gets a short access token that says who it is and how it logged in (RFC 9068)', async () => {
