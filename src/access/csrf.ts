@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ambientProof } from '../kernel/ambient.js'
+import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import type { Finding, Stage } from '../kernel/stage.js'
@@ -39,7 +40,7 @@ export const csrf = defineStage('csrf', (options: CsrfOptions = {}): Omit<Stage,
         return isListed(req) ? ctx.note('listed-origin') : crossSite('cross-site')
       }
       if (req.headers.origin !== undefined) {
-        if (isOwn(req)) return ctx.note('same-origin')
+        if (isOwn(ctx)) return ctx.note('same-origin')
         return isListed(req) ? ctx.note('listed-origin') : crossSite('cross-origin')
       }
       if (tokens === undefined) return crossSite('csrf-unknown')
@@ -85,11 +86,12 @@ function crossSite(rule: keyof typeof faults): Problem {
 }
 
 /** Whether a page of the host that was called sent it. Of `Host` a browser lets nobody else decide. */
-function isOwn({ headers: { origin = '', host }, socket }: IncomingMessage): boolean {
+function isOwn({ req, services }: SecurityContext): boolean {
+  const { origin = '', host } = req.headers
   const [, scheme, from] = ORIGIN.exec(origin) ?? []
   if (from === undefined || host === undefined) return false
   // A page without TLS could be anybody's on the way.
-  if (scheme === 'http' && 'encrypted' in socket) return false
+  if (scheme === 'http' && ('encrypted' in req.socket || services.isOverTls(req))) return false
   const port = scheme === 'http' ? ':80' : ':443'
   const called = host.toLowerCase()
   return from === called || from + port === called

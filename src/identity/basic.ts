@@ -199,7 +199,7 @@ function isFromHere({ req: { socket, headers } }: SecurityContext): boolean {
 function principalOf(name: string, { subject = name, claims }: KnownUser): Principal {
   return Object.freeze({
     // No issuer is called so, and no issuer can speak for a user of ours (ASVS 6.8.1).
-    id: `basic ${subject}`,
+    id: `basic-auth ${subject}`,
     subject,
     method: 'basic',
     claims: Object.freeze({ ...claims }),

@@ -2,8 +2,21 @@ import { show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { endpointUrl, type EndpointRules } from './endpoint.js'
 
-/** A subject follows its issuer after a space in `principal.id`, so an issuer must not contain one. */
+/** What stands in `principal.id` in the place of an issuer where this application itself vouches for the subject. */
+const LOCAL_ISSUERS: readonly unknown[] = ['session', 'basic-auth', 'api-key']
+const OF_CERTIFICATES = /^x509:/i
+
+/**
+ * A subject follows its issuer after a space in `principal.id`, so an issuer must not contain one; nor may it be called as
+ * those are who have none (ASVS 6.8.1).
+ */
 export function checkName(option: string, name: unknown): void {
+  if (LOCAL_ISSUERS.includes(name) || OF_CERTIFICATES.test(String(name))) {
+    throw new ConfigError(
+      `${option} must not be "${String(name)}": subjects that no issuer vouches for are known by it, and its tokens could name them`,
+      'reserved-issuer',
+    )
+  }
   if (typeof name === 'string' && /^[\x21-\x7e]+$/.test(name)) return
   throw new ConfigError(
     `${option} must be the exact \`iss\` of the tokens, without spaces, got ${show(name)}`,

@@ -153,6 +153,24 @@ export function checkRevocation(
   )
 }
 
+const REASONS: readonly unknown[] = [
+  'token-revoked',
+  'session-revoked',
+  'subject-revoked',
+] satisfies Revoked[]
+
+/**
+ * What a `check`, which may be somebody's own, has said: why a credential is over, or nothing.
+ *
+ * @throws TypeError for anything else: a list that says neither yes nor no must let nobody in
+ */
+export function readAnswer(said: unknown): Revoked | undefined {
+  if (said === undefined || said === false) return undefined
+  const revoked = said === true ? 'token-revoked' : said
+  if (REASONS.includes(revoked)) return revoked as Revoked
+  throw new TypeError('revocation.check gave no answer')
+}
+
 /** An issuer contains no space, so the first one behind it ends it. */
 function tokenKey(issuer: string, jti: string): string {
   return `token ${name('issuer', issuer)} ${name('jti', jti)}`

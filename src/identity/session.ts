@@ -7,6 +7,7 @@ import { unwaited } from '../kernel/unwaited.js'
 import { Generations } from '../lib/generations.js'
 import { cookiesNamed } from '../lib/cookie.js'
 import type { Method, MethodMiddleware } from './method.js'
+import { readAnswer } from './revocation.js'
 import { sessionDesk, type Sessions } from './session-desk.js'
 import { prepareSession, type SessionOptions, type SessionRules } from './session-options.js'
 import { sessionPrincipal } from './session-principal.js'
@@ -112,8 +113,10 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     return whenStored(
       revocation.check(revocable, ctx.services),
       'Nobody can tell whether the session was revoked',
-      (revoked) =>
-        revoked === undefined ? accept(ctx, key, text, reading) : refuseUse(ctx, record, 'session-revoked'),
+      (said) =>
+        readAnswer(said) === undefined
+          ? accept(ctx, key, text, reading)
+          : refuseUse(ctx, record, 'session-revoked'),
     )
   }
 

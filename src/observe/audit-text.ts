@@ -7,8 +7,11 @@ const BEYOND_ASCII = /[^\x20-\x7e]/g
 const TOKEN = /eyJ[\w.-]{17,}/g
 /** Without any of these there is no credential: most texts with a space in them have none. */
 const SCHEME = /basic|bearer|dpop/i
-/** What follows the name of an authentication scheme, with whatever looks like a space, or like nothing, in between. */
-const CREDENTIAL = /\b(Basic|Bearer|DPoP)[\s\p{C}\p{Z}]+[\w.~+/=-]+/giu
+/**
+ * What follows the name of an authentication scheme, with whatever looks like a space, or like nothing, in between. Our own
+ * reasons speak of a DPoP proof and a bearer token.
+ */
+const CREDENTIAL = /\b(Basic|Bearer|DPoP)[\s\p{C}\p{Z}]+(?!(?:proof|token)s?(?![\w.~+/=-]))[\w.~+/=-]+/giu
 
 /**
  * Text from anywhere, made fit for a log: at most `max` UTF-16 units (the rest is counted), what looks like a token

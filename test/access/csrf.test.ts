@@ -114,15 +114,21 @@ describe('a request that may change something', () => {
   })
 
   test('over TLS, does not pass for a page of the same host without it', () => {
-    const enter = (origin: string, socket: object) => {
-      const headers = { host: 'api.example.com', origin }
-      const req = { method: 'POST', headers, socket } as unknown as IncomingMessage
-      const ctx = new SecurityContext(req, {} as unknown as ServerResponse, createServices())
+    const enter = (origin: string, socket: object, more: object = {}) => {
+      const headers = { host: 'api.example.com', origin, ...more }
+      const req = { method: 'POST', headers, rawHeaders: [], socket } as unknown as IncomingMessage
+      const ctx = new SecurityContext(req, {} as unknown as ServerResponse, createServices({ trustProxy: 1 }))
       return csrf({ always: true }).stage.enter!(ctx) as Problem | undefined
     }
     expect(enter('http://api.example.com', { encrypted: true })).toMatchObject({ rule: 'cross-origin' })
     expect(enter('https://api.example.com', { encrypted: true })).toBeUndefined()
     expect(enter('http://api.example.com', {})).toBeUndefined()
+    // It ends at a declared proxy.
+    const proxy = { remoteAddress: '127.0.0.1' }
+    const overTls = { 'x-forwarded-proto': 'https' }
+    expect(enter('http://api.example.com', proxy, overTls)).toMatchObject({ rule: 'cross-origin' })
+    expect(enter('https://api.example.com', proxy, overTls)).toBeUndefined()
+    expect(enter('http://api.example.com', proxy, { 'x-forwarded-proto': 'http' })).toBeUndefined()
   })
 })
 

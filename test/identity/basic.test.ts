@@ -70,7 +70,7 @@ describe('over a TLS socket of its own', () => {
     const come = () => request(server).get('/').trustLocalhost()
     await come().set('Authorization', pair(NAME, PASSWORD)).expect(200)
     expect(contextOf(seen[0]!)!.principal).toEqual({
-      id: 'basic u-7',
+      id: 'basic-auth u-7',
       subject: 'u-7',
       method: 'basic',
       claims: { roles: ['operator'] },

@@ -46,6 +46,11 @@ describe('does not start', () => {
       { audience, issuer: 'http://localhost:9400' },
       'allowInsecureLoopback: true',
     ],
+    ...['session', 'basic-auth', 'api-key', 'x509:CN%3DCA'].map((issuer): [string, object, string] => [
+      `with an issuer called ${issuer}, as subjects are known by that have none`,
+      { audience, issuer, secret: 's'.repeat(40) },
+      `bearer.issuer must not be "${issuer}"`,
+    ]),
     ['with an issuer that is no URL', { audience, issuer: 'id' }, 'bearer.issuer must be an absolute URL'],
     ['with an issuer with a query', { audience, issuer: `${issuer}?a=1` }, 'must not have a query'],
     ['without an audience (ASVS 9.2.3)', { issuer }, 'bearer.audience must name this API'],

@@ -606,6 +606,20 @@ test('what was revoked elsewhere is over, whoever does it: a subject up to now, 
   expect(ctx.principal).toBeUndefined()
 })
 
+test.each<[unknown, number]>([
+  [false, 200],
+  [undefined, 200],
+  [true, 401],
+  ['subject-revoked', 401],
+  ['perhaps', 500],
+  [null, 500],
+  [0, 500],
+])('a list of somebody else that answers %j means %i', async (answer, status) => {
+  const revocation = { check: () => answer as boolean }
+  const { send, logIn } = await setUp({ revocation })
+  expect((await send('GET /me', await logIn())).status).toBe(status)
+})
+
 test('events say which session, whose, and what became of it, and never its id', async () => {
   const { send, logIn, events } = await setUp()
   const first = await logIn()

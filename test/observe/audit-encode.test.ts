@@ -85,6 +85,7 @@ describe('text from outside (ASVS 16.4.1)', () => {
     ['a bearer token in the next line', 'Bearer\r\n CANARY.abc end', 'Bearer [token] end'],
     ['a bearer token behind a space that is none', 'Bearer\u00a0CANARY', 'Bearer [token]'],
     ['a bearer token behind what nobody sees', 'Bearer\u200b CANARY\0', 'Bearer [token]\\u0000'],
+    ['a bearer token that begins like a word', 'Bearer tokens.CANARY', 'Bearer [token]'],
     ['a bearer token behind NUL', 'Bearer\0CANARY', 'Bearer [token]'],
   ])('that looks like %s loses it', (_what, text, left) => {
     expect(clean(text, 512)).toBe(left)
@@ -99,6 +100,9 @@ describe('text from outside (ASVS 16.4.1)', () => {
       'bearer',
       'bearer ',
       'Bearer, basic',
+      'The DPoP proof is missing',
+      'a bearer token, or two bearer tokens',
+      'basic-auth alice',
     ])
       expect(clean(text, 512)).toBe(text)
   })
