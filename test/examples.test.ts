@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, request, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Secret, TOTP } from 'otpauth'
 import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
 import { Browser, CLIENT, startLoginProvider } from './support/login-provider.js'
 
@@ -198,6 +199,30 @@ test('login: a user logs in, is known, and is not when another site asks or the 
     const [method, path] = line.split(' ') as [string, string]
     return (await send(method, `${origin}${path}`, { Cookie: [cookie], Origin: [from] })).status
   }
+  /** Sets up an authenticator app in a session, and pays with it; each factor gives the session a new cookie. */
+  const paysWithApp = async (first: string) => {
+    let cookie = first
+    const post = async (path: string, body: object = {}) => {
+      const headers = { 'Content-Type': ['application/json'], Cookie: [cookie], Origin: [origin] }
+      const reply = await send('POST', `${origin}${path}`, headers, JSON.stringify(body))
+      cookie = reply.headers['set-cookie']?.[0]?.split(';')[0] ?? cookie
+      return {
+        status: reply.status,
+        ...(JSON.parse(reply.body) as { secret: string; recovery_codes: string[] }),
+      }
+    }
+    expect((await post('/payouts')).status).toBe(401)
+    const { secret } = await post('/mfa/enrol')
+    const code = new TOTP({ secret: Secret.fromBase32(secret) }).generate()
+    expect((await post('/mfa/confirm', { code: '000000' })).status).toBe(403)
+    expect((await post('/payouts')).status).toBe(401)
+    const confirmed = await post('/mfa/confirm', { code })
+    expect(confirmed.recovery_codes).toHaveLength(10)
+    expect((await post('/payouts')).status).toBe(200)
+    expect((await post('/mfa/verify', { code })).status).toBe(403)
+    expect((await post('/mfa/verify', { recovery_code: confirmed.recovery_codes[0] })).status).toBe(200)
+    expect((await post('/mfa/enrol')).status).toBe(409)
+  }
   expect(await login('ann', 'wrong horse')).toEqual({ status: 403, cookie: '' })
   expect(await login('nobody', 'correct horse')).toEqual({ status: 403, cookie: '' })
   expect(await login('ann', 'correct horse', 'https://evil.example')).toEqual({ status: 403, cookie: '' })
@@ -211,6 +236,7 @@ test('login: a user logs in, is known, and is not when another site asks or the 
   expect(await as('POST /orders/1/cancel', ann.cookie)).toBe(403)
   expect(await as('POST /orders/1/cancel', mel.cookie, 'https://evil.example')).toBe(403)
   expect(await as('POST /orders/1/cancel', mel.cookie)).toBe(200)
+  await paysWithApp(mel.cookie)
   expect(await as('DELETE /sessions', ann.cookie)).toBe(200)
   expect([await as('GET /me', elsewhere.cookie), await as('GET /me', ann.cookie)]).toEqual([401, 200])
   expect(await as('POST /logout', ann.cookie)).toBe(200)

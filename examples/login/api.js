@@ -1,6 +1,7 @@
-// Users who log in with a password and have a session. This is the file to copy.
+// Users who log in with a password, have a session, and show a second factor before they pay. This is the file to copy.
+import { randomBytes } from 'node:crypto'
 import express from 'express'
-import { memory, refuse, RefusedError, secureApi, session } from 'secure-api'
+import { memory, refuse, RefusedError, secureApi, session, totp } from 'secure-api'
 import { userStore } from './users.js'
 
 const credentials = {
@@ -13,12 +14,27 @@ const credentials = {
  * @param {object} options
  * @param {Record<string, { password: string, roles: string[] }>} options.passwords by the names of users
  * @param {import('secure-api').Store} [options.store] where sessions are; in production redis(client) or postgres(pool)
+ * @param {import('node:crypto').BinaryLike} [options.key] seals the secrets of authenticator apps; in production from where your secrets are
  * @param {object} [options.audit] where events go
  * @param {boolean} [options.http] without TLS, on the developer's machine
  */
-export async function loginApi({ passwords, store = memory(), audit = {}, http = false }) {
+export async function loginApi({
+  passwords,
+  store = memory(),
+  key = randomBytes(32),
+  audit = {},
+  http = false,
+}) {
   const users = await userStore(passwords)
   const sessions = session({ store, maxSessions: 5, dangerouslyAllowHttp: http })
+  const otp = totp({
+    store,
+    key,
+    issuer: 'Orders',
+    verified: async ({ factor }, req, res) => {
+      await sessions.addFactor(req, res, factor.method)
+    },
+  })
   const MINUTE = 60_000
 
   const api = secureApi({
@@ -35,6 +51,10 @@ export async function loginApi({ passwords, store = memory(), audit = {}, http =
       'GET /sessions': { rbac: 'authenticated' },
       'DELETE /sessions': { rbac: 'authenticated' },
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
+      // Whoever has just logged in may set up an app; after that, the app itself is asked.
+      'POST /mfa/enrol': { rbac: 'authenticated', stepUp: { amr: 'pwd', maxAgeSeconds: 300 } },
+      '* /mfa/*': { rbac: 'authenticated', rateLimit: { limit: 20, windowMs: MINUTE } },
+      'POST /payouts': { rbac: 'orders:cancel', stepUp: { amr: [['otp', 'recovery']], maxAgeSeconds: 300 } },
     },
     strict: true,
   })
@@ -67,6 +87,14 @@ export async function loginApi({ passwords, store = memory(), audit = {}, http =
   })
 
   app.post('/orders/:id/cancel', (req, res) => res.json({ cancelled: req.params.id }))
+
+  app.get('/mfa/status', otp.handlers.status)
+  app.post('/mfa/enrol', otp.handlers.enrol)
+  app.post('/mfa/confirm', otp.handlers.confirm)
+  app.post('/mfa/verify', otp.handlers.verify)
+  app.post('/mfa/remove', otp.handlers.remove)
+
+  app.post('/payouts', (req, res) => res.json({ by: req.security.principal.subject }))
 
   app.use(api.errors())
   return { api, app, handler: api.protect(app) }
