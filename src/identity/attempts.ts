@@ -1,4 +1,5 @@
 import type { RecordStore } from '../kernel/ports.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 
 /** How failures slow down whoever guesses: so many are free, then each one doubles the wait. */
 export interface Pace {
@@ -9,8 +10,16 @@ export interface Pace {
 
 interface Count {
   readonly failures: number
-  /** Before this moment nobody may try again, in milliseconds since 1970. */
-  readonly readyAt: number
+  /** When the last attempt was made, in milliseconds since 1970: the wait begins there. */
+  readonly at: number
+}
+
+/** One attempt that was taken, or the wait that stands before it. */
+export interface Attempt {
+  /** How long to wait, in milliseconds; 0: judge it. It has failed until it is said to have succeeded. */
+  readonly waitMs: number
+  /** It was a good one: forgets the failures of its address, and gives back what it took from all addresses. */
+  succeeded(): Promise<void>
 }
 
 export interface AttemptRules {
@@ -24,9 +33,9 @@ export interface AttemptRules {
   readonly forgetMs: number
 }
 
-const NOTHING: Count = { failures: 0, readyAt: 0 }
-/** Others write about one subject too, but not for long. */
-const TRIES = 20
+const NOTHING: Count = { failures: 0, at: 0 }
+/** Of those who write at once one succeeds, so that all that are free are taken before anybody has tried so often. */
+const TRIES = 200
 /** An address from which a subject proved itself stays its own for so long. */
 const KNOWN_MS = 30 * 86_400_000
 
@@ -39,28 +48,36 @@ export class Attempts {
   constructor(private readonly rules: AttemptRules) {}
 
   /**
-   * Takes one attempt, before it is judged, so that many at once count as many.
-   *
-   * @returns how long to wait before one may be taken, in milliseconds; 0 if it was
+   * Takes one attempt, from its address and from all, before it is judged: of any number that come at once, in all processes
+   * together, no more are judged than of those that come one after another.
    */
-  async take(records: RecordStore, subject: string, client: string, now: number): Promise<number> {
+  async take(records: RecordStore, subject: string, client: string, now: number): Promise<Attempt> {
     const { each, all } = this.rules
-    const wait = waitOf(read(await records.get(this.everywhere, subject)), all, now)
-    if (wait > 0 && (await records.get(this.known, pairOf(subject, client))) === undefined) return wait
-    return this.count(records, this.one, pairOf(subject, client), each, now)
-  }
-
-  /** It was a good one. */
-  async succeeded(records: RecordStore, subject: string, client: string): Promise<void> {
     const pair = pairOf(subject, client)
-    await records.delete(this.one, pair)
-    await records.put(this.known, pair, '1', KNOWN_MS)
-  }
-
-  async failed(records: RecordStore, subject: string, client: string, now: number): Promise<void> {
-    // What comes from an own address was counted there.
-    if ((await records.get(this.known, pairOf(subject, client))) !== undefined) return
-    await this.count(records, this.everywhere, subject, this.rules.all, now)
+    // What comes from an own address is counted there alone.
+    const isKnown = (await records.get(this.known, pair)) !== undefined
+    if (!isKnown) {
+      const wait = waitOf(read(await records.get(this.everywhere, subject)), all, now)
+      if (wait > 0) return refused(wait)
+    }
+    const wait = await this.count(records, this.one, pair, each, now)
+    if (wait > 0) return refused(wait)
+    if (!isKnown) {
+      // Others may have been faster since it was looked at.
+      const late = await this.count(records, this.everywhere, subject, all, now)
+      if (late > 0) {
+        await this.giveBack(records, this.one, pair)
+        return refused(late)
+      }
+    }
+    return {
+      waitMs: 0,
+      succeeded: async () => {
+        await records.delete(this.one, pair)
+        await records.put(this.known, pair, '1', KNOWN_MS)
+        if (!isKnown) await this.giveBack(records, this.everywhere, subject)
+      },
+    }
   }
 
   private async count(
@@ -75,11 +92,22 @@ export class Attempts {
       const count = read(text)
       const wait = waitOf(count, pace, now)
       if (wait > 0) return wait
-      const failures = count.failures + 1
-      const next = `${failures} ${now + delayOf(failures, pace)}`
+      const next = textOf({ failures: count.failures + 1, at: now })
       if (await records.replace(space, key, text, next, this.rules.forgetMs)) return 0
     }
     return pace.firstMs
+  }
+
+  private async giveBack(records: RecordStore, space: string, key: string): Promise<void> {
+    for (let i = 0; i < TRIES; i++) {
+      const text = await records.get(space, key)
+      const { failures, at } = read(text)
+      if (failures === 0) return
+      const left = failures - 1
+      // The last one leaves nothing behind.
+      const ttl = left === 0 ? 1 : this.rules.forgetMs
+      if (await records.replace(space, key, text, textOf({ failures: left, at }), ttl)) return
+    }
   }
 
   private get one(): string {
@@ -95,20 +123,30 @@ export class Attempts {
   }
 }
 
+function refused(waitMs: number): Attempt {
+  return { waitMs, succeeded: () => Promise.resolve() }
+}
+
 /** A clock that was set back makes nobody wait for longer than the longest wait. */
-function waitOf({ readyAt }: Count, { mostMs }: Pace, now: number): number {
-  return Math.min(Math.max(readyAt - now, 0), mostMs)
+function waitOf({ failures, at }: Count, pace: Pace, now: number): number {
+  return Math.min(Math.max(at + delayOf(failures, pace) - now, 0), pace.mostMs)
 }
 
 function delayOf(failures: number, { free, firstMs, mostMs }: Pace): number {
   return failures < free ? 0 : Math.min(firstMs * 2 ** (failures - free), mostMs)
 }
 
-/** What cannot be read was not written here, and keeps nobody out. */
+function textOf({ failures, at }: Count): string {
+  return `${failures} ${Math.max(Math.floor(at), 0)}`
+}
+
+/** @throws StoreUnavailable for what cannot be read: nobody knows how often somebody guessed */
 function read(text: string | undefined): Count {
   if (text === undefined) return NOTHING
-  const [failures = NaN, readyAt = NaN] = text.split(' ').map(Number)
-  return Number.isFinite(failures) && Number.isFinite(readyAt) ? { failures, readyAt } : NOTHING
+  const parts = /^([0-9]{1,15}) ([0-9]{1,15})$/.exec(text)
+  if (parts === null)
+    throw new StoreUnavailable('The store has something else than a count of attempts', 0, 1_000)
+  return { failures: Number(parts[1]), at: Number(parts[2]) }
 }
 
 /** No text can be read as another pair. */

@@ -104,12 +104,10 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
   ): Promise<boolean | Problem> => {
     const { services, clientKey } = ctx
     const { records } = rules.store === undefined ? services : services.portsOf(rules.store)
-    const now = services.clock.now()
-    const wait = await attempts.take(records, name, clientKey, now)
-    if (wait > 0) return tooManyAttempts(wait)
+    const attempt = await attempts.take(records, name, clientKey, services.clock.now())
+    if (attempt.waitMs > 0) return tooManyAttempts(attempt.waitMs)
     const right = (await isPassword(password, hash)) && isKnown
-    if (right) await attempts.succeeded(records, name, clientKey)
-    else await attempts.failed(records, name, clientKey, now)
+    if (right) await attempt.succeeded()
     return right
   }
 

@@ -158,8 +158,8 @@ export class TotpDesk {
     const { vault, digits, period, algorithm, window } = this.rules
     const token = typeof given === 'string' && given.length <= 32 ? given.replaceAll(' ', '') : ''
     const moment = now()
-    const wait = await attempts.take(records, subject, client, moment)
-    if (wait > 0) return tooManyAttempts(wait)
+    const attempt = await attempts.take(records, subject, client, moment)
+    if (attempt.waitMs > 0) return tooManyAttempts(attempt.waitMs)
 
     const secret = this.secretOf(vault.open(subject, sealed))
     const delta = /^[0-9]+$/.test(token)
@@ -169,15 +169,12 @@ export class TotpDesk {
           window,
         })
       : null
-    if (delta === null) {
-      await attempts.failed(records, subject, client, moment)
-      return invalidProof('totp-code')
-    }
+    if (delta === null) return invalidProof('totp-code')
     const step = Math.floor(moment / 1000 / period) + delta
     const key = JSON.stringify([subject, step, vault.hash(subject, sealed)])
     if (!(await once.claim(USED, key, (2 * window + 2) * period * 1_000)))
       return invalidProof('totp-replayed')
-    await attempts.succeeded(records, subject, client)
+    await attempt.succeeded()
     return proofOf(subject, 'otp', moment)
   }
 
