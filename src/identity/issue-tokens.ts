@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { boolean } from '../kernel/check.js'
+import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { checkLogin, type IssueOptions, type Login } from './login.js'
 import { FAMILIES, hashOf, newRefreshToken, refreshTokenText, type Family } from './refresh-token.js'
@@ -16,6 +17,9 @@ export interface TokenResponse {
   readonly refresh_token?: string
   readonly scope?: string
 }
+
+/** What `bearer` accepts, unless it is told otherwise. */
+const MAX_TOKEN = 8_192
 
 /** @throws ConfigError for what no token can say */
 export async function issueTokens(
@@ -34,6 +38,7 @@ export async function issueTokens(
     sid: login.sid,
     clientId: login.clientId,
     amr: login.authentication.amr.join(' '),
+    severity: 'info',
   }
 
   if (!boolean('issue.refresh', options.refresh ?? true)) {
@@ -76,8 +81,13 @@ export async function accessToken(
     ...(acr !== undefined && { acr }),
     ...(amr.length > 0 && { amr }),
   }
+  const token = await signAccessToken(payload, key)
+  if (token.length > MAX_TOKEN)
+    throw new ConfigError(
+      `issue: the access token would have ${token.length} bytes, and no bearer accepts more than ${MAX_TOKEN}; say less in scope and claims`,
+    )
   return {
-    access_token: await signAccessToken(payload, key),
+    access_token: token,
     token_type: 'Bearer',
     expires_in: accessSeconds,
     ...(scope !== undefined && { scope }),

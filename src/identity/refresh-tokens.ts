@@ -95,7 +95,7 @@ async function attemptRefresh(
   const claims = await renew?.({ ...facts, scope: family.scope, claims: family.claims })
   if (claims === false) {
     await endLogin(rules, token.handle, family)
-    ctx.record('tokens-denied', facts)
+    ctx.record('tokens-denied', { ...facts, severity: 'low' })
     return invalid('refresh-denied')
   }
   const login: Family =
@@ -112,7 +112,7 @@ async function attemptRefresh(
     await records.delete(FAMILIES, token.handle)
     return invalid('refresh-revoked')
   }
-  ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', facts)
+  ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', { ...facts, severity: 'info' })
   return { ...access, refresh_token: refreshTokenText(next) }
 }
 

@@ -65,7 +65,12 @@ export function tokenHandlers(
       if (found === undefined) return {}
       const family = readFamily(found)
       await endLogin(rules, token.handle, family)
-      ctx.record('tokens-revoked', { what: 'login', subject: family.subject, sid: family.sid })
+      ctx.record('tokens-revoked', {
+        severity: 'info',
+        what: 'login',
+        subject: family.subject,
+        sid: family.sid,
+      })
       return {}
     }
     const verified = await verifyToken(text, verifying, ctx.services)
@@ -76,7 +81,7 @@ export function tokenHandlers(
     }
     const { jti, exp, sub, sid } = verified.payload
     await rules.revocation.revokeToken(rules.issuer, jti as string, exp as number)
-    ctx.record('tokens-revoked', { what: 'access-token', subject: sub, sid })
+    ctx.record('tokens-revoked', { severity: 'info', what: 'access-token', subject: sub, sid })
     return {}
   }
 

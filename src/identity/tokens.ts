@@ -74,11 +74,11 @@ export function tokens(options: TokensOptions): Tokens {
     issue: (request, req) => issueTokens(rules, request, req),
     async endSession(sid, req) {
       await revocation.revokeSession(issuer, sid)
-      recorder(req)?.record('tokens-revoked', { what: 'login', sid })
+      recorder(req)?.record('tokens-revoked', { severity: 'info', what: 'login', sid })
     },
     async endSubject(subject, req) {
       await revocation.revokeSubject(issuer, subject)
-      recorder(req)?.record('tokens-revoked', { what: 'subject', subject })
+      recorder(req)?.record('tokens-revoked', { severity: 'info', what: 'subject', subject })
     },
     rotateKeys: (how) => keys.rotate(how),
     ready: async () => {

@@ -164,6 +164,7 @@ describe('a login', () => {
     await me(access).expect(expectRefused('invalid-token'))
     expect(handled()).toBe(1)
     expect(events.find(({ kind }) => kind === 'tokens-issued')).toMatchObject({
+      severity: 'info',
       facts: { subject: 'user-1', clientId: 'first-party', amr: 'pwd otp', refresh: true },
     })
   })
@@ -602,6 +603,11 @@ describe('does not start', () => {
       'with a method that is no list',
       { subject: 'a', authentication: { amr: 'pwd' } },
       'must be a list of methods',
+    ],
+    [
+      'with more than a token may have',
+      { subject: 'a', scope: Array.from({ length: 900 }, (_, i) => `orders:${i}`) },
+      'no bearer accepts more than 8192',
     ],
   ])('a login %s', async (_what, options, message) => {
     await expect(tokens(good).issue(options as IssueOptions)).rejects.toThrow(message)
