@@ -14,7 +14,7 @@ export interface CreateKeyOptions {
   scopes?: readonly string[]
   /** Its roles, as `rbac` knows them. Default: none. */
   roles?: readonly string[]
-  /** CIDR ranges from which it may be used. Default: from everywhere. From elsewhere: 401 `invalid-api-key`. */
+  /** CIDR ranges from which it may be used, one at least. Default: from everywhere. From elsewhere: 401 `invalid-api-key`. */
   cidrs?: readonly string[]
   /** How many requests it may make in a window. Default: no limit of its own. More: 429 `quota-exceeded`. */
   limit?: KeyLimit
@@ -33,17 +33,23 @@ const MAX_LIFETIME_MS = 36_525 * 86_400_000
 /** @throws ConfigError naming option, rule and value */
 export function checkRequest(options: CreateKeyOptions, now: number): Omit<KeyFacts, 'id' | 'createdAt'> {
   knownKeys('create', options, KNOWN, KNOWN)
-  const { owner, name, scopes = [], roles = [], cidrs = [], limit } = options
+  const { owner, name, scopes = [], roles = [], cidrs, limit } = options
   const expiresAt = endOf(options, now)
   return {
     owner: text('create.owner', owner),
     ...(name !== undefined && { name: text('create.name', name) }),
     scopes: listOf('create.scopes', scopes, scopeName),
     roles: listOf('create.roles', roles, text),
-    cidrs: checkCidrs('create.cidrs', listOf('create.cidrs', cidrs, text)),
+    cidrs: cidrs === undefined ? [] : ranges('create.cidrs', cidrs),
     ...(limit !== undefined && { limit: checkLimit(limit) }),
     ...(expiresAt !== undefined && { expiresAt }),
   }
+}
+
+/** Whose keys to list; `undefined` is everybody's. @throws ConfigError for a filter that would filter nothing */
+export function checkFilter(filter: { readonly owner?: string }): string | undefined {
+  knownKeys('list', filter, ['owner'], ['owner'])
+  return filter.owner === undefined ? undefined : text('list.owner', filter.owner)
 }
 
 function endOf({ expiresAt, lifetimeMs }: CreateKeyOptions, now: number): number | undefined {
@@ -62,6 +68,14 @@ function checkLimit(limit: KeyLimit): KeyLimit {
     limit: integer('create.limit.limit', limit.limit, { max: 1e15 }),
     windowMs: integer('create.limit.windowMs', limit.windowMs, { min: 1_000, max: 366 * 86_400_000 }),
   }
+}
+
+function ranges(option: string, cidrs: unknown): readonly string[] {
+  const given = checkCidrs(option, listOf(option, cidrs, text))
+  if (given.length > 0) return given
+  throw new ConfigError(
+    `${option} is empty; name a range, or leave the key out to let it be used from everywhere`,
+  )
 }
 
 function listOf(option: string, list: unknown, check: (option: string, value: unknown) => string): string[] {

@@ -1,3 +1,4 @@
+import { checkClock } from '../kernel/check-clock.js'
 import { integer, knownKeys } from '../kernel/check.js'
 import { consoleLog } from '../kernel/console-log.js'
 import { guardedRecords } from '../kernel/guarded.js'
@@ -14,7 +15,7 @@ import {
   type KeyRecord,
   type KeySecret,
 } from './api-key-record.js'
-import { checkRequest, type CreateKeyOptions } from './api-key-request.js'
+import { checkFilter, checkRequest, type CreateKeyOptions } from './api-key-request.js'
 import { newId, newKey } from './api-key-text.js'
 
 export type { CreateKeyOptions } from './api-key-request.js'
@@ -39,6 +40,11 @@ export interface RotateKeyOptions {
   graceMs?: number
 }
 
+export interface ListKeysFilter {
+  /** Whose keys, as `create` was told. Default: everybody's. */
+  readonly owner?: string
+}
+
 export interface ApiKeysOptions extends ApiKeyStoreOptions {
   /** The clock. Default: the system's. */
   clock?: Clock
@@ -51,11 +57,17 @@ export interface ApiKeys {
   /** @throws ConfigError for an option that breaks its rule */
   create(options: CreateKeyOptions): Promise<NewApiKey>
   get(id: string): Promise<ApiKeyInfo | undefined>
-  /** All keys, or those of one owner; reads the whole store, so it is for operators and not for requests. */
-  list(filter?: { readonly owner?: string }): AsyncGenerator<ApiKeyInfo>
+  /**
+   * All keys, or those of one owner; reads the whole store, so it is for operators and not for requests.
+   *
+   * @throws ConfigError for an unknown filter, and for an owner that is `undefined`
+   */
+  list(filter?: ListKeysFilter): AsyncGenerator<ApiKeyInfo>
   /**
    * A second secret for a key that goes on. The one before stays good for a while, so that nobody has to change it
    * everywhere in the same moment. `undefined` if there is no such key, or it is over.
+   *
+   * @throws ConfigError for an unknown option or value
    */
   rotate(id: string, options?: RotateKeyOptions): Promise<NewApiKey | undefined>
   /** Ends a key, now and in every process. `undefined` if there is no such key. */
@@ -78,6 +90,7 @@ export function apiKeys(options: ApiKeysOptions): ApiKeys {
   knownKeys('apiKeys', options, [...SHARED, 'clock', 'storeTimeoutMs'], ['store', 'pepper'])
   const { clock = systemClock, storeTimeoutMs = 5_000 } = options
   const { store, peppers, prefix } = prepareSpace('apiKeys', options)
+  checkClock('apiKeys.clock', clock)
   const timeoutMs = integer('apiKeys.storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
   const records = guardedRecords(store.records, { clock, log: consoleLog, timeoutMs })
 
@@ -123,22 +136,12 @@ export function apiKeys(options: ApiKeysOptions): ApiKeys {
       return text === undefined ? undefined : withLastUse(records, readRecord(text))
     },
 
-    async *list({ owner } = {}) {
-      const seen = new Set<string>()
-      let cursor: string | undefined
-      do {
-        const page = await records.list(KEYS, cursor)
-        for (const text of page.values) {
-          const record = readRecord(text)
-          if (seen.has(record.id) || (owner !== undefined && record.owner !== owner)) continue
-          seen.add(record.id)
-          yield await withLastUse(records, record)
-        }
-        cursor = page.cursor
-      } while (cursor !== undefined)
-    },
+    // Checked at once, and not when somebody reads on.
+    list: (filter = {}) => listed(records, checkFilter(filter)),
 
-    async rotate(id, { graceMs = DAY_MS } = {}) {
+    async rotate(id, options = {}) {
+      knownKeys('rotate', options, ['graceMs'])
+      const { graceMs = DAY_MS } = options
       integer('rotate.graceMs', graceMs, { min: 0, max: 366 * DAY_MS })
       const now = clock.now()
       const { key, secret } = makeSecret(id, now)
@@ -156,6 +159,21 @@ export function apiKeys(options: ApiKeysOptions): ApiKeys {
       return record === undefined ? undefined : infoOf(record)
     },
   }
+}
+
+async function* listed(records: RecordStore, owner: string | undefined): AsyncGenerator<ApiKeyInfo> {
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  do {
+    const page = await records.list(KEYS, cursor)
+    for (const text of page.values) {
+      const record = readRecord(text)
+      if (seen.has(record.id) || (owner !== undefined && record.owner !== owner)) continue
+      seen.add(record.id)
+      yield await withLastUse(records, record)
+    }
+    cursor = page.cursor
+  } while (cursor !== undefined)
 }
 
 function infoOf({ v: _v, secrets, ...facts }: KeyRecord): ApiKeyInfo {

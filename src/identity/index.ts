@@ -5,6 +5,7 @@ export {
   type ApiKeys,
   type ApiKeysOptions,
   type CreateKeyOptions,
+  type ListKeysFilter,
   type NewApiKey,
   type RotateKeyOptions,
 } from './api-keys.js'

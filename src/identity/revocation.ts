@@ -94,6 +94,7 @@ export function revocations(options: RevocationsOptions): Revocations {
   const { keepSeconds = 7_776_000, storeTimeoutMs = 5_000 } = options
   const clock = checkClock('revocations.clock', options.clock === undefined ? systemClock : options.clock)
   integer('revocations.keepSeconds', keepSeconds, { min: 60, max: 3_155_760_000 })
+  checkClock('revocations.clock', clock)
   const timeoutMs = integer('revocations.storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
   const store = checkStore('revocations.store', options.store, 'records') as Store & { records: RecordStore }
   const records = guardedRecords(store.records, { clock, log: consoleLog, timeoutMs })

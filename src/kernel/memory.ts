@@ -1,5 +1,6 @@
 import { SipHash } from '../lib/sip-hash.js'
 import { algorithms } from './algorithms.js'
+import { checkClock } from './check-clock.js'
 import { integer, knownKeys } from './check.js'
 import { ClientTable } from './client-table.js'
 import { MemoryOnce, MemoryRecords } from './memory-records.js'
@@ -31,6 +32,7 @@ export interface MemoryOptions {
 export function memory(options: MemoryOptions = {}): Ports {
   knownKeys('memory', options, ['maxClients', 'maxRecords', 'clock'])
   const { maxClients = 1_000_000, maxRecords = 250_000, clock = systemClock } = options
+  checkClock('memory.clock', clock)
   integer('memory.maxClients', maxClients, { max: 100_000_000 })
   integer('memory.maxRecords', maxRecords, { max: 10_000_000 })
   return {

@@ -16,7 +16,8 @@ export interface AuditFileOptions {
   path: string
   /**
    * Ed25519 private key, as PEM text or `KeyObject`, that checkpoints are signed with. Without one nobody can tell a
-   * trail that was rewritten as a whole from a true one; `findings()` says so (`audit-unsigned`). Default: none.
+   * trail that was rewritten as a whole from a true one; `findings()` says so (`audit-unsigned`). Default: none; a key that is
+   * there but `undefined`, as of an unset variable of the environment, is refused at start.
    */
   key?: AuditKey
   /** Lines after which a checkpoint is written. Default 1000. */
@@ -121,7 +122,7 @@ export function auditSettings(options: AuditOptions): AuditSettings {
 
 function fileSettings(file: string | AuditFileOptions, maxPending: number): AuditFileSettings {
   const options = typeof file === 'string' ? { path: file } : file
-  knownKeys('audit.file', options, FILE_OPTIONS)
+  knownKeys('audit.file', options, FILE_OPTIONS, ['key', 'onCheckpoint'])
   const { path, key, checkpointEvery = 1_000, checkpointMs = 10_000, onCheckpoint, mode = 0o600 } = options
 
   text('audit.file.path', path, 4096)

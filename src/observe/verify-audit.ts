@@ -1,3 +1,4 @@
+import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { isIntact, parseLine, type AuditHead, type ChainLine } from './audit-chain.js'
 import { checker, parseCheckpoint, type AuditKey, type Checker } from './audit-checkpoint.js'
@@ -45,13 +46,14 @@ export interface AuditVerification {
  * @example
  * const { ok, problems, tail } = await verifyAudit('/var/log/orders/audit.jsonl', { publicKey, head })
  *
- * @throws ConfigError for a key that is no Ed25519 public key, and a head that is none
+ * @throws ConfigError for no file, an unknown option, one that is `undefined`, a key that is no Ed25519 public key, and a head that is none
  */
 export async function verifyAudit(
   file: string | readonly string[],
   options: VerifyAuditOptions = {},
 ): Promise<AuditVerification> {
-  const files = typeof file === 'string' ? [file] : file
+  const files = filesOf(file)
+  knownKeys('verifyAudit', options, OPTIONS, OPTIONS)
   const verifier = new Verifier(checkersOf(options.publicKey), headOf(options.head))
   for (const [index, path] of files.entries()) {
     let line = 0
@@ -161,6 +163,17 @@ class Verifier {
   }
 }
 
+/** Named but missing by a slip, either would leave a trail that was made up unnoticed. */
+const OPTIONS = ['publicKey', 'head'] satisfies (keyof VerifyAuditOptions)[]
+
+/** Without a file there is nothing wrong, and nothing right. */
+function filesOf(file: unknown): readonly string[] {
+  const files: readonly unknown[] = Array.isArray(file) ? file : [file]
+  if (files.length > 0 && files.every((one) => typeof one === 'string' && one !== ''))
+    return files as readonly string[]
+  throw new ConfigError(`verifyAudit needs the path of a file, or a list of paths, got ${show(file)}`)
+}
+
 function checkersOf(publicKey: VerifyAuditOptions['publicKey']): readonly Checker[] | undefined {
   if (publicKey === undefined) return undefined
   const keys: readonly unknown[] = Array.isArray(publicKey) ? publicKey : [publicKey]
@@ -169,7 +182,7 @@ function checkersOf(publicKey: VerifyAuditOptions['publicKey']): readonly Checke
 
 function headOf(head: AuditHead | undefined): AuditHead | undefined {
   if (head === undefined) return undefined
-  const { chain, count, hash } = head
+  const { chain, count, hash } = Object(head) as AuditHead
   if (typeof chain === 'string' && Number.isSafeInteger(count) && count > 0 && typeof hash === 'string')
     return head
   throw new ConfigError(

@@ -15,6 +15,7 @@ const makers = {
 
 /** What tokens and proofs of tests can be signed with. */
 export type KeyAlgorithm = keyof typeof makers
+export const keyAlgorithms = Object.keys(makers) as readonly KeyAlgorithm[]
 
 /** A new private key. */
 export function makeKey(algorithm: KeyAlgorithm): KeyObject {

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type request from 'supertest'
 import { compile, type CompileOptions } from '../kernel/compile.js'
-import { createServices, type ServiceOptions } from '../kernel/services.js'
+import { knownKeys } from '../kernel/check.js'
+import { createServices, SERVICE_OPTIONS, type ServiceOptions } from '../kernel/services.js'
 import type { Middleware, Next, StageMiddleware } from '../kernel/stage.js'
 import { fakeClock, type FakeClock } from './fake-clock.js'
 import { supertest } from './supertest.js'
@@ -40,6 +41,7 @@ export function serve(
   subject: StageMiddleware | readonly StageMiddleware[] | Middleware,
   options: ServeOptions = {},
 ): Served {
+  knownKeys('serve', options, ['handler', 'enforcement', 'trace', 'asyncContext', ...SERVICE_OPTIONS])
   const request = supertest()
   const { handler = answerOk, clock = fakeClock(), enforcement, trace, asyncContext, ...outside } = options
   const log = outside.log ?? { info: ignore, warn: ignore, error: ignore }

@@ -1,7 +1,8 @@
 import { createPublicKey, randomUUID, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { knownKeys, oneOf } from '../kernel/check.js'
 import type { Clock } from '../kernel/ports.js'
 import { systemClock } from '../kernel/system-clock.js'
-import { makeKey, type KeyAlgorithm } from './keys.js'
+import { keyAlgorithms, makeKey, type KeyAlgorithm } from './keys.js'
 import { signToken } from './sign.js'
 
 export interface LocalIssuerOptions {
@@ -62,12 +63,14 @@ export interface LocalIssuer {
  * await request(app).get('/orders').set('Authorization', `Bearer ${issuer.mint({ scope: 'orders:read' })}`).expect(200)
  */
 export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
+  knownKeys('localIssuer', options, ['issuer', 'audience', 'algorithm', 'clock'])
   const {
     issuer = 'https://issuer.test',
     audience = 'https://api.test',
     algorithm = 'ES256',
     clock = systemClock,
   } = options
+  oneOf('localIssuer.algorithm', algorithm, keyAlgorithms)
   const { origin, pathname } = new URL(issuer)
   const base = `${origin}${pathname.replace(/\/$/, '')}`
   const metadataUrl = `${base}/.well-known/openid-configuration`
@@ -86,10 +89,9 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
     throw new TypeError('fetch failed')
   }
 
-  const mint: LocalIssuer['mint'] = (
-    claims = {},
-    { header = {}, key = current.key, algorithm: how } = {},
-  ) => {
+  const mint: LocalIssuer['mint'] = (claims = {}, options = {}) => {
+    knownKeys('mint', options, ['header', 'key', 'algorithm'])
+    const { header = {}, key = current.key, algorithm: how } = options
     const now = Math.floor(clock.now() / 1000)
     const head = { alg: algorithm, typ: 'at+jwt', kid: current.kid, ...header }
     const payload = {
@@ -125,7 +127,9 @@ export function localIssuer(options: LocalIssuerOptions = {}): LocalIssuer {
     },
     mint,
     asUser: (claims, options) => ({ Authorization: `Bearer ${mint(claims, options)}` }),
-    rotate({ withdraw = false } = {}) {
+    rotate(options = {}) {
+      knownKeys('rotate', options, ['withdraw'])
+      const { withdraw = false } = options
       current = nextKey()
       published = [publicJwk(current, algorithm), ...(withdraw ? [] : published)]
     },

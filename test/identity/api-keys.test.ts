@@ -129,6 +129,24 @@ test('a store that is away is an error, within its time', async () => {
   await expect(keys.get('a')).rejects.toMatchObject({ name: 'StoreUnavailable' })
 })
 
+test.each<[string, unknown]>([
+  ['list has no option "ownr". Did you mean "owner"?', { ownr: 'a' }],
+  ['list.owner is undefined; give it a value, or leave the key out', { owner: undefined }],
+  ['list.owner must be 1 to 200 characters without control characters, got 7', { owner: 7 }],
+  ['list must be an object of options, got null', null],
+])('a list that would be of all owners by a slip is refused at once: %s', (message, filter) => {
+  expect(() => desk().keys.list(filter as object)).toThrow(new ConfigError(message))
+})
+
+test('a rotation with an unknown option changes nothing', async () => {
+  const { keys } = desk()
+  const { info } = await keys.create({ owner: 'a' })
+  await expect(keys.rotate(info.id, { grace: 0 } as object)).rejects.toThrow(
+    'rotate has no option "grace". Did you mean "graceMs"?',
+  )
+  expect((await keys.get(info.id))?.secrets).toHaveLength(1)
+})
+
 describe('what a key cannot be', () => {
   const { keys, clock } = desk()
   test.each<[object, string]>([
@@ -155,6 +173,10 @@ describe('what a key cannot be', () => {
       'create.scopes must be a list of at most 100 texts, got a string of 1 characters',
     ],
     [{ owner: 'a', scopes: undefined }, 'create.scopes is undefined; give it a value, or leave the key out'],
+    [
+      { owner: 'a', cidrs: [] },
+      'create.cidrs is empty; name a range, or leave the key out to let it be used from everywhere',
+    ],
     [
       { owner: 'a', roles: [5] },
       'create.roles must be 1 to 200 characters without control characters, got 5',

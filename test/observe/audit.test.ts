@@ -735,6 +735,8 @@ test.each<[string, unknown]>([
   ['audit.file.path', { file: {} }],
   ['audit.file.path', { file: 'a\0b' }],
   ['audit.file.key', { file: { path: 'x', key: 'CANARY' } }],
+  ['audit.file.key is undefined', { file: { path: 'x', key: undefined } }],
+  ['audit.file.onCheckpoint is undefined', { file: { path: 'x', onCheckpoint: undefined } }],
   ['audit.file.key', { file: { path: 'x', key: keyPair().publicKey } }],
   ['audit.file.checkpointEvery', { file: { path: 'x', checkpointEvery: 0 } }],
   ['audit.file.checkpointMs', { file: { path: 'x', checkpointMs: 2 ** 31 } }],

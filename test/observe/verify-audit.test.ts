@@ -419,6 +419,11 @@ test('names the file of a rotated trail that a problem is in', async () => {
 test.each<[string, unknown]>([
   ['publicKey', { publicKey: 'not a key CANARY' }],
   ['publicKey', { publicKey: [] }],
+  ['publicKey is undefined', { publicKey: undefined }],
+  ['Did you mean "publicKey"', { publickey: 'CANARY' }],
+  ['head is undefined', { head: undefined }],
+  ['head', { head: null }],
+  ['verifyAudit must be an object', null],
   ['head', { head: { chain: 'x' } }],
 ])('refuses a %s that is none, without repeating it', async (name, options) => {
   const path = files.write('trail', '')
@@ -426,6 +431,13 @@ test.each<[string, unknown]>([
   await expect(verifyAudit(path, options as VerifyAuditOptions)).rejects.toThrow(name)
   await expect(verifyAudit(path, options as VerifyAuditOptions)).rejects.not.toThrow('CANARY')
 })
+
+test.each([[[]], [undefined], [''], [['trail', undefined]]])(
+  'refuses %j in the place of files: nothing would be checked, and found well',
+  async (file) => {
+    await expect(verifyAudit(file as string[])).rejects.toThrow(ConfigError)
+  },
+)
 
 test('rejects with the system error if there is no such file', async () => {
   await expect(verifyAudit(files.path('absent'))).rejects.toMatchObject({ code: 'ENOENT' })

@@ -82,3 +82,15 @@ test('goes down, hangs until it is given up, and comes up again', async () => {
   issuer.up()
   expect((await issuer.fetch(url)).status).toBe(200)
 })
+
+test.each<[string, () => unknown]>([
+  ['localIssuer has no option "isuer". Did you mean "issuer"?', () => localIssuer({ isuer: 'x' } as object)],
+  ['localIssuer.algorithm must be one of', () => localIssuer({ algorithm: 'HS256' as 'RS256' })],
+  [
+    'mint has no option "headers". Did you mean "header"?',
+    () => localIssuer().mint({}, { headers: {} } as object),
+  ],
+  ['rotate has no option "withdrawn"', () => localIssuer().rotate({ withdrawn: true } as object)],
+])('a slip in a test is not taken for nothing: %s', (message, call) => {
+  expect(call).toThrow(message)
+})
