@@ -23,13 +23,13 @@ export interface RbacSettings extends Catalogue {
 
 /** A rule that stands alone together with its catalogue. */
 export interface RbacOptions extends Catalogue {
-  /** What a caller must hold. Missing: 403 `forbidden`, or 403 `insufficient-scope` if only scopes are missing. */
+  /** What a caller must hold. Missing: 403 `forbidden`, or 403 `insufficient-scope` if an access token lacks nothing but scopes. */
   require: Rule
 }
 
 /**
  * Refuses callers who do not hold what a rule asks for: 401 `unauthenticated` without a principal, 403
- * `insufficient-scope` with the challenge of RFC 6750 section 3.1 if a bearer token lacks nothing but scopes, and 403
+ * `insufficient-scope` with the challenge of RFC 6750 section 3.1 if an access token lacks nothing but scopes, and 403
  * `forbidden` otherwise. What was missing is put on record and not told to the caller.
  *
  * @example
@@ -76,7 +76,7 @@ function stageOf(rule: CompiledRule): Omit<Stage, 'name'> {
     enter(ctx) {
       if (ctx.principal === undefined) return unauthenticated(ctx, text)
       if (!rule.test(ctx)) {
-        const scopes = ctx.principal.method === 'bearer' ? rule.missingScopes(ctx) : undefined
+        const scopes = ctx.principal.accessToken === true ? rule.missingScopes(ctx) : undefined
         return scopes === undefined ? refuse('forbidden', lacking) : insufficientScope(ctx, text, scopes)
       }
       ctx.decided = true

@@ -10,7 +10,7 @@ export interface CreateKeyOptions {
   owner: string
   /** What it is for, for people. Default: none. At most 200 characters. */
   name?: string
-  /** What it may do (RFC 6749 section 3.3). Default: none. Other scopes: 403 `insufficient-scope`, where a rule asks for one. */
+  /** What it may do (RFC 6749 section 3.3). Default: none. A rule that asks for another one: 403 `forbidden`. */
   scopes?: readonly string[]
   /** Its roles, as `rbac` knows them. Default: none. */
   roles?: readonly string[]

@@ -21,7 +21,7 @@ export function tokenPrincipal(
   const id = `${issuer} ${subject}`
   const authentication = authenticationOf(claims)
   return Object.freeze({
-    ...{ id, subject, issuer, method, claims, issuedAt, expiresAt },
+    ...{ id, subject, issuer, method, accessToken: true as const, claims, issuedAt, expiresAt },
     ...(authentication !== undefined && { authentication }),
     ...(isBound(binding) && { bound: boundBy(binding) }),
   })

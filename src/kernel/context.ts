@@ -17,6 +17,8 @@ export interface Principal {
   readonly issuer?: string
   /** The method that recognised the credential, such as `bearer`. */
   readonly method: string
+  /** The credential is an access token (RFC 6749 section 1.4): for what lacks a scope, its issuer may be asked for another one. */
+  readonly accessToken?: true
   /** What the issuer says about the subject. Read-only; access rules look here. */
   readonly claims: Readonly<Record<string, unknown>>
   /** When the credential was issued and when it ends, in seconds since 1970. */

@@ -44,6 +44,7 @@ test('lets a valid token through, and says who is calling (ASVS 9.1.1)', async (
     subject: 'user-1',
     issuer: 'https://issuer.test',
     method: 'bearer',
+    accessToken: true,
     claims: { scope: 'orders:read' },
     issuedAt: 1_893_456_000,
     expiresAt: 1_893_456_300,

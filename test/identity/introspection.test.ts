@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { inspect } from 'node:util'
+import { rbac } from '../../src/access/rbac.js'
 import { auth } from '../../src/identity/auth.js'
 import { bearer } from '../../src/identity/bearer.js'
 import { faults, type Fault } from '../../src/identity/faults.js'
@@ -101,12 +102,28 @@ test('asks as RFC 7662 says, and knows whose the token is', async () => {
     subject: 'user-1',
     issuer: ISSUER,
     method: 'introspection',
+    accessToken: true,
     claims: active(clock),
     issuedAt: now,
     expiresAt: now + 300,
   })
   expect(Object.isFrozen(principal()?.claims)).toBe(true)
   expect(auth()).toEqual({ header: {}, payload: active(clock), token: TOKEN })
+})
+
+test('a token that lacks nothing but a scope hears which one, as a JWT does (RFC 6750 section 3.1)', async () => {
+  const clock = fakeClock()
+  const fetch = () => Promise.resolve(Response.json(active(clock)))
+  const { get, handled } = serve([introspection(own), rbac({ scope: 'orders:write' })], { clock, fetch })
+  const { text } = await get('/')
+    .set('Authorization', `Bearer ${TOKEN}`)
+    .expect(403)
+    .expect(
+      'WWW-Authenticate',
+      'Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a required scope", scope="orders:write"',
+    )
+  expect(JSON.parse(text)).toMatchObject({ code: 'insufficient-scope' })
+  expect(handled()).toBe(0)
 })
 
 describe('what the issuer says makes a token bad:', () => {

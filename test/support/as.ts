@@ -3,7 +3,10 @@ import { defineStage } from '../../src/kernel/define.js'
 
 /** A caller with these claims, whoever vouches for them. */
 export function caller(claims: Principal['claims'] = {}, method = 'bearer'): Principal {
-  return { id: 'https://id.example#ann', subject: 'ann', issuer: 'https://id.example', method, claims }
+  return {
+    ...{ id: 'https://id.example#ann', subject: 'ann', issuer: 'https://id.example', method, claims },
+    ...(method === 'bearer' && { accessToken: true }),
+  }
 }
 
 /** A stage that lets a caller in without asking for proof. */
