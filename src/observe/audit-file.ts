@@ -57,8 +57,9 @@ export class AuditFile implements Sink {
 
   write(event: AuditEvent, now: boolean): void {
     const { health } = this
+    if (health.closed) return health.lostLate()
     const full = this.pending.length >= this.settings.maxPending || this.pendingBytes >= PENDING_BYTES
-    if (health.closed || (health.failing && full)) {
+    if (health.failing && full) {
       health.lost(1)
     } else {
       const members = this.encode(event)
@@ -93,7 +94,7 @@ export class AuditFile implements Sink {
     this.stopRetry?.()
     this.ending = true
     this.flush(reason)
-    this.health.lost(this.pending.length)
+    this.health.ended(this.pending.length)
     this.pending = []
     this.pendingBytes = 0
     this.trail.release()

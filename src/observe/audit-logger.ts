@@ -47,6 +47,7 @@ export class LoggerSink implements Sink {
   }
 
   write(event: AuditEvent): void {
+    if (this.health.closed) return this.health.lostLate()
     if (this.takes()) this.hand(event)
     else this.health.lost(1)
     this.probe()

@@ -64,6 +64,19 @@ export class Health {
     this.unrecorded += events
   }
 
+  /** An event that comes after the end: requests are still served although the audit was closed. */
+  lostLate(): void {
+    this.failed(new Error('it was closed, and requests still come'))
+    this.lost(1)
+  }
+
+  /** The sink is closed, and so many events still waited. With what the outage has cost before, that is final. */
+  ended(waiting: number): void {
+    this.lost(waiting)
+    const lost = this.lostInOutage
+    if (lost > 0) this.services?.log.error(`audit: the ${this.name} was closed with events lost`, { lost })
+  }
+
   recovered(): void {
     const lost = this.lostInOutage
     this.lostInOutage = 0

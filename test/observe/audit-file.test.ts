@@ -99,6 +99,20 @@ const kinds = (path: string) =>
   )
 
 describe('writing', () => {
+  test('ends with close(): events of requests that still come are counted, and the loss is said once', async () => {
+    const { file, path, write, logged, clock } = open()
+    write('a')
+    await turn()
+    await file.close()
+    write('b', 'c')
+    clock.advance(5_000)
+    write('d')
+    await turn()
+    expect(kinds(path)).toEqual(['(start)', 'a', '(close)'])
+    expect(file.health).toMatchObject({ written: 1, dropped: 3, failing: true })
+    expect(logged).toEqual(['audit: the file takes no events'])
+  })
+
   test('begins with a signed checkpoint and ends with one', async () => {
     const { file, path, write, verify } = open()
     write('a', 'b')

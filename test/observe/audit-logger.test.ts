@@ -152,6 +152,17 @@ describe('any logger', () => {
     expect(health).toMatchObject({ written: 0, dropped: 3, failing: true })
   })
 
+  test('is given nothing after the end: what still comes is counted, and said once', async () => {
+    const { sink: to, health, write, logged, clock } = sink({ info: () => 0, warn: () => 0, error: () => 0 })
+    write()
+    await to.close()
+    write(2)
+    clock.advance(5_000)
+    write()
+    expect(health).toMatchObject({ written: 1, dropped: 3, failing: true })
+    expect(logged).toEqual(['audit: the logger takes no events'])
+  })
+
   test('that answers with a promise that throws is counted, and the promise is not waited for', async () => {
     const bad = (): never => ({ then: () => { throw new Error('no') } }) as never // prettier-ignore
     const { health, write } = sink({ info: bad, warn: bad, error: bad }, 2)
