@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
+import type { InputOptions } from 'rolldown'
 import { defineConfig } from 'tsdown'
 import packageJson from './package.json' with { type: 'json' }
 import { bundledLicenses } from './scripts/bundled-licenses.mjs'
+import { optionalTypes } from './scripts/optional-types.mjs'
 
 /** Every sub-path that `package.json` exports, from `src/<name>/index.ts` or `src/<name>.ts`. */
 const entry = Object.fromEntries(
@@ -16,6 +18,8 @@ const entry = Object.fromEntries(
  * and what only they depend on. Whatever else would slip into a bundle stops the build.
  */
 const esmOnly = ['jose', 'jwks-rsa']
+/** Declarations name them, and only those who use what needs them must have them. */
+const optionalToTypes = ['supertest']
 /** To import this CommonJS module costs Node many times what it costs to run it: docs/decisions/bundled-commonjs.md. */
 const dearToImport = ['ipaddr.js']
 const theirParts = ['debug', 'limiter', 'lodash.clonedeep', 'lru-cache', 'lru-memoizer', 'ms']
@@ -28,8 +32,13 @@ const shared = {
   failOnWarn: true,
   // What is loaded late, and at once, is looked for beside the file that asks, in both kinds of module.
   shims: true,
-  // Where the sources lay is not to be seen in what they became: everybody who builds them gets the same bytes.
-  inputOptions: { experimental: { attachDebugInfo: 'none' } },
+  inputOptions: (options: InputOptions) => ({
+    ...options,
+    // Where the sources lay is not to be seen in what they became: everybody who builds them gets the same bytes.
+    experimental: { ...options.experimental, attachDebugInfo: 'none' as const },
+    // Here, because `plugins` does not reach the declarations of CommonJS.
+    plugins: [options.plugins, optionalTypes(optionalToTypes)],
+  }),
   // How long a plugin took is no flaw of the build.
   checks: { pluginTimings: false },
 } as const

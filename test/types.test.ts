@@ -1,4 +1,5 @@
-import { bearer, headers, rateLimit, secureApi, type SecureApiOptions } from '../src/index.js'
+import { Router } from 'express'
+import { asyncHandler, bearer, headers, rateLimit, secureApi, type SecureApiOptions } from '../src/index.js'
 
 /**
  * What the compiler must refuse. Each `@ts-expect-error` fails the type check if the line below it compiles; nothing
@@ -45,4 +46,18 @@ test('what is meant compiles', () => {
     mode: { rateLimit: 'report' },
   }
   expect(() => secureApi(settings)).not.toThrow()
+})
+
+test('an async handler that is written in place has the types of where it stands', () => {
+  const routes = Router()
+  routes.get(
+    '/orders/:id',
+    asyncHandler(async (req, res) => Promise.resolve(void res.json(req.params.id))),
+  )
+  routes.use(asyncHandler(async (_req, _res, next) => Promise.resolve(next())))
+  expect(routes.stack).toHaveLength(2)
+})
+
+test('what is no function is no handler', () => {
+  expect(() => asyncHandler('x' as never)).toThrow('asyncHandler: the handler must be a function')
 })

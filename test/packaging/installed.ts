@@ -20,6 +20,13 @@ export interface Installed {
   remove(): void
 }
 
+function lend(project: string, name: string): void {
+  const link = join(project, 'node_modules', name)
+  mkdirSync(dirname(link), { recursive: true })
+  rmSync(link, { recursive: true, force: true })
+  symlinkSync(join(ROOT, 'node_modules', name), link)
+}
+
 /** Packs the build and installs the tarball in two empty projects, as users do. */
 export function installPacked(): Installed {
   if (!isBuilt()) throw new Error('dist is missing or older than its sources. Run: npm run build')
@@ -36,12 +43,9 @@ export function installPacked(): Installed {
 
   const bare = project('bare')
   const full = project('full', ...BESIDE.map((name) => `${name}@${versionOf(name)}`))
-  for (const name of TOOLS) {
-    const link = join(full, 'node_modules', name)
-    mkdirSync(dirname(link), { recursive: true })
-    rmSync(link, { recursive: true, force: true })
-    symlinkSync(join(ROOT, 'node_modules', name), link)
-  }
+  for (const name of TOOLS) lend(full, name)
+  // Without the types of Node, nothing compiles.
+  lend(bare, '@types/node')
   return { tarball, bare, full, remove: () => rmSync(base, { recursive: true, force: true }) }
 }
 

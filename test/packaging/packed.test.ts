@@ -112,6 +112,18 @@ describe('types', () => {
     },
     60_000,
   )
+
+  test.each(['module', 'commonjs'])(
+    'hold without any optional package, in a project of type %s',
+    (type) => {
+      const project = join(installed.bare, `types-${type}`)
+      mkdirSync(project)
+      writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'a-users-project', type }))
+      cpSync(join(__dirname, 'consumers/types/bare.ts'), join(project, 'use.ts'))
+      expect(typeErrors(project, 'node16')).toEqual([])
+    },
+    60_000,
+  )
 })
 
 describe('the tarball', () => {
