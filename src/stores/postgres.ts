@@ -32,14 +32,18 @@ export function postgres(pool: PostgresPool, options: PostgresOptions = {}): Pic
   return { records: new PostgresRecords(pool, table), once: new PostgresOnce(pool, table) }
 }
 
+/** IF NOT EXISTS does not hold among those who start at once: they take turns, until the end of the transaction. `secure` in ASCII. */
+const SCHEMA_LOCK = 0x73_65_63_75_72_65
+
 /**
- * The statements that make the table. They change nothing where it is there already, so they can be run at each start or
- * be part of your migrations.
+ * The statements that make the table. They change nothing where it is there already, so they can be run at each start, by several
+ * processes at once if they are sent as one text, or be part of your migrations.
  */
 export function postgresSchema(options: PostgresOptions = {}): string {
   const table = tableOf(options)
   const index = `${table.split('.').at(-1)!}_expiry`
-  return `CREATE TABLE IF NOT EXISTS ${table} (
+  return `SELECT pg_advisory_xact_lock(${SCHEMA_LOCK});
+CREATE TABLE IF NOT EXISTS ${table} (
   space text NOT NULL,
   key text NOT NULL,
   value text NOT NULL,

@@ -92,6 +92,15 @@ describe('a real one', () => {
     expect(await records.get('s', 'k')).toBe('v')
   })
 
+  test('makes its table for processes that start at once', async () => {
+    for (const table of ['first', 'second', 'third']) {
+      const making = Array.from({ length: 5 }, () => pool.query(postgresSchema({ table })))
+      expect((await Promise.allSettled(making)).map(({ status }) => status)).toEqual(
+        making.map(() => 'fulfilled'),
+      )
+    }
+  })
+
   test('deletes rows whose time is over, and no others', async () => {
     await pool.query(postgresSchema())
     const { records, once } = postgres(pool)
