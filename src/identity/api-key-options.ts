@@ -1,5 +1,6 @@
 import { integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { isTakenField } from '../kernel/field-names.js'
 import type { RecordStore, Store } from '../kernel/ports.js'
 import type { Secret } from '../kernel/secret.js'
 import { checkStore } from '../kernel/store-ports.js'
@@ -59,8 +60,8 @@ export interface ApiKeyRules extends KeySpace {
 export const SHARED = ['store', 'pepper', 'prefix']
 const KNOWN = [...SHARED, 'header', 'scheme', 'noticeMs', 'lastUsedMs', 'cacheEntries', 'realm']
 const TOKEN = /^[A-Za-z][A-Za-z0-9-]{1,63}$/
-/** Fields and schemes that already mean something else. */
-const TAKEN = ['authorization', 'cookie', 'host', 'bearer', 'basic', 'dpop', 'digest', 'negotiate']
+/** Schemes that already mean something else. */
+const TAKEN = ['bearer', 'basic', 'dpop', 'digest', 'negotiate']
 
 /** @throws ConfigError naming option, rule, value and fix */
 export function prepareApiKey(options: ApiKeyOptions): ApiKeyRules {
@@ -100,8 +101,9 @@ function name(option: string, value: unknown): string {
   if (typeof value !== 'string' || !TOKEN.test(value)) {
     throw new ConfigError(`${option} must be 2 to 64 letters, digits and hyphens, got ${show(value)}`)
   }
-  if (!TAKEN.includes(value.toLowerCase())) return value
-  throw new ConfigError(
-    `${option} cannot be ${value}, which has another meaning; ${option === 'apiKey.header' ? "for Authorization write scheme: 'ApiKey'" : "'ApiKey' is usual"}`,
-  )
+  if (!TAKEN.includes(value.toLowerCase()) && !isTakenField(value)) return value
+  const instead = /^authorization$/i.test(value)
+    ? "for Authorization write scheme: 'ApiKey'"
+    : `'${option === 'apiKey.header' ? 'X-API-Key' : 'ApiKey'}' is usual`
+  throw new ConfigError(`${option} cannot be ${value}, which has another meaning; ${instead}`)
 }

@@ -3,13 +3,15 @@ import type { SecurityContext } from '../kernel/context.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { boolean, knownKeys, oneOf, show } from '../kernel/check.js'
 import { defineStage } from '../kernel/define.js'
+import { isTakenField } from '../kernel/field-names.js'
 import type { Finding, Stage } from '../kernel/stage.js'
 import { parseTraceparent, RandomHex } from './trace-context.js'
 
 export interface RequestIdOptions {
   /**
    * The header that carries the correlation id, in the response and, with `trustIncoming`, in the request. `false` sends
-   * and reads none; `req.security.id` is set all the same. Default `'X-Request-Id'`.
+   * and reads none; `req.security.id` is set all the same. Default `'X-Request-Id'`. Fields that have a meaning of their own, such as
+   * `Content-Length`, are refused.
    */
   header?: string | false
   /**
@@ -97,6 +99,14 @@ function acceptable(value: string | string[] | undefined): string | undefined {
 }
 
 function headerName(value: unknown): void {
-  if (typeof value === 'string' && HEADER_NAME.test(value)) return
-  throw new ConfigError(`requestId.header must be a header name of at most 64 characters, got ${show(value)}`)
+  if (typeof value !== 'string' || !HEADER_NAME.test(value)) {
+    throw new ConfigError(
+      `requestId.header must be a header name of at most 64 characters, got ${show(value)}`,
+    )
+  }
+  if (isTakenField(value)) {
+    throw new ConfigError(
+      `requestId.header cannot be ${value}, which has another meaning; 'X-Request-Id' is usual`,
+    )
+  }
 }

@@ -639,6 +639,10 @@ describe('options', () => {
       "apiKey.prefix must be 2 to 31 lower-case letters and digits, which may have single underscores between them, such as 'acme_live', got a string of 1 characters",
     ],
     [
+      { store, pepper, header: 'Content-Length' },
+      "apiKey.header cannot be Content-Length, which has another meaning; 'X-API-Key' is usual",
+    ],
+    [
       { store, pepper, header: 'Authorization' },
       "apiKey.header cannot be Authorization, which has another meaning; for Authorization write scheme: 'ApiKey'",
     ],

@@ -146,6 +146,18 @@ test.each<[string, unknown]>([
   ['requestId.header', { header: 'X Request' }],
   ['requestId.header', { header: 'X-Id\r\nSet-Cookie' }],
   ['requestId.header', { header: true }],
+  ...[
+    'Content-Length',
+    'transfer-encoding',
+    'Connection',
+    'Set-Cookie',
+    'Location',
+    'Sec-Fetch-Site',
+    'Access-Control-Allow-Origin',
+  ].map((header): [string, unknown] => [
+    `requestId.header cannot be ${header}, which has another meaning`,
+    { header },
+  ]),
   ['requestId.header', { header: false, trustIncoming: true }],
   ['requestId.trace', { trace: true }],
   ['requestId.sampled', { sampled: 1 }],
