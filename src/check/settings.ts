@@ -6,6 +6,8 @@ import type { RouteRule } from '../plan.js'
 export const WHAT_IS_REPORTED: Readonly<Record<string, string>> = {
   auth: 'callers without a valid credential get in as anonymous',
   rbac: 'callers without the permission get in',
+  csrf: 'pages of other sites can act as whoever visits them',
+  stepUp: 'callers get in without the fresh login or the second factor',
 }
 
 /** What the settings switch off or only report. */
@@ -15,6 +17,8 @@ export function settingFindings(
   stages: readonly Stage[],
 ): Finding[] {
   const { auth, csrf, firewall, mode, headers } = settings
+  // Where nothing is sent unasked, it has nothing to judge.
+  const judging = stages.filter(({ name }) => name !== 'csrf' || isAmbient(auth))
   const found: (Finding | false)[] = [
     auth === false && {
       code: 'auth-off',
@@ -22,14 +26,7 @@ export function settingFindings(
       cause: 'auth is false: nobody is asked who they are',
       fix: 'write auth: [bearer({ issuer, audience })] if this API is not open to everybody',
     },
-    csrf === false &&
-      isAmbient(auth) && {
-        code: 'csrf-off',
-        severity: 'high',
-        cause:
-          'csrf is false: pages of other sites can act by the cookie or certificate of whoever visits them',
-        fix: 'leave csrf on, and list your own other origins in csrf.origins',
-      },
+    csrf === false && isAmbient(auth) && csrfOff(undefined),
     mode === 'report' && {
       code: 'report-mode',
       severity: 'medium',
@@ -51,16 +48,35 @@ export function settingFindings(
   ]
   return [
     ...found.filter((finding) => finding !== false),
-    ...reported(mode as Mode | undefined, undefined, stages),
-    ...rules.flatMap((rule) => routeMode(mode as Mode | undefined, rule, stages)),
+    ...(isAmbient(auth)
+      ? rules
+          .filter(({ takes, isPublic }) => takes.includes('csrf') && !isPublic)
+          .map(({ pattern }) => csrfOff(pattern))
+      : []),
+    ...reported(mode as Mode | undefined, undefined, judging),
+    ...rules.flatMap((rule) => routeMode(mode as Mode | undefined, rule, judging)),
   ]
+}
+
+function csrfOff(route: string | undefined): Finding {
+  return {
+    code: 'csrf-off',
+    severity: 'high',
+    cause: `csrf is false${route === undefined ? '' : ` on ${route}`}: pages of other sites can act by what browsers of their visitors send unasked`,
+    fix: 'leave csrf on, and list your own other origins in csrf.origins',
+    ...(route === undefined ? {} : { route }),
+  }
 }
 
 /** Whether some way to prove who is calling is sent by browsers unasked. */
 function isAmbient(auth: unknown): boolean {
   const { any, all } = (auth ?? {}) as Partial<Record<'any' | 'all', unknown>>
   const methods = [auth, any, all].flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
-  return methods.some((one) => (one as { stage?: { ambient?: unknown } }).stage?.ambient === true)
+  return methods.some((one) => {
+    const { ambient, methodName } = (one as { stage?: Partial<Record<string, unknown>> }).stage ?? {}
+    // A browser that was told a password once repeats it by itself.
+    return ambient === true || methodName === 'basic'
+  })
 }
 
 function routeMode(general: Mode | undefined, rule: RouteRule, stages: readonly Stage[]): Finding[] {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { csrf, type CsrfOptions } from '../../src/access/csrf.js'
 import { csrfToken } from '../../src/access/csrf-token.js'
+import { basic } from '../../src/identity/basic.js'
 import { session } from '../../src/identity/session.js'
 import { ambientProof } from '../../src/kernel/ambient.js'
 import { SecurityContext } from '../../src/kernel/context.js'
@@ -315,6 +316,20 @@ test('api.check names what is risky', () => {
     const { api } = testApi({ auth, csrf: false })
     expect(api.check({}).map(({ code }) => code)).toContain('csrf-off')
   }
+  const found = (settings: Parameters<typeof testApi>[0]) =>
+    testApi({ auth: [sessions], ...settings })
+      .api.check({})
+      .filter(({ code }) => /csrf|stepUp/.test(code))
+      .map(({ code, route = '' }) => `${code} ${route}`.trim())
+  expect(found({})).toEqual([])
+  expect(found({ routes: { 'POST /pay': { csrf: false } } })).toEqual(['csrf-off POST /pay'])
+  expect(found({ routes: { 'POST /hook': { public: true, csrf: false } } })).toEqual([])
+  expect(found({ mode: { csrf: 'report' } })).toEqual(['csrf-reported'])
+  expect(found({ routes: { 'POST /pay': { mode: { csrf: 'report' } } } })).toEqual([
+    'csrf-reported POST /pay',
+  ])
+  expect(found({ stepUp: { maxAgeSeconds: 60 }, mode: { stepUp: 'report' } })).toEqual(['stepUp-reported'])
+  expect(found({ auth: [basic({ users: {} })], csrf: false })).toEqual(['csrf-off'])
   expect(
     testApi({ csrf: false })
       .api.check({})
