@@ -145,6 +145,11 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     for (const { id } of ended) ctx?.record(kind, { session: id, subject: owner, severity: 'info' })
   }
 
+  const attachmentOf = async ({ sent, key, record }: Current): Promise<string | undefined> => {
+    const sealed = record.attached === true ? await shelf.attachmentOf(key) : undefined
+    return sealed === undefined ? undefined : unseal(sent, sealed)
+  }
+
   const renew = async (
     req: IncomingMessage,
     res: ServerResponse,
@@ -156,13 +161,10 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     if (found === undefined) throw new RefusedError(refusals.because('session-unknown'))
     const now = clock.now()
     const sessionId = newSessionId()
-    const { attached } = found.record
-    const record: SessionRecord = {
-      ...changed(found.record, now),
-      seenAt: now,
-      ...(attached !== undefined && { attached: seal(sessionId, unseal(found.sent, attached)) }),
-    }
-    if (!(await shelf.move(found.key, keyOf(sessionId), record)))
+    const attachment = await attachmentOf(found)
+    const record: SessionRecord = { ...changed(found.record, now), seenAt: now }
+    const sealed = attachment === undefined ? undefined : seal(sessionId, attachment)
+    if (!(await shelf.move(found.key, keyOf(sessionId), record, sealed)))
       throw new RefusedError(refusals.because('session-unknown'))
     give(req, res, sessionId)
     note(req, kind, [record], ownerOf(record))
@@ -196,9 +198,10 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
         createdAt: now,
         seenAt: now,
         expiresAt: now + absoluteTimeoutMs,
-        ...(attachment !== undefined && { attached: seal(sessionId, attachment) }),
+        ...(attachment !== undefined && { attached: true }),
       }
-      const opened = await shelf.open(keyOf(sessionId), record)
+      const sealed = attachment === undefined ? undefined : seal(sessionId, attachment)
+      const opened = await shelf.open(keyOf(sessionId), record, sealed)
       if (opened === 'full') throw new RefusedError(refusals.full())
       give(req, res, sessionId)
       note(req, 'session-ended', opened.ended, ownerOf(record))
@@ -236,7 +239,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
 
     async attachment(req) {
       const found = await current(req)
-      return found?.record.attached && unseal(found.sent, found.record.attached)
+      return found && attachmentOf(found)
     },
 
     async list(subject) {

@@ -5,6 +5,8 @@ import type { Factor } from '../kernel/authentication.js'
 export const SESSIONS = 'session'
 export const OWNERS = 'session-owner'
 export const PROVIDER_SESSIONS = 'session-sid'
+/** What is kept beside a session and seldom asked for. */
+export const ATTACHMENTS = 'session-attachment'
 
 /** Who vouches for subjects that are this application's own. No issuer of tokens is called so. */
 export const LOCAL_ISSUER = 'session'
@@ -27,8 +29,8 @@ export interface SessionRecord {
   readonly seenAt: number
   /** When it ends, however much it is used. */
   readonly expiresAt: number
-  /** What the application keeps beside it, sealed with its id. */
-  readonly attached?: string
+  /** The application keeps something beside it, sealed with its id. */
+  readonly attached?: true
 }
 
 /** A session in the list of its subject. */
@@ -36,6 +38,7 @@ export interface ListedSession {
   readonly key: string
   readonly id: string
   readonly sid?: string
+  readonly attached?: true
   readonly expiresAt: number
 }
 

@@ -2,6 +2,7 @@ import { getMany } from '../kernel/many-records.js'
 import type { RecordStore } from '../kernel/ports.js'
 import type { SessionRules } from './session-options.js'
 import {
+  ATTACHMENTS,
   ownerOf,
   OWNERS,
   PROVIDER_SESSIONS,
@@ -35,9 +36,9 @@ export class SessionShelf {
   }
 
   /** Puts a new session into the list of its subject; at the bound, the oldest ones end, or there is none. */
-  async open(key: string, record: SessionRecord): Promise<Opened> {
+  async open(key: string, record: SessionRecord, attachment?: string): Promise<Opened> {
     const { records } = this
-    await this.write(key, record)
+    await this.write(key, record, attachment)
     if (record.sid !== undefined) {
       const ttl = record.expiresAt - record.createdAt
       await records.put(PROVIDER_SESSIONS, sidKey(record.issuer, record.sid), ownerOf(record), ttl)
@@ -56,23 +57,22 @@ export class SessionShelf {
       return [...others, entryOf(key, record)]
     })
     if (added) return { ended }
-    await records.delete(SESSIONS, key)
+    await this.remove(entryOf(key, record))
     return 'full'
   }
 
   /** The same session under another key. Whether it was still there: of those who move it at once, one does. */
-  async move(from: string, to: string, record: SessionRecord): Promise<boolean> {
-    const { records } = this
-    await this.write(to, record)
+  async move(from: string, to: string, record: SessionRecord, attachment?: string): Promise<boolean> {
+    await this.write(to, record, attachment)
     const moved =
-      (await records.delete(SESSIONS, from)) &&
+      (await this.remove(entryOf(from, record))) &&
       (await this.relist(ownerOf(record), (listed) =>
         listed.some(({ key }) => key === from)
           ? listed.map((one) => (one.key === from ? entryOf(to, record) : one))
           : undefined,
       ))
     // Somebody ended it meanwhile.
-    if (!moved) await records.delete(SESSIONS, to)
+    if (!moved) await this.remove(entryOf(to, record))
     return moved
   }
 
@@ -92,12 +92,19 @@ export class SessionShelf {
     return found.flatMap((text) => (text === undefined ? [] : [readSession(text)]))
   }
 
+  /** What is kept beside a session, sealed. */
+  async attachmentOf(key: string): Promise<string | undefined> {
+    return this.records.get(ATTACHMENTS, key)
+  }
+
   /** Whose a session of an identity provider is. */
   async ownerOfSid(issuer: string, sid: string): Promise<string | undefined> {
     return this.records.get(PROVIDER_SESSIONS, sidKey(issuer, sid))
   }
 
-  private async write(key: string, record: SessionRecord): Promise<void> {
+  private async write(key: string, record: SessionRecord, attachment?: string): Promise<void> {
+    if (attachment !== undefined)
+      await this.records.put(ATTACHMENTS, key, attachment, Math.max(record.expiresAt - record.seenAt, 1))
     await this.records.put(SESSIONS, key, JSON.stringify(record), timeToLive(record, this.rules))
   }
 
@@ -122,8 +129,15 @@ export class SessionShelf {
   }
 
   private async endThese(sessions: readonly ListedSession[]): Promise<readonly ListedSession[]> {
-    const gone = await Promise.all(sessions.map(async ({ key }) => this.records.delete(SESSIONS, key)))
+    const gone = await Promise.all(sessions.map(async (one) => this.remove(one)))
     return sessions.filter((_one, i) => gone[i])
+  }
+
+  /** Whether it was there. */
+  private async remove({ key, attached }: ListedSession): Promise<boolean> {
+    const gone = await this.records.delete(SESSIONS, key)
+    if (gone && attached === true) await this.records.delete(ATTACHMENTS, key)
+    return gone
   }
 
   private async stillThere(listed: readonly ListedSession[]): Promise<readonly ListedSession[]> {
@@ -155,8 +169,8 @@ export function timeToLive({ expiresAt, seenAt }: SessionRecord, rules: SessionR
   return Math.max(Math.min(expiresAt - seenAt, rules.idleTimeoutMs), 1)
 }
 
-function entryOf(key: string, { id, sid, expiresAt }: SessionRecord): ListedSession {
-  return { key, id, ...(sid !== undefined && { sid }), expiresAt }
+function entryOf(key: string, { id, sid, attached, expiresAt }: SessionRecord): ListedSession {
+  return { key, id, ...(sid !== undefined && { sid }), ...(attached === true && { attached }), expiresAt }
 }
 
 function sidKey(issuer: string, sid: string): string {

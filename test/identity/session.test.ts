@@ -423,12 +423,16 @@ describe('a new id', () => {
     expect(records.list('session')).toEqual({ values: [] })
   })
 
-  test('keeps what is attached, which only the cookie opens', async () => {
+  test('keeps what is attached, which only the cookie opens, and which ends with the session', async () => {
     const { send, logIn, store } = await setUp()
     const cookie = await logIn({ attachment: 'id-token-of-ann' })
-    expect(JSON.stringify(store.records.list('session'))).not.toContain('id-token-of-ann')
+    const attached = async () => (await store.records.list('session-attachment')).values
+    expect(JSON.stringify([await store.records.list('session'), await attached()])).not.toContain('id-token')
     const rotated = (await send('POST /rotate', cookie)).cookie!
     expect((await send('GET /attachment', rotated)).body).toBe('id-token-of-ann')
+    expect(await attached()).toHaveLength(1)
+    await send('POST /logout', rotated)
+    expect(await attached()).toEqual([])
   })
 })
 

@@ -30,9 +30,17 @@ async function main(load) {
   } catch (error) {
     answers.serve = error.message
   }
-  const { memory, totp, webauthn } = await load('secure-api')
+  const { memory, session, sso, totp, webauthn } = await load('secure-api')
   const shared = { store: memory(), key: secret }
+  const client = { issuer: 'https://id.example.com', clientId: 'shop', clientSecret: secret }
   const optional = {
+    sso: () =>
+      sso({
+        ...client,
+        redirectUri: 'https://shop.example.com/callback',
+        sessions: session({ store: shared.store }),
+        store: shared.store,
+      }),
     totp: () => totp({ ...shared, issuer: 'Acme' }),
     webauthn: () =>
       webauthn({ ...shared, rpId: 'example.com', rpName: 'Acme', origins: ['https://example.com'] }),
