@@ -23,6 +23,7 @@ function setUp() {
     replace: (...call) => told(() => inner.replace(...call)),
     delete: (...call) => told(() => inner.delete(...call)),
     list: (...call) => told(() => inner.list(...call)),
+    getMany: (...call) => told(() => inner.getMany!(...call)),
   } as RecordStore
   const records = guardedRecords(store, { clock, log, timeoutMs: 50, failures: 3, coolDownMs: 1_000 })
   return {
@@ -36,6 +37,7 @@ function setUp() {
 
 const calls: [string, (records: RecordStore) => unknown][] = [
   ['get', (records) => records.get('s', 'k')],
+  ['getMany', (records) => records.getMany!('s', ['k'])],
   ['put', (records) => records.put('s', 'k', 'v', 1_000)],
   ['replace', (records) => records.replace('s', 'k', undefined, 'v')],
   ['delete', (records) => records.delete('s', 'k')],

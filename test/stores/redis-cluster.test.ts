@@ -58,6 +58,8 @@ describe.each<[string, () => Store]>([
     expect(await records!.replace('cluster', 'key 7', 'key 7', 'seven')).toBe(true)
     expect(await records!.get('cluster', 'key 7')).toBe('seven')
     expect(await records!.delete('cluster', 'key 8')).toBe(true)
+    const several = await records!.getMany!('cluster', ['key 9', 'key 8', 'key 7', 'none'])
+    expect(several).toEqual(['key 9', undefined, 'seven', undefined])
 
     const found = await allOf(records!, 'cluster')
     expect(new Set(found)).toEqual(new Set(['seven', ...keys.filter((key) => !/ [78]$/.test(key))]))
