@@ -108,6 +108,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   return {
     gives: ['principal'],
     methodName: 'apiKey',
+    ...('field' in place && { ownField: true as const }),
     recognises: (ctx) => fieldOf(place, ctx) !== undefined,
     challenge: () => refusals.offered,
 

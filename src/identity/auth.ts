@@ -16,9 +16,9 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
 
 /**
  * Establishes who is calling: the first method that recognises a credential decides; with `all`, every method must. No
- * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers, or credentials of
- * two methods: 400 `invalid-request`; but a cookie says nothing beside what was sent on purpose. A bad credential is
- * refused as its method says, also where a credential is optional.
+ * credential: 401 `unauthenticated` with the challenges of all methods. Two `Authorization` headers, credentials of two
+ * methods, or something in `Authorization` beside a credential that is elsewhere: 400 `invalid-request`; but a cookie says
+ * nothing beside what was sent on purpose. A bad credential is refused as its method says, also where it is optional.
  *
  * @example
  * app.use(auth([bearer({ issuer: 'https://id.example.com', audience: 'https://api.example.com' })]))
@@ -51,7 +51,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
     // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
     const another = (one: Method) =>
       one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
-    if (methods.some(another) || others.some(another)) return severalSent(offered)
+    if (isAside(method, ctx) || methods.some(another) || others.some(another)) return severalSent(offered)
     return prove(ctx, [method])
   }
 
@@ -104,7 +104,10 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (!every) return decide(ctx)
       const missing = methods.filter((one) => !recognises(one, ctx))
       if (missing.length === methods.length) return withoutCredential(ctx)
-      if (missing.length === 0) return prove(ctx, methods)
+      if (missing.length === 0) {
+        if (methods.some((one) => !isAside(one, ctx))) return prove(ctx, methods)
+        return explicit.length === 0 ? unauthenticated(offered) : severalSent(offered)
+      }
       return unauthenticated(
         missing.flatMap((one) => one.challenge()),
         'credential-missing',
@@ -139,6 +142,11 @@ function choose(methods: readonly Method[], ctx: SecurityContext): Method | unde
   if (first === undefined || !methods.some((one) => one !== first && sameCredential(one, first))) return first
   const able = methods.filter((one) => sameCredential(one, first) && recognises(one, ctx))
   return able.find((one) => isSure(one, ctx)) ?? able.find((one) => one.isSure === undefined) ?? first
+}
+
+/** Whether it leaves something in `Authorization` to others: RFC 9110 section 11.6.2 has credentials there, of whatever scheme. */
+function isAside({ ownField, ambient }: Method, { req }: SecurityContext): boolean {
+  return (ownField === true || ambient === true) && req.headers.authorization !== undefined
 }
 
 function forgetProof(ctx: SecurityContext): void {

@@ -21,6 +21,12 @@ export interface Method extends Stage {
   readonly credential?: string
 
   /**
+   * Its credential is in a field of its own. Whatever is in `Authorization` beside it is then a second credential: 400
+   * `invalid-request`, also where nobody here accepts it. Default: it may be in `Authorization`.
+   */
+  readonly ownField?: true
+
+  /**
    * Browsers or TLS send the credential unasked: a cookie, a client certificate, and nothing in `Authorization`. Where an
    * explicit one is sent too, that one decides alone, and `csrf` looks at whoever was proven by this one. Its `enter` may
    * say what is to be bound to the credential (`ambientProof`). Default: the client chose to send it.

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { apiKey, type ApiKeyOptions } from '../../src/identity/api-key.js'
 import { apiKeys, type CreateKeyOptions } from '../../src/identity/api-keys.js'
 import { newId, newKey } from '../../src/identity/api-key-text.js'
-import { auth } from '../../src/identity/auth.js'
+import { auth, type AuthSetting } from '../../src/identity/auth.js'
 import { bearer } from '../../src/identity/bearer.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf } from '../../src/kernel/context.js'
@@ -592,6 +592,48 @@ describe('among other methods', () => {
       expect(handled()).toBe(0)
     },
   )
+
+  describe.each([
+    ['Basic', 'Basic dXNlcjpwYXNz'],
+    ['an unknown scheme', 'Digest a="b"'],
+    ['an empty field', ''],
+    ['a token that nobody here takes', 'Bearer a.b.c'],
+  ])('a key and, in Authorization, %s, are two credentials', (_what, authorization) => {
+    const both = (setting: (key: ReturnType<typeof apiKey>) => AuthSetting) => {
+      const clock = fakeClock()
+      const store = memory({ clock })
+      const keys = apiKeys({ store, pepper, clock })
+      return { ...serve(auth(setting(apiKey({ store, pepper }))), { clock }), keys }
+    }
+
+    test.each<[string, (key: ReturnType<typeof apiKey>) => AuthSetting]>([
+      ['among keys alone', (key) => [key]],
+      ['beside tokens', (key) => [bearer(tokens), key]],
+      ['where a credential is optional', (key) => ({ any: [key], optional: true })],
+      ['where all are asked for', (key) => ({ all: [key] })],
+    ])('%s', async (_where, setting) => {
+      const { get, keys, handled } = both(setting)
+      const { key } = await keys.create(LIVE)
+      const reply = await get('/').set('X-API-Key', key).set('Authorization', authorization).expect(400)
+      expect(reply.headers['content-type']).toContain('application/problem+json')
+      expect(reply.body).toMatchObject({ type: 'urn:secure-api:problem:invalid-request' })
+      expect(reply.headers['www-authenticate']).toMatch(/error="invalid_request"/)
+      expect(handled()).toBe(0)
+    })
+  })
+
+  test('a key and a token are one caller where both are asked for', async () => {
+    const clock = fakeClock()
+    const store = memory({ clock })
+    const { key } = await apiKeys({ store, pepper, clock }).create(LIVE)
+    const theirs = localIssuer({ clock })
+    const method = bearer({ ...tokens, issuer: theirs.issuer, keys: theirs.jwks.keys })
+    const { get, handled } = serve(auth({ all: [method, apiKey({ store, pepper })] }), { clock })
+    const token = `Bearer ${theirs.mint()}`
+    await get('/').set('X-API-Key', key).set('Authorization', token).expect(200)
+    await get('/').set('X-API-Key', key).set('Authorization', 'Basic eA==').expect(401)
+    expect(handled()).toBe(1)
+  })
 
   test('where it does not count, it is a wrong credential', async () => {
     const { get, keys } = both({ methods: ['bearer'] })

@@ -222,6 +222,14 @@ describe('what is sent unasked', () => {
     expect([handled(), narrowed.handled()]).toEqual([0, 0])
   })
 
+  test('does not stand in for one either where all of several are asked for: 401', async () => {
+    const { get, handled } = setUp({ all: [cookie, certificate] })
+    const both = { 'X-Cookie': 'good', 'X-Certificate': 'good' }
+    await get('/').set(both).set('Authorization', 'Basic dXNlcjpwYXNz').expect(401)
+    expect(handled()).toBe(0)
+    await get('/').set(both).expect(200)
+  })
+
   test('twice, by two methods, is 400 like any two credentials', async () => {
     const { get, handled } = setUp([cookie, certificate])
     await get('/').set({ 'X-Cookie': 'good', 'X-Certificate': 'good' }).expect(400)
