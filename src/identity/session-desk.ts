@@ -6,6 +6,7 @@ import { consoleLog } from '../kernel/console-log.js'
 import { contextOf } from '../kernel/context.js'
 import { guardedRecords } from '../kernel/guarded.js'
 import { RefusedError } from '../kernel/respond.js'
+import { defaultServices } from '../kernel/services.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { addCookie, cookieField, cookiesNamed } from '../lib/cookie.js'
 import type { SessionRules } from './session-options.js'
@@ -30,6 +31,7 @@ import {
   type SessionSubject,
 } from './session-request.js'
 import { seal, unseal } from './session-seal.js'
+import { isRevoked } from './session-revocation.js'
 import { faultOf, SessionShelf } from './session-shelf.js'
 import { storeAway } from './store-away.js'
 
@@ -87,9 +89,9 @@ export interface Sessions {
   ): Promise<SessionInfo>
   /** Notes that a factor was shown just now, such as `'otp'` (RFC 8176), and gives the session a new id. The level of the login gets no younger. No session: 401 `invalid-session`. */
   addFactor(req: IncomingMessage, res: ServerResponse, method: string): Promise<SessionInfo>
-  /** Ends the session of this request and takes its cookie away, whether it is still good or not. */
+  /** Ends the session of this request and takes its cookie away, whether it is still good or not. Two cookies: 400 `invalid-request`. */
   logout(req: IncomingMessage, res: ServerResponse): Promise<SessionInfo | undefined>
-  /** The `attachment` of the session of this request. */
+  /** The `attachment` of the session of this request, unless that is over or was revoked. */
   attachment(req: IncomingMessage): Promise<string | undefined>
   /** The sessions of a subject, the oldest first. */
   list(subject: SessionSubject): Promise<readonly SessionInfo[]>
@@ -126,13 +128,24 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     ctx?.set(ambientProof, sessionId === '' ? undefined : { binding: keyOf(sessionId) })
   }
 
-  const current = async (req: IncomingMessage): Promise<Current | undefined> => {
+  /** The session of a request, whether it was revoked elsewhere or not: to be ended. */
+  const held = async (req: IncomingMessage): Promise<Current | undefined> => {
     const [sent = '', another] = given.has(req) ? [given.get(req)] : cookiesNamed(cookie, req.headers.cookie)
-    if (another !== undefined || !isSessionId(sent)) return undefined
+    if (another !== undefined) throw new RefusedError(refusals.twice())
+    if (!isSessionId(sent)) return undefined
     const key = keyOf(sent)
     const record = await shelf.find(key)
     if (record === undefined || faultOf(record, rules, clock.now()) !== undefined) return undefined
     return { sent, key, record }
+  }
+
+  const isGood = async (record: SessionRecord, services = defaultServices()): Promise<boolean> =>
+    rules.revocation === undefined || !(await isRevoked(rules.revocation, record, services))
+
+  /** The session of a request, which may be used: also where nobody was asked who is calling. */
+  const current = async (req: IncomingMessage): Promise<Current | undefined> => {
+    const found = await held(req)
+    return found !== undefined && (await isGood(found.record, contextOf(req)?.services)) ? found : undefined
   }
 
   const note = (
@@ -186,7 +199,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       const now = clock.now()
       const facts = checkLogin(options, now)
       refuseBegun(res)
-      const before = await current(req)
+      const before = await held(req)
       if (before !== undefined)
         await end(ownerOf(before.record), ({ id }) => id === before.record.id, { req })
       const sessionId = newSessionId()
@@ -228,7 +241,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
 
     async logout(req, res) {
       refuseBegun(res)
-      const found = await current(req)
+      const found = await held(req)
       // By its name, which a rotation at the same moment leaves as it is.
       if (found !== undefined) await shelf.end(ownerOf(found.record), ({ id }) => id === found.record.id)
       give(req, res, '')
@@ -245,7 +258,9 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     async list(subject) {
       const now = clock.now()
       const listed = await shelf.list(ownerOf(checkSubject('list', subject)))
-      return listed.filter((record) => faultOf(record, rules, now) === undefined).map(infoOf)
+      const running = listed.filter((record) => faultOf(record, rules, now) === undefined)
+      const good = await Promise.all(running.map(async (record) => isGood(record)))
+      return running.filter((_one, i) => good[i]).map(infoOf)
     },
 
     async revoke(subject, id, options) {

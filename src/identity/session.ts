@@ -7,12 +7,12 @@ import { unwaited } from '../kernel/unwaited.js'
 import { Generations } from '../lib/generations.js'
 import { cookiesNamed } from '../lib/cookie.js'
 import type { Method, MethodMiddleware } from './method.js'
-import { readAnswer } from './revocation.js'
 import { sessionDesk, type Sessions } from './session-desk.js'
 import { prepareSession, type SessionOptions, type SessionRules } from './session-options.js'
 import { sessionPrincipal } from './session-principal.js'
 import { isSessionId, keyOf, ownerOf, readSession, SESSIONS, type SessionRecord } from './session-record.js'
 import { sessionRefusals, type SessionFault, type SessionRefusals } from './session-refusals.js'
+import { isRevoked } from './session-revocation.js'
 import { faultOf, timeToLive } from './session-shelf.js'
 import { storeAway, whenStored } from './store-away.js'
 
@@ -104,19 +104,14 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
       return storeAway(1_000, 'The record of the session cannot be read', cause)
     }
     const { record } = reading
-    const { issuer, subject, sid, id, createdAt } = record
     const fault = faultOf(record, rules, ctx.services.clock.now())
     if (fault !== undefined) return refuseUse(ctx, record, fault)
     if (revocation === undefined) return accept(ctx, key, text, reading)
 
-    const revocable = { issuer, subject, jti: undefined, sid: sid ?? id, issuedAt: createdAt / 1000 }
     return whenStored(
-      revocation.check(revocable, ctx.services),
+      isRevoked(revocation, record, ctx.services),
       'Nobody can tell whether the session was revoked',
-      (said) =>
-        readAnswer(said) === undefined
-          ? accept(ctx, key, text, reading)
-          : refuseUse(ctx, record, 'session-revoked'),
+      (revoked) => (revoked ? refuseUse(ctx, record, 'session-revoked') : accept(ctx, key, text, reading)),
     )
   }
 

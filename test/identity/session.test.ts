@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:http'
 import { bearer } from '../../src/identity/bearer.js'
-import { revocations } from '../../src/identity/revocation.js'
+import { revocations, type Revocation } from '../../src/identity/revocation.js'
 import { session, type SessionOptions } from '../../src/identity/session.js'
 import type { LoginOptions } from '../../src/identity/session-request.js'
 import { ambientProof } from '../../src/kernel/ambient.js'
@@ -467,6 +467,19 @@ describe('a logout', () => {
     },
   )
 
+  test.each(['POST /logout', 'POST /login'])(
+    '%s with two cookies is refused, and ends nothing',
+    async (line) => {
+      const { send, logIn } = await setUp()
+      const [first, second] = [await logIn(), await logIn()]
+      const reply = await send(line, `${first}; ${second}`)
+      expect(reply.body).toMatchObject({ status: 400, code: 'invalid-request' })
+      expect(reply.headers.get('www-authenticate')).toContain('error="invalid_request"')
+      expect(reply.set).toEqual([])
+      for (const cookie of [first, second]) expect((await send('GET /me', cookie)).status).toBe(200)
+    },
+  )
+
   test.each([[undefined], ['__Host-session=x'], [`__Host-session=${'C'.repeat(43)}`]])(
     'takes away %j, which is no session, as well',
     async (cookie) => {
@@ -622,6 +635,32 @@ test.each<[unknown, number]>([
   const revocation = { check: () => answer as boolean }
   const { send, logIn } = await setUp({ revocation })
   expect((await send('GET /me', await logIn())).status).toBe(status)
+})
+
+test('what was revoked elsewhere opens nothing on public routes either, and can be logged out', async () => {
+  const store = memory()
+  let said: unknown = false
+  const revocation = { check: () => Promise.resolve(said) } as Revocation
+  const { send, logIn, sessions } = await setUp(
+    { store, revocation },
+    { routes: { '* /*': { public: true }, 'GET /me': {} } },
+  )
+  const cookie = await logIn({ attachment: 'refresh-token' })
+  expect((await send('GET /attachment', cookie)).body).toBe('refresh-token')
+  expect(await sessions.list('ann')).toHaveLength(1)
+  said = 7
+  for (const line of ['GET /attachment', 'POST /rotate']) expect((await send(line, cookie)).status).toBe(500)
+  await expect(sessions.list('ann')).rejects.toThrow('gave no answer')
+  for (said of [true, 'session-revoked', 'subject-revoked']) {
+    expect((await send('GET /me', cookie)).body).toMatchObject({ code: 'invalid-session' })
+    expect((await send('GET /attachment', cookie)).body).toBeNull()
+    for (const line of ['POST /rotate', 'POST /otp'])
+      expect((await send(line, cookie)).body).toMatchObject({ status: 401, code: 'invalid-session' })
+    expect(await sessions.list('ann')).toEqual([])
+  }
+  expect((await send('POST /logout', cookie)).body).toMatchObject({ subject: 'ann' })
+  said = false
+  expect((await send('GET /me', cookie)).status).toBe(401)
 })
 
 test('events say which session, whose, and what became of it, and never its id', async () => {
