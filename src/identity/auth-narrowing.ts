@@ -4,10 +4,11 @@ import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
 import type { Stage } from '../kernel/stage.js'
 import { proofs } from './auth.js'
-import { checkLifetimes, limitedLifetimes, NARROWING, type AuthNarrowing } from './auth-options.js'
+import { checkLifetimes, limitedLifetimes } from './auth-lifetimes.js'
+import { checkBound, NARROWING, type AuthNarrowing } from './auth-options.js'
 import { dpopMode } from './dpop-options.js'
 import { faults } from './faults.js'
-import { judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
+import { judgeCertificate, judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
 
 /** Where no `auth` ran, nothing is known of how to prove who one is. */
 const UNKNOWN = ['Bearer realm="api"']
@@ -33,6 +34,7 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
     throw new ConfigError(`auth.methods must name at least one method, got ${show(methods)}`)
   }
   const lifetimes = checkLifetimes(setting)
+  const certificateBound = checkBound(setting)
   const dpop = setting.dpop === undefined ? 'allowed' : dpopMode('auth.dpop', setting.dpop)
   if (dpop === 'off') {
     throw new ConfigError(
@@ -56,6 +58,8 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
       if (dpop === 'required' && !proven.some(({ bound }) => bound?.includes('dpop'))) {
         return notGoodEnough(proofsOf(offered), 'credential-unbound', faults['token-unbound'])
       }
+      const unbound = certificateBound ? judgeCertificate(proven, offered) : undefined
+      if (unbound !== undefined) return unbound
       for (const one of proven) {
         const tooLong = judgeLifetime(ctx, one, lifetimes, offered)
         if (tooLong !== undefined) return tooLong
@@ -66,6 +70,7 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
     describe: () => ({
       ...(methods !== undefined && { methods }),
       ...(dpop === 'required' && { dpop }),
+      ...(certificateBound && { certificateBound }),
       ...limitedLifetimes(lifetimes),
     }),
   }

@@ -1,6 +1,8 @@
-import { boolean, didYouMean, integer, knownKeys, show } from '../kernel/check.js'
+import { boolean, didYouMean, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
-import { dpopMode, stricterMode, type DpopMode } from './dpop-options.js'
+import { checkLifetimes, LIFETIMES, shorter, type Lifetimes } from './auth-lifetimes.js'
+import { modeOfBoth, withProofs } from './auth-proofs.js'
+import type { DpopMode } from './dpop-options.js'
 import type { Method, MethodMiddleware } from './method.js'
 
 /** What one route or guard asks of a caller beyond the general setting. */
@@ -22,6 +24,11 @@ export interface AuthNarrowing {
    * Others: 401 `invalid-token`.
    */
   dpop?: DpopMode
+  /**
+   * Only callers that showed a client certificate count: by a token that is bound to it (RFC 8705), or known by it. Default false. Others:
+   * 401 `invalid-token`.
+   */
+  certificateBound?: boolean
   /**
    * What `maxLifetimeSeconds` is going to be: longer lifetimes are put on record as reported refusals, and pass; not those of bound
    * credentials with another limit of their own. To see who has to change
@@ -46,7 +53,7 @@ export interface AuthOptions extends AuthNarrowing {
 export type AuthSetting = readonly MethodMiddleware[] | AuthOptions
 
 /** The same, checked. */
-export interface PreparedAuth {
+export interface PreparedAuth extends Lifetimes {
   /** Those that may prove a caller. */
   readonly methods: readonly Method[]
   /** Configured, but not counted here: to bring their credential is to bring the wrong one. */
@@ -54,13 +61,10 @@ export interface PreparedAuth {
   /** Whether all of `methods` must prove the caller. */
   readonly every: boolean
   readonly optional: boolean
-  readonly maxLifetimeSeconds: number
-  readonly maxBoundLifetimeSeconds: number
-  readonly reportLifetimeSeconds: number
+  readonly certificateBound: boolean
 }
 
-const LIFETIMES = ['maxLifetimeSeconds', 'maxBoundLifetimeSeconds', 'reportLifetimeSeconds'] as const
-export const NARROWING = ['optional', 'methods', 'dpop', ...LIFETIMES] as const
+export const NARROWING = ['optional', 'methods', 'dpop', 'certificateBound', ...LIFETIMES] as const
 const KNOWN = ['any', 'all', ...NARROWING]
 
 /** @throws ConfigError for whatever could leave a caller unasked */
@@ -84,6 +88,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
     others: [...methods.filter((method) => !counts(method)), ...unable],
     every,
     optional: boolean('auth.optional', optional),
+    certificateBound: checkBound(options),
     ...checkLifetimes(options),
   }
 }
@@ -102,40 +107,11 @@ export function mergeAuth(general: AuthSetting, narrowing: AuthNarrowing): AuthO
   return {
     ...base,
     ...dpop,
+    ...(checkBound(narrowing) && { certificateBound: true }),
     ...(narrowing.optional !== undefined && { optional: narrowing.optional }),
     ...(methods !== undefined && { methods }),
     ...shorter(base, narrowing),
   }
-}
-
-function modeOfBoth(general: unknown, narrowing: unknown): { dpop?: DpopMode } | undefined {
-  if (narrowing === undefined) return {}
-  const asked = dpopMode('auth.dpop', narrowing)
-  const dpop = general === undefined ? asked : stricterMode(dpopMode('auth.dpop', general), asked)
-  return dpop === undefined ? undefined : { dpop }
-}
-
-/** The methods as they are where proofs are asked for; what knows of none proves nothing there. */
-function withProofs(
-  methods: readonly Method[],
-  setting: unknown,
-  every: boolean,
-): { able: readonly Method[]; unable: readonly Method[] } {
-  if (setting === undefined) return { able: methods, unable: [] }
-  const dpop = dpopMode('auth.dpop', setting)
-  const asked = methods.map((method) => {
-    if (method.narrow !== undefined) return method.narrow(dpop)
-    // With `all`, it is asked for beside one that knows of proofs.
-    return dpop === 'required' && !every ? undefined : method
-  })
-  const able = asked.filter((method) => method !== undefined)
-  const proving = methods.some((method, i) => method.narrow !== undefined && asked[i] !== undefined)
-  if (able.length > 0 && (dpop !== 'required' || proving) && !(every && able.length < methods.length)) {
-    return { able, unable: methods.filter((_, i) => asked[i] === undefined) }
-  }
-  throw new ConfigError(
-    `auth.dpop is '${dpop}', which no method of this API can be; write \`dpop\` for bearer or introspection`,
-  )
 }
 
 function inBoth(
@@ -149,39 +125,9 @@ function inBoth(
   return general === undefined ? narrowing : general.filter((name) => narrowing.includes(name))
 }
 
-export type Lifetimes = Pick<PreparedAuth, (typeof LIFETIMES)[number]>
-
-/** `Infinity` where there is no limit. */
-export function checkLifetimes(setting: AuthNarrowing): Lifetimes {
-  const seconds = (name: keyof Lifetimes) =>
-    setting[name] === undefined ? Infinity : integer(`auth.${name}`, setting[name])
-  return {
-    maxLifetimeSeconds: seconds('maxLifetimeSeconds'),
-    maxBoundLifetimeSeconds: seconds(
-      setting.maxBoundLifetimeSeconds === undefined ? 'maxLifetimeSeconds' : 'maxBoundLifetimeSeconds',
-    ),
-    reportLifetimeSeconds: seconds('reportLifetimeSeconds'),
-  }
-}
-
-/** Those that are limited, for `describe` and for settings. */
-export function limitedLifetimes(lifetimes: Lifetimes): Partial<Lifetimes> {
-  const { maxLifetimeSeconds, maxBoundLifetimeSeconds } = lifetimes
-  const said = LIFETIMES.filter(
-    (name) => name !== 'maxBoundLifetimeSeconds' || maxBoundLifetimeSeconds !== maxLifetimeSeconds,
-  )
-  return Object.fromEntries(
-    said.filter((name) => lifetimes[name] !== Infinity).map((name) => [name, lifetimes[name]]),
-  )
-}
-
-function shorter(general: AuthNarrowing, narrowing: AuthNarrowing): Partial<Lifetimes> {
-  const [one, other] = [checkLifetimes(general), checkLifetimes(narrowing)]
-  return limitedLifetimes({
-    maxLifetimeSeconds: Math.min(one.maxLifetimeSeconds, other.maxLifetimeSeconds),
-    maxBoundLifetimeSeconds: Math.min(one.maxBoundLifetimeSeconds, other.maxBoundLifetimeSeconds),
-    reportLifetimeSeconds: Math.min(one.reportLifetimeSeconds, other.reportLifetimeSeconds),
-  })
+/** Whether only callers with a certificate count. */
+export function checkBound({ certificateBound = false }: AuthNarrowing): boolean {
+  return boolean('auth.certificateBound', certificateBound)
 }
 
 function checkMethods(option: string, given: unknown): readonly Method[] {

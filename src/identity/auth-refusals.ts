@@ -2,7 +2,7 @@ import type { Principal, SecurityContext } from '../kernel/context.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import { reportRefusal } from '../kernel/refusal.js'
 import { extendChallenge } from '../lib/challenge.js'
-import type { Lifetimes } from './auth-options.js'
+import type { Lifetimes } from './auth-lifetimes.js'
 import { faults } from './faults.js'
 
 /** 401 without an error code: nothing was sent that could be judged (RFC 6750 section 3.1). */
@@ -56,6 +56,19 @@ export function judgeLifetime(
   const spared = most !== maxLifetimeSeconds
   if (!spared && outlives(principal, reportLifetimeSeconds)) reportRefusal(ctx, 'auth', livesTooLong(offered))
   return undefined
+}
+
+/** A refusal unless somebody among those who were proven showed a certificate. */
+export function judgeCertificate(
+  proven: readonly Principal[],
+  offered: readonly string[],
+): Problem | undefined {
+  if (proven.some(({ bound }) => bound?.includes('mtls'))) return undefined
+  return notGoodEnough(
+    offered,
+    'credential-unbound',
+    'The credential is not bound to a client certificate, and has to be',
+  )
 }
 
 function livesTooLong(offered: readonly string[]): Problem {

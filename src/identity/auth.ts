@@ -4,8 +4,9 @@ import { slot, type Principal, type SecurityContext } from '../kernel/context.js
 import { defineStage } from '../kernel/define.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
 import { isStrayPromise, when } from '../lib/when.js'
-import { limitedLifetimes, prepareAuth, type AuthSetting } from './auth-options.js'
-import { judgeLifetime, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
+import { limitedLifetimes } from './auth-lifetimes.js'
+import { prepareAuth, type AuthSetting } from './auth-options.js'
+import { judgeCertificate, judgeLifetime, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
 import type { Method } from './method.js'
 
@@ -26,7 +27,7 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
  */
 export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
   const prepared = prepareAuth(setting)
-  const { methods, others, every, optional } = prepared
+  const { methods, others, every, optional, certificateBound } = prepared
   const offered = methods.flatMap((method) => method.challenge())
   const explicit = methods.filter((one) => one.ambient !== true)
   const unasked = methods.filter((one) => one.ambient === true)
@@ -76,6 +77,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (tooLong !== undefined) return takeBack(ctx, asked.slice(0, all.length), tooLong)
 
       if (all.length < asked.length) return prove(ctx, asked, all)
+      const unbound = certificateBound ? judgeCertificate(all, offered) : undefined
+      if (unbound !== undefined) return takeBack(ctx, asked, unbound)
       if (asked.length > 1) {
         ctx.principal = all[0]
         ctx.set(challenges, offered)
@@ -120,6 +123,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
         ...(one.describe?.() as object),
       })),
       optional,
+      ...(certificateBound && { certificateBound }),
       ...limitedLifetimes(prepared),
     }),
     findings: () => [

@@ -12,9 +12,9 @@ import { compile } from '../../src/kernel/compile.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { respond, type Respond } from '../../src/kernel/respond.js'
 import { createServices } from '../../src/kernel/services.js'
-import type { StageMiddleware } from '../../src/kernel/stage.js'
+import type { Middleware, StageMiddleware } from '../../src/kernel/stage.js'
 import { dpopClient, fakeClock, localIssuer, serve, type ServeOptions } from '../../src/testing/index.js'
-import { silent } from '../support/api.js'
+import { silent, testApi } from '../support/api.js'
 import { sendRaw } from '../support/raw.js'
 import { authority, selfSigned, type Issued } from '../support/certificates.js'
 
@@ -56,9 +56,9 @@ const noting: Respond = (ctx, problem) => {
 }
 
 /** Serves a stage over real TLS, where clients may show a certificate. */
-async function overTls(stage: StageMiddleware) {
+async function overTls(stage: StageMiddleware | Middleware) {
   const services = createServices({ clock, log: silent, fetch: issuer.fetch, respond: noting })
-  const guarded = compile([stage.stage], { services })
+  const guarded = 'stage' in stage ? compile([stage.stage], { services }) : stage
   const tls = { ...here, ca: [acme.cert, public_.cert], requestCert: true, rejectUnauthorized: false }
   const server = createServer(tls, (req: IncomingMessage, res: ServerResponse) => {
     principal = undefined
@@ -322,6 +322,30 @@ describe('beside other methods', () => {
     expect((await short(partner)).status).toBe(401)
     expect(handled).toBe(1)
   })
+})
+
+test('a route or a guard may ask for a certificate', async () => {
+  const { api } = testApi({
+    auth: [partners(), own()],
+    routes: { 'GET /payouts': { auth: { certificateBound: true }, rbac: 'authenticated' } },
+    ...{ clock, fetch: issuer.fetch, respond: noting },
+  })
+  const guarded = api.guard({ auth: { certificateBound: true } })
+  const ask = await overTls((req, res, next) =>
+    api(req, res, () => (req.url === '/guarded' ? guarded(req, res, next) : next())),
+  )
+  const token = (text: string) => ({ headers: { Authorization: `Bearer ${text}` } })
+  for (const path of ['/payouts', '/guarded']) {
+    expect((await ask(partner, { path })).status).toBe(200)
+    expect((await ask(alone, { path, ...token(boundTo(alone)) })).status).toBe(200)
+    const { status, body } = await ask(partner, { path, ...token(issuer.mint()) })
+    expect(status).toBe(401)
+    expect(JSON.parse(body)).toMatchObject({ code: 'invalid-token' })
+    expect(rule).toBe('credential-unbound')
+  }
+  expect((await ask(partner, { path: '/orders', ...token(issuer.mint()) })).status).toBe(200)
+  expect(handled).toBe(5)
+  await api.close()
 })
 
 describe('behind a proxy', () => {
