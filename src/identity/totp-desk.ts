@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { loadPeer } from '../kernel/peer.js'
-import type { Problem } from '../kernel/problem.js'
-import { Attempts } from './attempts.js'
+import { isProblem, type Problem } from '../kernel/problem.js'
+import { Attempts, type Attempt } from './attempts.js'
 import type { FactorProof, Outside } from './factor-handler.js'
 import { invalidProof, notNow, tooManyAttempts } from './factor-refusals.js'
 import { bareCode, newRecoveryCodes } from './recovery-codes.js'
@@ -40,6 +40,12 @@ interface TotpRecord {
   readonly recovery: readonly string[]
 }
 
+/** A good code, and the attempt that it was: one that is no good for the subject after all stays a failure. */
+interface Shown {
+  readonly proof: FactorProof
+  readonly attempt: Attempt
+}
+
 const ACTIVE = 'totp'
 const PENDING = 'totp-pending'
 const USED = 'totp-used'
@@ -63,8 +69,7 @@ export class TotpDesk {
   constructor(readonly rules: TotpRules) {}
 
   async enrol({ records }: Outside, subject: string, account: string): Promise<TotpEnrolment | Problem> {
-    if ((await records.get(ACTIVE, subject)) !== undefined)
-      return notNow('totp-active', 'There is an authenticator app already; remove it first')
+    if ((await records.get(ACTIVE, subject)) !== undefined) return active()
     const { issuer, algorithm, digits, period, vault, pendingMs } = this.rules
     const bytes = randomBytes(SECRET_BYTES[algorithm])
     await records.put(PENDING, subject, vault.seal(subject, bytes), pendingMs)
@@ -85,14 +90,16 @@ export class TotpDesk {
     const { records, now } = outside
     const sealed = await records.get(PENDING, subject)
     if (sealed === undefined) return notNow('totp-not-pending', 'No enrolment waits for a code; begin anew')
-    const proof = await this.attempt(outside, subject, client, sealed, code)
-    if (!('factor' in proof)) return proof
+    if ((await records.get(ACTIVE, subject)) !== undefined) return active()
+    const shown = await this.judge(outside, subject, client, sealed, code)
+    if (isProblem(shown)) return shown
     const { codes, hashes } = this.newCodes(subject)
     const record: TotpRecord = { v: 1, secret: sealed, confirmedAt: now(), recovery: hashes }
-    if (!(await records.replace(ACTIVE, subject, undefined, JSON.stringify(record))))
-      return notNow('totp-active', 'There is an authenticator app already; remove it first')
+    // A code of a secret that is not the subject's, because another one was faster, forgets no failure.
+    if (!(await records.replace(ACTIVE, subject, undefined, JSON.stringify(record)))) return active()
+    await shown.attempt.succeeded()
     await records.delete(PENDING, subject)
-    return { proof, recoveryCodes: codes }
+    return { proof: shown.proof, recoveryCodes: codes }
   }
 
   async verify(
@@ -103,7 +110,10 @@ export class TotpDesk {
   ): Promise<FactorProof | Problem> {
     const text = await outside.records.get(ACTIVE, subject)
     if (text === undefined) return invalidProof('totp-unknown')
-    return this.attempt(outside, subject, client, read(text).secret, code)
+    const shown = await this.judge(outside, subject, client, read(text).secret, code)
+    if (isProblem(shown)) return shown
+    await shown.attempt.succeeded()
+    return shown.proof
   }
 
   /** Nobody guesses 120 bits, so that recovery is there also for who has to wait elsewhere. */
@@ -148,13 +158,13 @@ export class TotpDesk {
   }
 
   /** Judges a code, once: what was good is used up in all processes (RFC 6238 section 5.2, ASVS 6.5.1). */
-  private async attempt(
+  private async judge(
     { records, once, now }: Outside,
     subject: string,
     client: string,
     sealed: string,
     given: unknown,
-  ): Promise<FactorProof | Problem> {
+  ): Promise<Shown | Problem> {
     const { vault, digits, period, algorithm, window } = this.rules
     const token = typeof given === 'string' && given.length <= 32 ? given.replaceAll(' ', '') : ''
     const moment = now()
@@ -171,11 +181,11 @@ export class TotpDesk {
       : null
     if (delta === null) return invalidProof('totp-code')
     const step = Math.floor(moment / 1000 / period) + delta
-    const key = JSON.stringify([subject, step, vault.hash(subject, sealed)])
+    // By what all processes read the same, also while the key is being changed.
+    const key = JSON.stringify([subject, step, sealed])
     if (!(await once.claim(USED, key, (2 * window + 2) * period * 1_000)))
       return invalidProof('totp-replayed')
-    await attempt.succeeded()
-    return proofOf(subject, 'otp', moment)
+    return { proof: proofOf(subject, 'otp', moment), attempt }
   }
 
   private newCodes(subject: string): {
@@ -201,6 +211,10 @@ function read(text: string): TotpRecord {
   if (record?.v === 1 && typeof record.secret === 'string' && Array.isArray(record.recovery))
     return record as TotpRecord
   throw new TypeError('The store has something else than an authenticator app under the name of a subject')
+}
+
+function active(): Problem {
+  return notNow('totp-active', 'There is an authenticator app already; remove it first')
 }
 
 function busy(): Error {

@@ -3,6 +3,7 @@ import { Secret, TOTP } from 'otpauth'
 import { totp, type TotpOptions } from '../../src/identity/totp.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
+import type { OnceStore } from '../../src/kernel/ports.js'
 import { isProblem, refuse } from '../../src/kernel/problem.js'
 import { RefusedError } from '../../src/kernel/respond.js'
 import type { Middleware } from '../../src/kernel/stage.js'
@@ -159,6 +160,20 @@ test('a new key takes over: what the old one sealed and hashed is still good', a
   expect(rule(await rotated.recover(ANN, codes[0]!))).toBeUndefined()
 })
 
+test('while the key is being changed, a code is good once for those who have the new one and those who do not (ASVS 6.5.1)', async () => {
+  const { store, enrolled, app, clock, otp } = setUp()
+  const { secret } = await enrolled()
+  const rotated = totp({ store, key: [randomBytes(32), key], issuer: 'Acme', clock })
+  for (const [first, second] of [
+    [otp, rotated],
+    [rotated, otp],
+  ] as const) {
+    expect(rule(await first.verify(ANN, app(secret)))).toBeUndefined()
+    expect(rule(await second.verify(ANN, app(secret)))).toBe('invalid-proof totp-replayed')
+    clock.advance(30_000)
+  }
+})
+
 describe('recovery codes', () => {
   test('are good once each, however they are typed, and for their subject alone (ASVS 6.5.1)', async () => {
     const { otp, enrolled, clock } = setUp()
@@ -236,6 +251,34 @@ describe('who guesses (ASVS 6.3.1)', () => {
       judged.push(await burst())
     }
     expect(judged).toEqual([20, 1, 1, 1])
+  })
+
+  test('is not forgiven for the code of an enrolment that another one was faster than', async () => {
+    const clock = fakeClock()
+    const { records, once } = memory({ clock })
+    const claiming: (() => unknown)[] = []
+    const claim: OnceStore['claim'] = async (...claimed) => {
+      await claiming[0]?.()
+      return once.claim(...claimed)
+    }
+    const { otp, app, enrolled } = setUp({ clock, store: { records, once: { claim } } })
+    const foreign = (await otp.enrol(ANN, 'ann')) as { secret: string }
+    const pending = (await records.get('totp-pending', ANN))!
+    await enrolled()
+    // Its page was asked before the other one was confirmed, and its secret arrives now.
+    await records.put('totp-pending', ANN, pending)
+    for (let i = 0; i < 4; i++) await otp.verify(ANN, '000000', 'eve')
+    expect(rule(await otp.confirm(ANN, app(foreign.secret), 'eve'))).toBe('enrolment-refused totp-active')
+    expect(rule(await otp.verify(ANN, '000000', 'eve'))).toBe('invalid-proof totp-code')
+    expect(rule(await otp.verify(ANN, '000000', 'eve'))).toBe('too-many-attempts attempts')
+
+    // The same while the other one is being confirmed.
+    clock.advance(1_000)
+    const active = (await records.get('totp', ANN))!
+    await records.delete('totp', ANN)
+    claiming.push(() => records.put('totp', ANN, active))
+    expect(rule(await otp.confirm(ANN, app(foreign.secret), 'eve'))).toBe('enrolment-refused totp-active')
+    expect(rule(await otp.verify(ANN, '000000', 'eve'))).toBe('too-many-attempts attempts')
   })
 
   test('from elsewhere does not lock out who comes from where it came from before', async () => {
