@@ -65,10 +65,10 @@ export function sso(options: SsoOptions): Sso {
     const nonce = randomText()
     const verifier = randomText()
     // First of all the provider, so that nothing is kept for a login that cannot begin.
-    await provider.ready(ctx.services)
+    await asked(ctx, provider.ready(ctx.services))
     const state = await transactions.begin(ctx, { nonce, verifier, returnTo })
     const challenge = createHash('sha256').update(verifier).digest('base64url')
-    return seeOther(await provider.loginUrl(ctx.services, { state, nonce, challenge }))
+    return seeOther(await asked(ctx, provider.loginUrl(ctx.services, { state, nonce, challenge })))
   }
 
   const callback = async (ctx: SecurityContext): Promise<HandlerReply | Problem> => {
@@ -76,13 +76,11 @@ export function sso(options: SsoOptions): Sso {
     const [state = '', another] = query.getAll('state')
     const begun = another === undefined ? await transactions.take(ctx, state) : 'sso-state'
     if (typeof begun === 'string') return loginRefused(begun)
-    if (!(await provider.isFrom(ctx.services, query.getAll('iss')))) return loginRefused('sso-issuer')
+    if (!(await asked(ctx, provider.isFrom(ctx.services, query.getAll('iss')))))
+      return loginRefused('sso-issuer')
     const { returnTo, ...expected } = begun
-    const { claims, idToken } = await provider.signIn(ctx.services, {
-      query: query.toString(),
-      state,
-      ...expected,
-    })
+    const answer = { query: query.toString(), state, ...expected }
+    const { claims, idToken } = await asked(ctx, provider.signIn(ctx.services, answer))
     const own = await rules.claims(claims)
     if (own === undefined) return loginRefused('sso-user')
     await sessions.login(ctx.req, ctx.res, { ...loginOf(claims, idToken), claims: own })
@@ -180,19 +178,35 @@ function handler(name: string, method: 'GET' | 'POST', answer: Answer): Middlewa
       try {
         return await answer(ctx, body)
       } catch (error) {
-        return refusalOf(ctx, error)
+        return refusalOf(error)
       }
     },
   })
 }
 
-function refusalOf(ctx: SecurityContext, error: unknown): Problem {
+/** What the provider says, or why it does not: what fails elsewhere is not its fault. */
+async function asked<T>({ services }: SecurityContext, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    const problem = problemOf(error)
+    if (problem.status === 503)
+      services.log.warn('sso: the identity provider cannot be asked', reasonOf(error))
+    throw new RefusedError(problem)
+  }
+}
+
+/** Not the error itself: what the provider answered may hang on it, tokens included. */
+function reasonOf(error: unknown): object {
+  const { code, message, cause } = (error ?? {}) as Partial<Record<'code' | 'message' | 'cause', unknown>>
+  return { code: code ?? (cause as { code?: unknown } | undefined)?.code, message }
+}
+
+/** @throws what was thrown, unless it says what to answer */
+function refusalOf(error: unknown): Problem {
   if (isProblem((error as Partial<RefusedError> | null)?.problem)) return (error as RefusedError).problem
   if (isStoreUnavailable(error)) return storeAway(error.retryMs, 'The store of logins cannot be reached')
-  const problem = problemOf(error)
-  if (problem.status === 503)
-    ctx.services.log.warn('sso: the identity provider cannot be asked', { cause: error })
-  return problem
+  throw error
 }
 
 function queryOf({ req }: SecurityContext): URLSearchParams {

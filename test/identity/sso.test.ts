@@ -170,6 +170,22 @@ describe('an ID token', () => {
   })
 })
 
+test.each<[string, SsoOptions['claims']]>([
+  ['throws', () => Promise.reject(new Error('secret of the database'))],
+  ['makes something else', () => new Map() as never],
+])(
+  'a function of the application that %s is 500, opens no session, and is not the fault of the provider',
+  async (_what, claims) => {
+    const { signIn, sessions } = setUp({ claims: claims! })
+    const reply = await signIn((nonce) => ({
+      id_token: issuer.mint({ sub: 'ann', nonce }, { header: { typ: 'JWT' } }),
+    }))
+    expect([reply.status, JSON.parse(reply.text).code]).toEqual([500, 'broken'])
+    expect(reply.text).not.toContain('secret')
+    expect(await sessions.list({ issuer: issuer.issuer, subject: 'ann' })).toEqual([])
+  },
+)
+
 describe('a provider is not spoken with', () => {
   test.each<[string, Record<string, unknown>]>([
     ['that claims to be another one (ASVS 10.5.3)', { issuer: 'https://evil.example' }],
