@@ -11,9 +11,9 @@ const OF_CERTIFICATES = /^x509:/i
  * those are who have none (ASVS 6.8.1).
  */
 export function checkName(option: string, name: unknown): void {
-  if (LOCAL_ISSUERS.includes(name) || OF_CERTIFICATES.test(String(name))) {
+  if (typeof name === 'string' && (LOCAL_ISSUERS.includes(name) || OF_CERTIFICATES.test(name))) {
     throw new ConfigError(
-      `${option} must not be "${String(name)}": subjects that no issuer vouches for are known by it, and its tokens could name them`,
+      `${option} must not be "${name}": subjects that no issuer vouches for are known by it, and its tokens could name them`,
       'reserved-issuer',
     )
   }
