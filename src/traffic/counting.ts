@@ -40,18 +40,21 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
   function judge(
     ctx: SecurityContext,
     counted: readonly Rule[],
+    hits: readonly Hit[],
     results: readonly HitResult[],
     rule: string,
   ): Verdict {
     let violated: Rule[] | undefined
-    let retryMs = 0
+    /** `undefined`: for ever. */
+    let retryMs: number | undefined = 0
     for (let i = 0; i < counted.length; i++) {
       const result = results[i]!
       counted[i]!.announce(ctx, result)
       if (result.overflow) counted[i]!.overflow.happened(ctx)
       if (result.allowed) continue
       ;(violated ??= []).push(counted[i]!)
-      retryMs = Math.max(retryMs, result.retryMs)
+      if (hits[i]!.cost > hits[i]!.policy.limit) retryMs = undefined
+      else if (retryMs !== undefined) retryMs = Math.max(retryMs, result.retryMs)
     }
     if (violated === undefined) return ctx.note(rule)
     return exceeded(code, violated, retryMs)
@@ -77,15 +80,9 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
     const rest = counted.filter(local)
     if (rest.length === 0)
       return ctx.note('uncounted', 'The counters cannot be reached, and the limits are open without them.')
-    return judge(
-      ctx,
-      rest,
-      insurance.hit(
-        hits.filter((_, i) => local(counted[i]!)),
-        ctx.services.clock.monotonic(),
-      ),
-      'within-local-limits',
-    )
+    const localHits = hits.filter((_, i) => local(counted[i]!))
+    const results = insurance.hit(localHits, ctx.services.clock.monotonic())
+    return judge(ctx, rest, localHits, results, 'within-local-limits')
   }
 
   return {
@@ -105,11 +102,11 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
 
       const { counters, clock } = ctx.services
       const results = counters.hit(hits, clock.monotonic())
-      if (!isThenable(results)) return judge(ctx, counted, results, 'within-limits')
+      if (!isThenable(results)) return judge(ctx, counted, hits, results, 'within-limits')
       return results.then(
         (late) => {
           outages.worked(ctx)
-          return judge(ctx, counted, late, 'within-limits')
+          return judge(ctx, counted, hits, late, 'within-limits')
         },
         (error: unknown) => withoutStore(ctx, counted, hits, error),
       )
@@ -130,10 +127,13 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
   }
 }
 
-function exceeded(code: ProblemCode, violated: readonly Rule[], retryMs: number): Problem {
+function exceeded(code: ProblemCode, violated: readonly Rule[], retryMs: number | undefined): Problem {
   const { name, reason } = violated[0]!
   return refuse(code, {
-    headers: { 'Retry-After': retryAfter(retryMs) },
+    // RFC 6585 section 4: it may be there, and says how long to wait. For nothing, nobody should.
+    ...(retryMs === undefined
+      ? { detail: 'The request takes more units than the limit has; no waiting will help.' }
+      : { headers: { 'Retry-After': retryAfter(retryMs) } }),
     rule: name,
     reason,
     ...(violated.some(({ problemType }) => problemType === 'iana') && {

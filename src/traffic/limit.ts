@@ -24,8 +24,9 @@ export interface Limit {
    */
   algorithm?: Algorithm
   /**
-   * Units that a request takes; a function is asked on each request, and fractions are rounded up. Default 1. A result that
-   * is no finite number of at least 0, or a function that throws, is a fault of the application: 500 `broken`.
+   * Units that a request takes; a function is asked on each request, and fractions are rounded up. Default 1. No number
+   * may be above `limit`; where a function gives one, the request is refused 429 without `Retry-After`, as no waiting would help. A
+   * result that is no finite number of at least 0, or a function that throws, is a fault of the application: 500 `broken`.
    */
   cost?: number | ((ctx: SecurityContext) => number)
   /**
@@ -159,7 +160,7 @@ function checkLimit(options: Limit, option: string, scope: Scope): CheckedLimit 
   return {
     name,
     policy: hasOwnName(options) ? policy : numbered(policy),
-    cost: typeof cost === 'function' ? cost : fixedCost(`${option}.cost`, cost),
+    cost: typeof cost === 'function' ? cost : fixedCost(`${option}.cost`, cost, limit),
     key: key ?? scope.key,
     ownKey: key !== undefined,
     whenStoreFails: oneOf(`${option}.whenStoreFails`, whenStoreFails, FAILURES),
@@ -173,8 +174,13 @@ export function isLimitName(name: unknown): boolean {
   return typeof name === 'string' && /^[ !#-[\]-~]{1,100}$/.test(name)
 }
 
-function fixedCost(option: string, cost: unknown): number {
-  if (typeof cost === 'number' && Number.isFinite(cost) && cost > 0) return wholeUnits(cost)
+function fixedCost(option: string, cost: unknown, limit: number): number {
+  if (typeof cost === 'number' && Number.isFinite(cost) && cost > 0) {
+    if (wholeUnits(cost) <= limit) return wholeUnits(cost)
+    throw new ConfigError(
+      `${option} is ${cost}, and the limit ${limit}: no request could ever pass. Raise limit, or lower cost`,
+    )
+  }
   throw new ConfigError(`${option} must be a number above 0, or a function of the context, got ${show(cost)}`)
 }
 

@@ -1,3 +1,4 @@
+import type { SecurityContext } from '../../src/kernel/context.js'
 import { once } from 'node:events'
 import { request, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -70,6 +71,32 @@ describe('what a request costs', () => {
     await get('/').set('X-Cost', '8').expect(200)
     await get('/').set('X-Cost', '1e300').expect(429).expect('RateLimit', '"default";r=2;t=60')
     await get('/').set('X-Cost', '2').expect(200)
+  })
+
+  test('is told to be too much for ever where it is more than the limit', async () => {
+    const cost = ({ req }: SecurityContext) => Number(req.headers['x-cost'])
+    for (const limit of [
+      { limit: 3, cost },
+      [
+        { limit: 3, cost },
+        { name: 'b', limit: 5, cost },
+      ],
+    ]) {
+      const { get, clock, handled } = serve(rateLimit(limit))
+      for (let i = 0; i < 2; i++) {
+        const reply = await get('/').set('X-Cost', '4').expect(429)
+        expect(reply.headers['content-type']).toContain('application/problem+json')
+        expect(reply.body).toMatchObject({
+          type: 'urn:secure-api:problem:rate-limited',
+          detail: 'The request takes more units than the limit has; no waiting will help.',
+        })
+        expect(reply.headers).not.toHaveProperty('retry-after')
+        clock.advance(60_000)
+      }
+      expect(handled()).toBe(0)
+      await get('/').set('X-Cost', '3').expect(200)
+      await get('/').set('X-Cost', '3').expect(429).expect('Retry-After', '60')
+    }
   })
 
   test.each<[string, () => unknown]>([

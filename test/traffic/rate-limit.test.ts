@@ -149,6 +149,11 @@ describe('what is wrong is wrong at start', () => {
       'rateLimit.cost must be a number above 0, or a function of the context, got -1',
     ],
     [
+      'a cost above the limit',
+      { cost: 3.5, limit: 3 },
+      'rateLimit.cost is 3.5, and the limit 3: no request could ever pass. Raise limit, or lower cost',
+    ],
+    [
       'a cost of NaN',
       { cost: NaN },
       'rateLimit.cost must be a number above 0, or a function of the context, got NaN',
