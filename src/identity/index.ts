@@ -54,13 +54,7 @@ export {
 export { basic, type BasicOptions, type BasicUser } from './basic.js'
 export { hashPassword, verifyPassword, type HashPasswordOptions } from './passwords.js'
 export { session, type SessionMiddleware, type SessionOptions } from './session.js'
-export type {
-  RevokeAllOptions,
-  RevokeOptions,
-  RevokeSidOptions,
-  SessionInfo,
-  Sessions,
-} from './session-desk.js'
+export type { RevokeAllOptions, RevokeOptions, RevokeSidOptions, SessionInfo, Sessions } from './sessions.js'
 export type { LoginOptions, SessionSubject } from './session-request.js'
 export {
   tokens,

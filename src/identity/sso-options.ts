@@ -6,7 +6,7 @@ import type { Claims } from './claims.js'
 import { endpointUrl } from './endpoint.js'
 import { prepareIssuer, type Issuer } from './issuers.js'
 import type { Revocations } from './revocation.js'
-import type { Sessions } from './session-desk.js'
+import type { Sessions } from './sessions.js'
 import { isLocalPath } from './sso-return-to.js'
 import { mediaType } from './token.js'
 
