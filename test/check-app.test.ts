@@ -458,6 +458,24 @@ describe.each(expressVersions)('on %s', (name, express) => {
       )
     })
 
+    test('a guard that asks who is calling, before a public route, is a wall that is named', async () => {
+      const { api, as } = testApi({ rbac: { roles }, routes: { '* /pub/*': { public: true } } })
+      const app = express()
+      app.use(api as never)
+      let ran = 0
+      const handler = (_req: unknown, res: { end(): void }) => (ran++, res.end())
+      app.get('/pub/a', api.guard({ rbac: 'orders:read' }) as never, handler as never)
+      app.get('/pub/b', api.guard({ rateLimit: {} }) as never, handler as never)
+      app.get('/known', api.guard({ rbac: 'orders:read' }) as never, handler as never)
+      expect(found(api, app).filter((line) => line.startsWith('guard-on-public'))).toEqual([
+        'guard-on-public GET /pub/a',
+      ])
+      const reply = await request(app)
+        .get('/pub/a')
+        .set('Authorization', as({ roles: ['clerk'] }))
+      expect([reply.status, ran]).toEqual([401, 0])
+    })
+
     test('Connect inside Express is a handler like others', () => {
       const { api } = testApi()
       const app = express()

@@ -43,6 +43,11 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i)
 }
 
+/** Whether a rule lets everybody in, so that no credential is read. */
+export function isPublic({ seats }: Plan): boolean {
+  return seats.some(({ stage, door }) => door !== 'extra' && stage.name === 'public')
+}
+
 /** Whether somebody decides who may do this. */
 export function isDecided({ seats }: Plan, guards: readonly GuardMark[]): boolean {
   if (guards.some(({ settings: added }) => added?.rbac !== undefined)) return true

@@ -1,8 +1,8 @@
 import type { Finding } from '../kernel/stage.js'
 import { shown, type AppWalk, type Layer } from './app-walk.js'
 import type { CheckedApi } from './checked-api.js'
-import { casesOf, isDecided, type Case } from './decisions.js'
-import { markOf } from './guard-mark.js'
+import { casesOf, isDecided, isPublic, type Case } from './decisions.js'
+import { markOf, type GuardMark } from './guard-mark.js'
 import { isAsync, isErrorHandler, mustAnswer } from './handlers.js'
 import { isInFront, overlap } from './in-front.js'
 import { standingOf, type Standing } from './standing.js'
@@ -34,6 +34,11 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
       continue
     }
     const cases = casesOf(layer.method, layer.segments, plans)
+    found.push(
+      ...cases
+        .filter(({ plan }) => isPublic(plan) && standing.guards.some(({ settings }) => asksCaller(settings)))
+        .map(({ label }) => guardOnPublic(label)),
+    )
     const undecided = cases.filter(({ plan }) => !isDecided(plan, standing.guards))
     if (!isHandler(layer) || !isReadable(layer)) {
       if (undecided.length > 0) found.push(unknown(route, layer))
@@ -171,6 +176,21 @@ function unknown(route: string, { kind, name, segments, steps }: Layer): Finding
     route,
     cause: `${name === '' ? '' : `${name}, `}mounted as ${route}, may answer requests that are not decided`,
     fix: `mount it behind the API and decide in ${rule}; use express.Router() in place of an application, and a path of plain text`,
+  }
+}
+
+/** What asks something of a caller whom nobody has asked who it is. */
+function asksCaller(settings: GuardMark['settings']): boolean {
+  return settings?.rbac !== undefined || settings?.stepUp !== undefined
+}
+
+function guardOnPublic(route: string): Finding {
+  return {
+    code: 'guard-on-public',
+    severity: 'high',
+    route,
+    cause: `${route} is public, so nobody is asked who they are, and its guard lets only known callers pass: all are refused`,
+    fix: `drop public: true for ${route}, or the rbac and stepUp of its guard`,
   }
 }
 
