@@ -1,3 +1,4 @@
+import { atExit } from '../lib/at-exit.js'
 import { isThenable } from '../lib/when.js'
 import type { AuditEvent } from '../kernel/ports.js'
 import type { AuditHead } from './audit-chain.js'
@@ -34,6 +35,7 @@ export class AuditFile implements Sink {
   private stopTimer: (() => void) | undefined
   private stopRetry: (() => void) | undefined
   private ending = false
+  private readonly stayForExit: () => void
 
   /** @throws ConfigError if another writer holds the file; Error if it cannot be opened, or holds what is not ours */
   constructor(
@@ -41,7 +43,7 @@ export class AuditFile implements Sink {
     files?: FileSystem,
   ) {
     this.trail = new AuditTrail(settings, files)
-    process.on('exit', this.onExit)
+    this.stayForExit = atExit(() => this.end('exit'))
   }
 
   /** Permission bits of the file. */
@@ -78,17 +80,13 @@ export class AuditFile implements Sink {
     if (!this.health.closed) {
       this.end('close')
       this.health.closed = true
-      process.off('exit', this.onExit)
+      this.stayForExit()
       this.trail.close()
     }
     return Promise.resolve()
   }
 
-  /** Runs inside `process.exit` and after an uncaught exception; what comes later is still written, at once. */
-  private readonly onExit = (): void => {
-    this.end('exit')
-  }
-
+  /** Inside `process.exit` and after an uncaught exception, what comes later is still written, at once. */
   private end(reason: 'close' | 'exit'): void {
     this.stopTimer?.()
     this.stopRetry?.()

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { systemClock } from '../kernel/system-clock.js'
+import { atExit } from '../lib/at-exit.js'
 
 /** How soon a reader that is behind is tried again. */
 const RETRY_MS = 20
@@ -54,10 +55,10 @@ export class StdoutLines {
       this.stopWaiting()
       this.flush()
     })
-    process.on('exit', this.onExit)
+    const callOff = atExit(this.onExit)
     this.stopRetry = () => {
       stop()
-      process.off('exit', this.onExit)
+      callOff()
     }
   }
 

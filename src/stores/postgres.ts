@@ -1,6 +1,7 @@
 import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Ports } from '../kernel/ports.js'
+import { surviveErrors } from './survive-errors.js'
 import { PostgresOnce, PostgresRecords, type PostgresPool } from './postgres-records.js'
 
 export type { PostgresPool } from './postgres-records.js'
@@ -27,8 +28,7 @@ export function postgres(pool: PostgresPool, options: PostgresOptions = {}): Pic
   if (typeof (pool as Partial<PostgresPool> | null | undefined)?.query !== 'function') {
     throw new ConfigError(`postgres needs a pool of pg, got ${show(pool)}; for example postgres(new Pool())`)
   }
-  // An `error` event that nobody listens to ends the process; an outage is noticed here by calls that fail.
-  pool.on?.('error', () => undefined)
+  surviveErrors(pool)
   return { records: new PostgresRecords(pool, table), once: new PostgresOnce(pool, table) }
 }
 

@@ -1,6 +1,7 @@
 import { ConfigError } from '../kernel/config-error.js'
 import { show } from '../kernel/check.js'
 import type { Script } from './redis-scripts.js'
+import { surviveErrors } from './survive-errors.js'
 
 /** An ioredis client, single or cluster, as far as it is used here. */
 export interface IoredisClient {
@@ -123,9 +124,4 @@ function unknownScript(error: unknown, evaluate: () => Promise<unknown>): Promis
 
 function notConnected(status: string): Promise<never> {
   return Promise.reject(new Error(`The Redis client is not connected: ${status}`))
-}
-
-/** An `error` event that nobody listens to ends the process; an outage is noticed here by calls that fail. */
-function surviveErrors(client: IoredisClient | NodeRedisClient): void {
-  client.on('error', () => undefined)
 }

@@ -48,7 +48,8 @@ function fakePool() {
 
 test('an error of an idle connection does not end the process', () => {
   const { pool } = fakePool()
-  postgres(pool)
+  for (let i = 0; i < 20; i++) postgres(pool)
+  expect(pool.listenerCount('error')).toBe(1)
   expect(pool.emit('error', new Error('lost'))).toBe(true)
 })
 

@@ -34,6 +34,12 @@ const countersOf = (one: Parameters<typeof redis>[0], prefix: string = randomUUI
   redis(one, { prefix }).counters
 
 describe('what it takes', () => {
+  test('a client that it was given before has one listener of ours', () => {
+    const before = client.listenerCount('error')
+    for (let i = 0; i < 20; i++) redis(client)
+    expect(client.listenerCount('error')).toBe(before + 1)
+  })
+
   test.each([
     ['a URL', 'redis://127.0.0.1', 'got a string of 17 characters'],
     ['nothing', undefined, 'got undefined'],
