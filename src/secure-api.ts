@@ -4,7 +4,7 @@ import { GUARD } from './check/guard-mark.js'
 import { entrance, frontDoor, type Handler } from './entrance.js'
 import { guardOf } from './guard.js'
 import { watchHandler } from './handler-watch.js'
-import { boolean, integer, knownKeys, membersOf } from './kernel/check.js'
+import { boolean, func, integer, knownKeys, membersOf } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
 import { errorAnswerer, type ErrorMiddleware } from './kernel/errors.js'
 import { closeAll, readyAll } from './kernel/lifecycle.js'
@@ -92,7 +92,7 @@ export interface SecureApi extends Middleware {
   /**
    * The front door: `http.createServer(api.protect(app))` decides before the application sees the request.
    *
-   * @throws ConfigError with `respond: forward`: the application's error handlers are behind this door
+   * @throws ConfigError for what is no function, and with `respond: forward`: the application's error handlers are behind this door
    */
   protect(app: Handler): (req: IncomingMessage, res: ServerResponse) => void
   /** More protection inline, before a handler: the same words, and only ever added. */
@@ -204,6 +204,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
     guard,
     protect: (app: Handler) => {
       refuseForward(services)
+      func('protect: the application', app)
       behindFrontDoor.add(app)
       return frontDoor(enter, app)
     },

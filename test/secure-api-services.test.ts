@@ -62,6 +62,10 @@ describe('forward', () => {
     expect(handled).toBe(0)
   })
 
+  test('in front of what is no application it does not stand', () => {
+    expect(() => testApi().api.protect('x' as never)).toThrow('protect: the application must be a function')
+  })
+
   test('in front of the application there is nobody to hand refusals to, which is said at start', () => {
     const { api } = testApi({ respond: forward })
     expect(() => api.protect(express())).toThrow(

@@ -41,8 +41,8 @@ function parse<T extends NonNullable<ParseArgsConfig['options']>>(args: readonly
   }
 }
 
-/** @throws UsageError for what is no whole number of at least 0 */
-export function wholeNumber(option: string, text: string): number {
-  if (/^[0-9]{1,12}$/.test(text)) return Number(text)
-  throw new UsageError(`--${option} must be a whole number`)
+/** @throws UsageError for what is no whole number of at least `min` */
+export function wholeNumber(option: string, text: string, min = 1): number {
+  if (/^[0-9]{1,12}$/.test(text) && Number(text) >= min) return Number(text)
+  throw new UsageError(`--${option} must be a whole number of at least ${min}`)
 }

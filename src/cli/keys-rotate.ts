@@ -8,7 +8,7 @@ export const keysRotate: Command = {
 
   prepare(args) {
     const { values, positionals } = read(args, { 'grace-hours': { type: 'string' } }, 1)
-    const hours = wholeNumber('grace-hours', values['grace-hours'] ?? '24')
+    const hours = wholeNumber('grace-hours', values['grace-hours'] ?? '24', 0)
     return async (keys, { out, err }) => {
       const rotated = await keys.rotate(positionals[0]!, { graceMs: hours * HOUR_MS })
       if (rotated === undefined) {

@@ -1,6 +1,7 @@
 import { apiKeys, type ApiKeys, type Store } from '../index.js'
 import { postgres, type PostgresPool } from '../stores/postgres.js'
 import { redis } from '../stores/redis.js'
+import { UsageError } from './command.js'
 
 /** Loads a package; throws if there is none. */
 export type Load = (name: string) => unknown
@@ -13,7 +14,7 @@ export interface Desk {
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Opens the store of the environment with the driver of the user's project. @throws Error that says what is missing */
+/** Opens the store of the environment with the driver of the user's project. @throws UsageError or Error that says what is missing */
 export async function openDesk(env: Env, load: Load): Promise<Desk> {
   const pepper = needed(env, 'SECURE_API_PEPPER', 'the pepper that the API has')
   const url = needed(env, 'SECURE_API_STORE', 'the URL of the store: redis://, rediss:// or postgres://')
@@ -30,7 +31,7 @@ export async function openDesk(env: Env, load: Load): Promise<Desk> {
 function needed(env: Env, name: string, what: string): string {
   const value = env[name]
   if (value !== undefined && value !== '') return value
-  throw new Error(`Set ${name} to ${what}`)
+  throw new UsageError(`Set ${name} to ${what}`)
 }
 
 interface Opened {
@@ -41,7 +42,7 @@ interface Opened {
 function openStore(url: string, env: Env, load: Load): Promise<Opened> {
   if (/^rediss?:\/\//.test(url)) return openRedis(url, env['SECURE_API_STORE_PREFIX'], load)
   if (/^postgres(?:ql)?:\/\//.test(url)) return openPostgres(url, env['SECURE_API_STORE_TABLE'], load)
-  throw new Error('SECURE_API_STORE must begin with redis://, rediss:// or postgres://')
+  throw new UsageError('SECURE_API_STORE must begin with redis://, rediss:// or postgres://')
 }
 
 type Redis = Parameters<typeof redis>[0]

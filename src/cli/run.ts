@@ -1,3 +1,4 @@
+import { ConfigError } from '../index.js'
 import { keysCreate } from './keys-create.js'
 import { keysList } from './keys-list.js'
 import { keysRevoke } from './keys-revoke.js'
@@ -58,7 +59,8 @@ export async function run(args: readonly string[], { env, load, out, err }: Surr
   } catch (error) {
     err(`${reasonOf(error)}\n`)
     if (error instanceof UsageError) err(`Usage: secure-api keys ${command.usage}\n`)
-    return error instanceof UsageError ? 2 : 1
+    // What breaks a rule of the package was asked for in a wrong way, too.
+    return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
   }
 }
 

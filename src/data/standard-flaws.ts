@@ -65,6 +65,9 @@ function ofZod3({ code, message, options }: Issue): unknown {
 
 function ofValibot({ kind, type, expected }: Issue): unknown {
   if (expected === 'never') return 'is not a known member'
+  // Of a member that is not there valibot says its name, in quotes.
+  const isMissing = typeof type === 'string' && type.endsWith('object') && typeof expected === 'string'
+  if (isMissing && expected.startsWith('"')) return 'is required'
   if (typeof expected === 'string') return `must be ${expected}`
   return kind === 'validation' && typeof type === 'string' ? `does not pass "${type}"` : undefined
 }

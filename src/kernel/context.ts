@@ -190,8 +190,16 @@ export class SecurityContext {
     this.why = why
   }
 
-  /** Puts a fact on record, if something keeps records: never a secret, a token or a body. */
+  /**
+   * Puts a fact on record, if something keeps records: never a secret, a token or a body.
+   *
+   * @throws TypeError for a kind that is no text, and facts that are no object
+   */
   record(kind: string, facts: Readonly<Record<string, unknown>>): void {
+    if (typeof kind !== 'string' || typeof facts !== 'object' || Object(facts) !== facts)
+      throw new TypeError(
+        "record needs a kind and an object of facts, as in record('order-cancelled', { order })",
+      )
     this.recorder?.record(this, kind, facts)
   }
 }

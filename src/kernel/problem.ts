@@ -1,4 +1,6 @@
 import { attempt } from '../lib/attempt.js'
+import { didYouMean, quoted, show } from './check.js'
+import { ConfigError } from './config-error.js'
 
 /**
  * The catalogue of refusals: every way this package says no. `code` is stable and public; `docs/problems.md` explains
@@ -89,17 +91,45 @@ export interface Problem extends ProblemDetails {
 export interface OwnProblem {
   /** Stable, lower case with hyphens; becomes the last part of the problem's `type`. */
   code: string
+  /** From 400 to 599. */
   status: number
   title: string
 }
 
-/** Builds a refusal to be returned from a stage. Cheap on purpose: saying no under attack must cost nothing. */
+/**
+ * Builds a refusal to be returned from a stage. Cheap on purpose: saying no under attack must cost nothing.
+ *
+ * @throws ConfigError for a code that the catalogue does not have, and a kind of your own that is no refusal
+ */
 export function refuse(kind: ProblemCode | OwnProblem, details?: ProblemDetails): Problem {
-  const { code, status, title } =
-    typeof kind === 'string'
-      ? { code: kind, status: catalogue[kind].status, title: catalogue[kind].title }
-      : kind
+  const { status, title } = typeof kind === 'string' ? entryOf(kind) : checkOwn(kind)
+  const code = typeof kind === 'string' ? kind : kind.code
   return { [PROBLEM]: true, code, status, title, ...details } as Problem
+}
+
+function entryOf(code: ProblemCode): { readonly status: number; readonly title: string } {
+  if (Object.hasOwn(catalogue, code)) return catalogue[code]
+  throw new ConfigError(
+    `refuse: there is no problem ${quoted(code)}${didYouMean(code, Object.keys(catalogue))}; one of your own is { code, status, title }`,
+  )
+}
+
+/** A client takes 200 for a yes, and 204 and 304 have no body to say why not. */
+function checkOwn(kind: OwnProblem): OwnProblem {
+  const { code, status, title } = Object(kind) as Partial<OwnProblem>
+  if (
+    typeof code === 'string' &&
+    typeof title === 'string' &&
+    Number.isInteger(status) &&
+    status! >= 400 &&
+    status! <= 599
+  )
+    return kind
+  throw new ConfigError(
+    `refuse needs a code of the catalogue, or { code, status, title } with a status from 400 to 599, got ${
+      typeof status === 'number' ? `status ${status}` : show(kind)
+    }`,
+  )
 }
 
 /** Whether `value` was made by `refuse`, by this copy of the package or another one. */

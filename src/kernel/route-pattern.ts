@@ -26,6 +26,7 @@ export function parsePattern(pattern: string): RoutePattern {
   if (method === undefined || path === undefined || rest.length > 0) throw wrong('is no method and path')
   if (method === 'HEAD') throw wrong('names HEAD, which takes the rule of GET')
   if (method === 'OPTIONS') throw wrong('names OPTIONS, which always takes the general rules')
+  if (method === 'TRACE' || method === 'CONNECT') throw wrong(`names ${method}, which no API answers`)
   if (method !== '*' && !METHODS.includes(method)) throw wrong('names an unknown method')
   if (!path.startsWith('/')) throw wrong('has a path that does not begin with a slash')
   if (path.length > 1 && path.endsWith('/')) throw wrong('ends with a slash')

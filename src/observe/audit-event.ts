@@ -50,7 +50,12 @@ export function eventOf(
   return {
     kind,
     time: timeOf(services.clock.now()),
-    severity: SEVERITIES.includes(severity) ? severity : severityOf(kind, facts),
+    // A word that is none of ours was meant to say something: better too loud than unheard.
+    severity: SEVERITIES.includes(severity)
+      ? severity
+      : severity === undefined
+        ? severityOf(kind, facts)
+        : 'high',
     outcome,
     principal: principal?.id,
     authMethod: principal?.method,

@@ -159,7 +159,7 @@ describe.each([
 
   test('that cannot be are refused with the rule', async () => {
     const bad = await ask('keys create --owner a --endless --cidr everywhere')
-    expect(bad).toMatchObject({ code: 1, out: '' })
+    expect(bad).toMatchObject({ code: 2, out: '' })
     expect(bad.err).toMatch(/^create\.cidrs must list CIDR ranges/)
   })
 })
@@ -177,6 +177,7 @@ describe('what was asked in a wrong way is 2, and opens nothing', () => {
     ['keys create --owner a', '--days says how long the key is good; --endless, that it has no end'],
     ['keys create --owner a --days 1 --endless', '--days says how long'],
     ['keys create --owner a --days 1.5', '--days must be a whole number'],
+    ['keys create --owner a --days 0', '--days must be a whole number of at least 1'],
     ['keys create --owner a --days -1', 'An option is unknown, or lacks its value'],
     ['keys create --owner a --days 1 --limit 5', '--limit and --window-seconds belong together'],
     ['keys create --owner a --days 1 --secret hunter2', 'An option is unknown, or lacks its value'],
@@ -197,25 +198,27 @@ describe('what was asked in a wrong way is 2, and opens nothing', () => {
 describe('what is missing is named', () => {
   const env = { SECURE_API_PEPPER: pepper, SECURE_API_STORE: 'redis://127.0.0.1:1' }
 
-  test.each<[string, Record<string, string>, (name: string) => unknown, string]>([
+  test.each<[string, Record<string, string>, (name: string) => unknown, string, number?]>([
     [
       'the pepper',
       { SECURE_API_STORE: 'redis://127.0.0.1:1' },
       load,
       'Set SECURE_API_PEPPER to the pepper that the API has',
+      2,
     ],
-    ['the store', { SECURE_API_PEPPER: pepper }, load, 'Set SECURE_API_STORE to the URL of the store'],
+    ['the store', { SECURE_API_PEPPER: pepper }, load, 'Set SECURE_API_STORE to the URL of the store', 2],
     [
       'a kind of store',
       { ...env, SECURE_API_STORE: 'mysql://a:hunter2@b' },
       load,
       'SECURE_API_STORE must begin with redis://, rediss:// or postgres://',
+      2,
     ],
     ['a server', { ...env, SECURE_API_STORE: 'redis://a:hunter2@127.0.0.1:1' }, load, 'Connection is closed'],
     ['a database', { ...env, SECURE_API_STORE: 'postgres://a:hunter2@127.0.0.1:1/b' }, load, 'ECONNREFUSED'],
-  ])('%s', async (_what, given, loading, message) => {
+  ])('%s', async (_what, given, loading, message, expected = 1) => {
     const { code, out, err } = await cli('keys list', given, loading)
-    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect({ code, out }).toEqual({ code: expected, out: '' })
     expect(err).toContain(message)
     expect(err).not.toContain('hunter2')
   })
@@ -249,7 +252,7 @@ describe('what is missing is named', () => {
       return { Redis: Client }
     })
     expect({ code, err }).toEqual({
-      code: 1,
+      code: 2,
       err: 'apiKeys.pepper must have at least 32 bytes, got 7; make one with: openssl rand -base64 48\n',
     })
   })

@@ -527,6 +527,9 @@ describe('a Standard Schema', () => {
       { in: 'body', pointer: '#/a', detail: 'does not pass "email"' },
       { in: 'body', pointer: '#/b', detail: 'must be ("x" | "y")' },
     ])
+    expect((await post({ body: schema }, { b: 'x' })).errors).toEqual([
+      { in: 'body', pointer: '#/a', detail: 'is required' },
+    ])
   })
 
   test('may be asynchronous', async () => {

@@ -134,6 +134,20 @@ describe('on plain node:http', () => {
   })
 })
 
+describe('a refusal of your own', () => {
+  test.each<[string, unknown]>([
+    ['there is no problem "forbiden". Did you mean "forbidden"?', 'forbiden'],
+    ['there is no problem "constructor"', 'constructor'],
+    ['got status 204', { code: 'a', status: 204, title: 'b' }],
+    ['got status 200', { code: 'a', status: 200, title: 'b' }],
+    ['got status 700', { code: 'a', status: 700, title: 'b' }],
+    ['got an object', { code: 'a', status: '403', title: 'b' }],
+    ['got null', null],
+  ])('is none: %s', (message, kind) => {
+    expect(() => refuse(kind as 'forbidden')).toThrow(message)
+  })
+})
+
 describe('a forwarded refusal', () => {
   test('that is written as JSON tells nothing of the rule', async () => {
     const { api, as } = testApi({

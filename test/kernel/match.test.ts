@@ -161,6 +161,7 @@ test('reads the values of named segments, decoded once', () => {
 
 test.each([
   ['/orders', 'is no method and path'],
+  ['TRACE /orders', 'names TRACE, which no API answers'],
   ['get /orders', 'unknown method'],
   ['HEAD /orders', 'takes the rule of GET'],
   ['OPTIONS /orders', 'always takes the general rules'],

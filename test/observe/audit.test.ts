@@ -243,6 +243,7 @@ describe('a security decision', () => {
         ctx.record('undecided', {})
         ctx.record('odd', { severity: 'apocalyptic' })
         ctx.record('calm', { severity: 'info' })
+        expect(() => ctx.record('void', null as never)).toThrow('record needs a kind and an object of facts')
         res.end()
       },
     })
@@ -256,7 +257,7 @@ describe('a security decision', () => {
         facts: { amount: 5, principal: 'forged', kind: 'forged' },
       },
       { kind: 'undecided', severity: 'high', level: 'error' },
-      { kind: 'odd', severity: 'medium' },
+      { kind: 'odd', severity: 'high' },
       { kind: 'calm', severity: 'info', level: 'info' },
       { kind: 'request' },
     ])
