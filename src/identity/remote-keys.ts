@@ -164,6 +164,9 @@ export class RemoteKeys implements KeySource {
     let published: PublishedKeys
     try {
       published = await this.options.fetchKeys(services, signal, rediscover)
+      // An issuer that is starting up has no keys yet, and nothing can be told from that. Later, its keys are withdrawn.
+      if (this.set === undefined && published.keys.length === 0)
+        throw new Error('the issuer publishes no key that can be used')
     } catch (cause) {
       return this.fail(cause, services)
     }

@@ -5,7 +5,8 @@ import type { KeySet, VerificationKey } from '../../src/identity/key-set.js'
 import type { Unavailable } from '../../src/identity/unavailable.js'
 import { RemoteKeys } from '../../src/identity/remote-keys.js'
 import { createServices } from '../../src/kernel/services.js'
-import { fakeClock } from '../../src/testing/index.js'
+import { bearer } from '../../src/identity/bearer.js'
+import { fakeClock, localIssuer, serve } from '../../src/testing/index.js'
 
 const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const key = (kid: string): VerificationKey => ({ kid, key: publicKey, algorithms: ['ES256'] })
@@ -434,4 +435,46 @@ test('close ends what runs and whoever waits, and nothing starts again', async (
   await turn()
   expect(fetches).toHaveLength(1)
   expect(log.lines).toEqual([])
+})
+
+describe('a first set without a key that can be used', () => {
+  test('is none, and a later one withdraws all keys', async () => {
+    const { clock, current, want, warm, fetches, log } = setUp()
+    const early = want('a')
+    await fetches[0]!.answer({ keys: [], fingerprint: '', ignored: 2 })
+    expect([early.outcome, current()]).toEqual(['keys-unavailable', undefined])
+    expect(log.lines).toEqual(['bearer: the keys of the issuer cannot be fetched'])
+    clock.advance(1_000)
+    await warm('a')
+    expect(current()).toEqual(['a'])
+    clock.advance(600_000)
+    current()
+    await fetches.at(-1)!.answer(publish())
+    expect(current()).toEqual([])
+  })
+
+  test.each<[string, (jwks: { keys: object[] }) => object]>([
+    ['empty', () => ({ keys: [] })],
+    ['only for encryption', ({ keys }) => ({ keys: keys.map((one) => ({ ...one, use: 'enc' })) })],
+  ])('makes no good token a bad one: %s', async (_what, spoil) => {
+    const clock = fakeClock()
+    const issuer = localIssuer({ clock })
+    let isReady = false
+    const fetching: typeof fetch = async (...call) => {
+      const reply = await issuer.fetch(...call)
+      const json = (await reply.clone().json()) as { keys?: object[] }
+      return json.keys === undefined || isReady ? reply : Response.json(spoil({ keys: json.keys }))
+    }
+    const method = bearer({ issuer: issuer.issuer, audience: issuer.audience })
+    const { get, handled } = serve(method, { clock, fetch: fetching })
+    const token = `Bearer ${issuer.mint()}`
+    const reply = await get('/').set('Authorization', token).expect(503)
+    expect(reply.headers['content-type']).toContain('application/problem+json')
+    expect(reply.body).toMatchObject({ type: 'urn:secure-api:problem:identity-provider-unavailable' })
+    expect(reply.headers).toHaveProperty('retry-after')
+    expect(handled()).toBe(0)
+    isReady = true
+    clock.advance(1_000)
+    await get('/').set('Authorization', token).expect(200)
+  })
 })
