@@ -45,7 +45,7 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
   const { realm = 'api' } = options
   const refusals = basicRefusals(realm)
   const offered = [refusals.offered]
-  const turns = new HashingTurns(rules.maxHashing)
+  const turns = new HashingTurns<boolean | number>(rules.maxHashing)
   const key = randomBytes(32)
   /** The hash that a password was verified with, by the keyed hash of name and password. */
   const verified = new Generations<string, string>(rules.cacheEntries)
@@ -80,32 +80,44 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
       .update(JSON.stringify([name, password]))
       .digest('base64')
     // Good only with the very hash it was verified with: a new password ends the old one at once.
-    if (user !== undefined && verified.get(digest) === user.hash) return principalOf(name, user)
+    const isRemembered = () => user !== undefined && verified.get(digest) === user.hash
+    if (user !== undefined && isRemembered()) return principalOf(name, user)
 
     const hash = nobody.like(user?.parsed)
-    const isKnown = user !== undefined
-    const outcome = await turns.run(ctx.services.clock, ctx.clientKey, () =>
-      attempt(ctx, name, password, hash, isKnown),
+    const outcome = await turns.run(
+      ctx.services.clock,
+      ctx.clientKey,
+      `${digest} ${user?.hash ?? ''}`,
+      async () => {
+        // Others may have shown it while this one waited.
+        if (isRemembered()) return true
+        const right = await attempt(ctx, name, password, hash, user !== undefined)
+        if (right === true && user !== undefined) verified.set(digest, user.hash)
+        return right
+      },
     )
     if (outcome === undefined) return refusals.because('hashing-crowded')
-    if (typeof outcome !== 'boolean') return outcome
+    if (typeof outcome === 'number') return tooManyAttempts(outcome)
     if (!outcome || user === undefined) return refusals.wrong()
-    verified.set(digest, user.hash)
     return principalOf(name, user)
   }
 
-  /** Counted before the work, so that many at once count as many, and the same for a name that nobody has. */
+  /**
+   * Counted before the work, so that many at once count as many, and the same for a name that nobody has.
+   *
+   * @returns whether the password is right, or how long to wait before it is looked at, in milliseconds
+   */
   const attempt = async (
     ctx: SecurityContext,
     name: string,
     password: string,
     hash: PasswordHash,
     isKnown: boolean,
-  ): Promise<boolean | Problem> => {
+  ): Promise<boolean | number> => {
     const { services, clientKey } = ctx
     const { records } = rules.store === undefined ? services : services.portsOf(rules.store)
     const attempt = await attempts.take(records, name, clientKey, services.clock.now())
-    if (attempt.waitMs > 0) return tooManyAttempts(attempt.waitMs)
+    if (attempt.waitMs > 0) return attempt.waitMs
     const right = (await isPassword(password, hash)) && isKnown
     if (right) await attempt.succeeded()
     return right

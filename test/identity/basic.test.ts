@@ -13,6 +13,7 @@ import { contextOf } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
 import { fakeClock, localIssuer, serve, type ServeOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
+import { later } from '../support/later-store.js'
 import { selfSigned } from '../support/certificate.js'
 
 const OFFERED = 'Basic realm="api", charset="UTF-8"'
@@ -210,6 +211,28 @@ describe('a good password', () => {
     await come(pair(NAME, PASSWORD)).expect(401)
   })
 
+  test('is no failure, and no crowd, however many come with it at once', async () => {
+    const spied = jest.spyOn(crypto, 'scrypt')
+    const store = later(memory())
+    const processes = [1, 2, 3].map(() => setUp({ store, maxHashing: 4 }))
+    const statuses = await Promise.all(
+      processes.flatMap(({ come }) =>
+        Array.from({ length: 8 }, () => come(pair(NAME, PASSWORD)).then(({ status }) => status)),
+      ),
+    )
+    expect(statuses).toEqual(Array(24).fill(200))
+    expect(spied).toHaveBeenCalledTimes(3)
+    // From many addresses, whoever waits is looked up again when it is its turn.
+    spied.mockClear()
+    const { come } = setUp({ store, maxHashing: 2 })
+    const others = Array.from({ length: 20 }, (_, i) => come(pair(NAME, PASSWORD), `198.51.100.${i}`))
+    expect((await Promise.all(others)).map(({ status }) => status)).toEqual(Array(20).fill(200))
+    expect(spied).toHaveBeenCalledTimes(2)
+    // Nothing of it slows down who is wrong for the first time.
+    for (let i = 0; i < 5; i++) await come(pair(NAME, `wrong ${i}`)).expect(401)
+    await come(pair(NAME, 'wrong')).expect(429)
+  })
+
   test('may be hashed with argon2id, where that is asked for', async () => {
     const strong = formatHash(
       await makeHash(PASSWORD, { algorithm: 'argon2id', cost: { ...COSTS.argon2id, m: 7_168 } }),
@@ -257,6 +280,16 @@ describe('who guesses (ASVS 6.3.1)', () => {
     for (let i = 0; i < 5; i++) await (i % 2 === 0 ? one : other).come(pair(NAME, 'wrong')).expect(401)
     await one.come(pair(NAME, PASSWORD)).expect(429)
     await other.come(pair(NAME, PASSWORD)).expect(429)
+  })
+
+  test('gets one answer for one guess that is sent many times at once, for the price of one attempt', async () => {
+    const spied = jest.spyOn(crypto, 'scrypt')
+    const { come } = setUp({ store: later(memory()) })
+    const all = await Promise.all(Array.from({ length: 12 }, () => come(pair(NAME, 'wrong'))))
+    expect(all.map(({ status }) => status)).toEqual(Array(12).fill(401))
+    expect(spied).toHaveBeenCalledTimes(1)
+    for (let i = 0; i < 4; i++) await come(pair(NAME, `wrong ${i}`)).expect(401)
+    await come(pair(NAME, 'wrong')).expect(429)
   })
 
   test('cannot make the process hash more than it is told to', async () => {
