@@ -29,7 +29,7 @@ export interface BasicOptions {
   cacheEntries?: number
   /** How long `users` may take, in milliseconds. Default 1,000. Later: 503 `identity-provider-unavailable`. */
   lookupTimeoutMs?: number
-  /** Lets clients on this machine come over plain HTTP, unless the request was forwarded. Default false. Others: 403 `tls-required`. */
+  /** Lets clients on this machine come over plain HTTP, unless a field says that the request was forwarded; not for a machine whose proxy adds none. Default false. Others: 403 `tls-required`. */
   allowInsecureLoopback?: boolean
   /** The `realm` of challenges. Default `'api'`. */
   realm?: string

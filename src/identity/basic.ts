@@ -196,14 +196,22 @@ function isBrowser({ req: { headers } }: SecurityContext): boolean {
   return headers['sec-fetch-site'] !== undefined || headers.origin !== undefined
 }
 
+/** Fields by which proxies say for whom they speak, apart from all those that begin with `x-forwarded-`. */
+const PROXY_FIELDS = [
+  ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-forwarded-for'],
+  ...['x-original-host', 'x-envoy-external-address', 'cf-connecting-ip', 'cf-ray', 'cdn-loop'],
+  ...['true-client-ip', 'fastly-client-ip', 'x-azure-clientip', 'x-arr-ssl', 'x-amzn-trace-id'],
+]
+
 /** A request that a proxy on this machine hands on comes from this machine too. */
 function isFromHere({ req: { socket, headers } }: SecurityContext): boolean {
   const { remoteAddress: address = '' } = socket
-  const forwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'via'].some(
-    (field) => headers[field] !== undefined,
-  )
   const bare = address.startsWith('::ffff:') ? address.slice(7) : address
-  return !forwarded && (bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.')))
+  if (bare !== '::1' && !(isIP(bare) === 4 && bare.startsWith('127.'))) return false
+  return (
+    PROXY_FIELDS.every((field) => headers[field] === undefined) &&
+    Object.keys(headers).every((field) => !field.startsWith('x-forwarded-'))
+  )
 }
 
 function principalOf(name: string, { subject = name, claims }: KnownUser): Principal {

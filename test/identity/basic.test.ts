@@ -110,13 +110,15 @@ describe('over plain HTTP', () => {
       { trustProxy: 0 },
       { 'X-Forwarded-For': '192.0.2.1' },
     ],
-    [
-      'or says so in another way',
-      403,
-      { allowInsecureLoopback: true },
-      { trustProxy: 0 },
-      { Via: '1.1 proxy' },
-    ],
+    ...['Via', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Real-IP', 'X-Client-IP', 'CF-Connecting-IP'].map(
+      (field): [string, number, Partial<BasicOptions>, ServeOptions, Record<string, string>] => [
+        `or says so by ${field}`,
+        403,
+        { allowInsecureLoopback: true },
+        { trustProxy: 0 },
+        { [field]: '192.0.2.1' },
+      ],
+    ),
   ])('%s: %d', async (_what, status, options, served, headers) => {
     const { get, asked, handled } = setUp(options, served)
     const reply = await get('/').set(headers).set('Authorization', pair(NAME, PASSWORD)).expect(status)
