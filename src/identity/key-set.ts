@@ -53,6 +53,7 @@ export function usableAlgorithms(
   allowed: readonly SigningAlgorithm[] = asymmetricAlgorithms,
 ): readonly SigningAlgorithm[] {
   if (key.asymmetricKeyType === 'rsa' && !isSoundRsa(key)) return []
+  if (key.asymmetricKeyType === 'ed25519' && isOfSmallOrder(key)) return []
   return allowed.filter((one) => (alg === undefined || alg === one) && fits(one, key))
 }
 
@@ -65,4 +66,27 @@ function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
     publicExponent >= 3n &&
     publicExponent % 2n === 1n
   )
+}
+
+/**
+ * The points of Ed25519 whose order divides 8, by their y in hexadecimal, little-endian, in each spelling that is read as one of
+ * them: 0, 1, -1, and the two that are of order 8.
+ */
+const SMALL_ORDER = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+])
+
+/** Under such a key everybody can sign: one signature holds for every eighth message at least. */
+function isOfSmallOrder(key: KeyObject): boolean {
+  if (key.type !== 'public') return false
+  const point = Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url')
+  // The highest bit is the sign of x.
+  point[31] = (point[31] ?? 0) & 0x7f
+  return SMALL_ORDER.has(point.toString('hex'))
 }

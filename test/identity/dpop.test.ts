@@ -164,6 +164,25 @@ describe('a proof of possession (ASVS 10.3.5)', () => {
     expect(api.why).toEqual(['dpop-key'])
   })
 
+  test('is refused where the token is bound to a key under which everybody can sign', async () => {
+    const { calculateJwkThumbprint } = await import('jose')
+    const jwk = {
+      kty: 'OKP',
+      crv: 'Ed25519',
+      x: Buffer.from([1, ...Array<number>(31).fill(0)]).toString('base64url'),
+    }
+    const token = issuer.mint({ cnf: { jkt: await calculateJwkThumbprint(jwk) } })
+    const api = setUp()
+    const proof = client.proof('GET', `${BASE}/orders`, token, { header: { alg: 'EdDSA', jwk } })
+    const text = proof.slice(0, proof.lastIndexOf('.'))
+    const signature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]).toString('base64url')
+    await api
+      .get('/orders')
+      .set({ Authorization: `DPoP ${token}`, DPoP: `${text}.${signature}` })
+      .expect(401)
+    expect({ why: api.why, handled: api.handled() }).toEqual({ why: ['dpop-key'], handled: 0 })
+  })
+
   test('is refused whatever is changed in it', async () => {
     const { get, server } = setUp()
     await listen(server)

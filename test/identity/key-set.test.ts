@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import type { SigningAlgorithm } from '../../src/identity/algorithms.js'
-import { KeySet, type VerificationKey } from '../../src/identity/key-set.js'
+import { KeySet, usableAlgorithms, type VerificationKey } from '../../src/identity/key-set.js'
 
 const { publicKey } = generateKeyPairSync('ed25519')
 const key = (kid?: string, algorithms: SigningAlgorithm[] = ['EdDSA']): VerificationKey => ({
@@ -29,4 +29,30 @@ test('never makes one token cost more than four signature checks', () => {
   const many = Array.from({ length: 50 }, () => key('a'))
   expect(new KeySet(many).lookup('a', 'EdDSA').candidates).toHaveLength(4)
   expect(new KeySet(many).lookup(undefined, 'EdDSA').candidates).toHaveLength(4)
+})
+
+describe('a key of Ed25519 under which everybody can sign', () => {
+  const p = 2n ** 255n - 19n
+  const ofOrder8 = BigInt('0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7')
+  const points = [0n, 1n, p - 1n, p, p + 1n, ofOrder8, p - ofOrder8]
+  const keyOf = (y: bigint, sign: bigint) => {
+    const x = Buffer.from((y | (sign << 255n)).toString(16).padStart(64, '0'), 'hex').reverse()
+    return createPublicKey({
+      key: { kty: 'OKP', crv: 'Ed25519', x: x.toString('base64url') },
+      format: 'jwk',
+    })
+  }
+
+  test.each(points.flatMap((y) => [keyOf(y, 0n), keyOf(y, 1n)]))('may be used for nothing: %#', (weak) => {
+    expect(usableAlgorithms(weak, undefined)).toEqual([])
+  })
+
+  test('is one indeed: nobody had to know anything to sign with it', () => {
+    const neutral = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)])
+    const forged = (weak: ReturnType<typeof keyOf>) =>
+      Array.from({ length: 400 }, (_, i) => verify(null, Buffer.from(`${i}`), weak, neutral)).some(Boolean)
+    expect([1n, p - 1n, ofOrder8].map((y) => forged(keyOf(y, 0n)))).toEqual([true, true, true])
+    expect(forged(publicKey)).toBe(false)
+    expect(usableAlgorithms(publicKey, undefined)).toEqual(['EdDSA', 'Ed25519'])
+  })
 })
