@@ -33,8 +33,8 @@ export interface DpopOptions {
    */
   nonce?: DpopNonceOptions
   /**
-   * Where it is kept which proofs were used, by all processes. Default: the `store` of the API, or the memory of this process. A proof
-   * that was used: 401 `invalid-dpop-proof`. The store is away: 503 `store-unavailable`.
+   * Where it is kept which proofs were used, by all processes. Default: the `store` of the API, or a memory that each API of each
+   * process has for itself, so that APIs which serve the same URL need a store. A proof that was used: 401 `invalid-dpop-proof`. The store is away: 503 `store-unavailable`.
    */
   store?: Store
 }

@@ -398,6 +398,14 @@ describe('a proof is good once', () => {
     }
   })
 
+  test('in each API by itself where there is no store', async () => {
+    const fields = client.fields('GET', `${BASE}/orders`, bound())
+    for (const api of [setUp(), setUp()]) {
+      await api.get('/orders').set(fields).expect(200)
+      await api.get('/orders').set(fields).expect(401)
+    }
+  })
+
   test.each<[string, OnceStore['claim']]>([
     ['fails', () => Promise.reject(new Error('down'))],
     ['is full', () => Promise.reject(new StoreUnavailable('full', 0, 1_000))],
