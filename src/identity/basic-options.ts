@@ -3,6 +3,7 @@ import { ConfigError } from '../kernel/config-error.js'
 import type { Later, Store } from '../kernel/ports.js'
 import { checkStore } from '../kernel/store-ports.js'
 import { argon2 } from './argon2.js'
+import { isName } from './basic-credentials.js'
 import { parseHash, type PasswordAlgorithm, type PasswordHash } from './password-hash.js'
 
 /** What is known of a user. */
@@ -52,6 +53,8 @@ export interface BasicRules {
   readonly allowInsecureLoopback: boolean
 }
 
+const SUBJECT = /^[^\p{Cc}]+$/u
+
 const KNOWN = [
   ...['users', 'store', 'algorithms', 'maxHashing', 'cacheEntries', 'lookupTimeoutMs'],
   ...['allowInsecureLoopback', 'realm'],
@@ -81,12 +84,19 @@ export function prepareBasic(options: BasicOptions): BasicRules {
 
 /** All of them are looked at once, so that a bad hash is found at start. */
 function findIn(users: unknown, accepted: readonly PasswordAlgorithm[]): BasicRules['find'] {
-  const known = new Map(
-    membersOf('basic.users', users, 'of hashes by name, or a function').map(([name, given]) => {
-      const { hash, subject, claims } = readUser(`basic.users[${quoted(name)}]`, given, accepted)
-      return [name.normalize('NFC'), { hash, subject: subject ?? name, claims }]
-    }),
-  )
+  const known = new Map<string, BasicUser>()
+  for (const [given, user] of membersOf('basic.users', users, 'of hashes by name, or a function')) {
+    const option = `basic.users[${quoted(given)}]`
+    const name = given.normalize('NFC')
+    if (!isName(name))
+      throw new ConfigError(
+        `${option} is a name that nobody can send: it must have 1 to 255 bytes, no colon and no control character`,
+      )
+    if (known.has(name))
+      throw new ConfigError(`${option} stands there twice, in two spellings of Unicode; leave one out`)
+    const { hash, subject, claims } = readUser(option, user, accepted)
+    known.set(name, { hash, subject: subject ?? given, claims })
+  }
   return (name) => known.get(name)
 }
 
@@ -100,8 +110,8 @@ export function readUser(option: string, given: unknown, accepted: readonly Pass
     throw new ConfigError(
       `${option} must have a hash that hashPassword made, of ${accepted.join(' or ')}; passwords themselves are never kept`,
     )
-  if (subject !== undefined && (typeof subject !== 'string' || subject === ''))
-    throw new ConfigError(`${option}.subject must be a text, got ${show(subject)}`)
+  if (subject !== undefined && (typeof subject !== 'string' || !SUBJECT.test(subject)))
+    throw new ConfigError(`${option}.subject must be a text without control characters, got ${show(subject)}`)
   membersOf(`${option}.claims`, claims, 'of claims')
   return { hash, subject, claims, parsed }
 }

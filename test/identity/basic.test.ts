@@ -7,7 +7,7 @@ import { auth } from '../../src/identity/auth.js'
 import { parseBasic } from '../../src/identity/basic-credentials.js'
 import { basic, type BasicOptions, type BasicUser } from '../../src/identity/basic.js'
 import { bearer } from '../../src/identity/bearer.js'
-import { COSTS, formatHash, makeHash } from '../../src/identity/password-hash.js'
+import { COSTS, formatHash, hashOfNobody, makeHash } from '../../src/identity/password-hash.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
@@ -18,6 +18,8 @@ import { selfSigned } from '../support/certificate.js'
 
 const OFFERED = 'Basic realm="api", charset="UTF-8"'
 const CHEAP = { algorithm: 'scrypt', cost: { ln: 14, r: 8, p: 1 } } as const
+/** Of no password that anybody knows. */
+const CHEAP_HASH = formatHash(hashOfNobody(CHEAP.algorithm, CHEAP.cost))
 const NAME = 'ops'
 const PASSWORD = 'correct horse'
 let hash: string
@@ -423,6 +425,15 @@ test.each<[object, string]>([
   [{ users: undefined }, 'basic.users is undefined'],
   [{ users: { ops: 'hunter2' } }, 'basic.users["ops"] must have a hash'],
   [{ users: { ops: { hash: 'hunter2' } } }, 'passwords themselves are never kept'],
+  [{ users: { 'a:b': CHEAP_HASH } }, 'basic.users["a:b"] is a name that nobody can send'],
+  [{ users: { '': CHEAP_HASH } }, 'it must have 1 to 255 bytes, no colon and no control character'],
+  [{ users: { ['\u00e9'.repeat(128)]: CHEAP_HASH } }, 'is a name that nobody can send'],
+  [{ users: { 'a\n': CHEAP_HASH } }, 'is a name that nobody can send'],
+  [{ users: { 'caf\u00e9': CHEAP_HASH, 'cafe\u0301': CHEAP_HASH } }, 'stands there twice'],
+  [
+    { users: { ops: { hash: CHEAP_HASH, subject: 'a\nb' } } },
+    'basic.users["ops"].subject must be a text without',
+  ],
   [{ users: () => undefined, algorithms: [] }, 'basic.algorithms must list'],
   [{ users: () => undefined, algorithms: ['md5'] }, 'basic.algorithms[0] must be one of'],
   [{ users: () => undefined, maxHashing: 0 }, 'basic.maxHashing must be an integer from 1 to 64'],
