@@ -39,6 +39,8 @@ export interface PasskeyRecord {
 export const PASSKEYS = 'passkeys'
 /** Subjects by their handles. */
 export const HANDLES = 'passkey-handles'
+/** Subjects by the ids of their passkeys: no passkey has two. */
+export const CREDENTIALS = 'passkey-credentials'
 /** Challenges that were used. */
 export const USED = 'passkey-used'
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { loadPeer } from '../kernel/peer.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { Attempts, type Attempt } from './attempts.js'
 import type { FactorProof, Outside } from './factor-handler.js'
 import { invalidProof, notNow, tooManyAttempts } from './factor-refusals.js'
@@ -217,6 +218,6 @@ function active(): Problem {
   return notNow('totp-active', 'There is an authenticator app already; remove it first')
 }
 
-function busy(): Error {
-  return new Error('The factors of the subject were changed by others all the time; try again')
+function busy(): StoreUnavailable {
+  return new StoreUnavailable('The factors of the subject were changed by others all the time', 0, 1_000)
 }

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { loadPeer } from '../kernel/peer.js'
 import type { Principal } from '../kernel/context.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Outside } from './factor-handler.js'
 import { invalidProof, notNow } from './factor-refusals.js'
 import { PasskeyChallenges, type PasskeyPurpose } from './passkey-challenge.js'
 import {
+  CREDENTIALS,
   HANDLES,
   PASSKEYS,
   readPasskeys,
@@ -104,13 +106,17 @@ export class WebauthnDesk {
       transports: transportsOf(response.transports),
       createdAt: Math.floor(outside.now() / 1000),
     }
+    // W3C WebAuthn section 7.1: the id of a credential is nobody else's.
+    const { records } = outside
+    const isNew = await records.replace(CREDENTIALS, passkey.id, undefined, id)
+    if (!isNew && (await records.get(CREDENTIALS, passkey.id)) !== id) return known()
     const outcome = await this.change(outside, id, (record) => {
       if (record === undefined) return notNow('passkey-not-begun', 'No registration was begun; begin anew')
       if (record.passkeys.length >= this.rules.maxPasskeys) return full()
-      if (record.passkeys.some((one) => one.id === passkey.id))
-        return notNow('passkey-known', 'This passkey is registered already')
+      if (record.passkeys.some((one) => one.id === passkey.id)) return known()
       return { ...record, owner: ownerOf(principal), passkeys: [...record.passkeys, passkey] }
     })
+    if (isProblem(outcome) && isNew) await records.delete(CREDENTIALS, passkey.id)
     return isProblem(outcome) ? outcome : passkey
   }
 
@@ -176,13 +182,14 @@ export class WebauthnDesk {
   }
 
   async remove(outside: Outside, subject: string, id: unknown): Promise<boolean> {
-    let had = false
-    await this.change(outside, subject, (record) => {
-      had = record?.passkeys.some((one) => one.id === id) === true
-      if (record === undefined || !had) return notNow('passkey-unknown', 'There is no such passkey')
+    const outcome = await this.change(outside, subject, (record) => {
+      if (record?.passkeys.some((one) => one.id === id) !== true)
+        return notNow('passkey-unknown', 'There is no such passkey')
       return { ...record, passkeys: record.passkeys.filter((one) => one.id !== id) }
     })
-    return had
+    if (isProblem(outcome)) return false
+    await outside.records.delete(CREDENTIALS, String(id))
+    return true
   }
 
   /** W3C WebAuthn section 6.1.1: one that does not go up was copied, or somebody used the copy. */
@@ -289,6 +296,10 @@ function ownerOf({ id, subject, issuer }: Principal): PasskeyOwner {
   return { id, subject, ...(issuer !== undefined && { issuer }) }
 }
 
+function known(): Problem {
+  return notNow('passkey-known', 'This passkey is registered already')
+}
+
 function full(): Problem {
   return notNow('passkey-limit', 'There are as many passkeys as there may be; remove one first')
 }
@@ -301,6 +312,6 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-function busy(): Error {
-  return new Error('The passkeys of the subject were changed by others all the time; try again')
+function busy(): StoreUnavailable {
+  return new StoreUnavailable('The passkeys of the subject were changed by others all the time', 0, 1_000)
 }

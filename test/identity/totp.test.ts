@@ -3,10 +3,11 @@ import { Secret, TOTP } from 'otpauth'
 import { totp, type TotpOptions } from '../../src/identity/totp.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
-import type { OnceStore } from '../../src/kernel/ports.js'
+import type { OnceStore, RecordStore } from '../../src/kernel/ports.js'
 import { isProblem, refuse } from '../../src/kernel/problem.js'
 import { RefusedError } from '../../src/kernel/respond.js'
 import type { Middleware } from '../../src/kernel/stage.js'
+import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { fakeClock, serve, type FakeClock } from '../../src/testing/index.js'
 import { as, caller } from '../support/as.js'
 import { later } from '../support/later-store.js'
@@ -407,6 +408,21 @@ describe('endpoints', () => {
     expect(reply.headers['retry-after']).toBe('1')
     expect(rule(await otp.verify(ANN, '000000'))).toBe('invalid-proof totp-code')
   })
+})
+
+test('a subject whose record others change all the time is asked to come again', async () => {
+  const { records, once } = memory()
+  let busy = false
+  const replace: RecordStore['replace'] = (space, ...asked) =>
+    !(busy && space === 'totp') && records.replace(space, ...asked)
+  const contended = Object.assign(Object.create(records) as RecordStore, { replace })
+  const { otp, enrolled } = setUp({ store: { records: contended, once } })
+  const { codes } = await enrolled()
+  busy = true
+  await expect(otp.recover(ANN, codes[0]!)).rejects.toThrow(StoreUnavailable)
+  await expect(otp.renewRecoveryCodes(ANN)).rejects.toThrow(StoreUnavailable)
+  busy = false
+  expect(rule(await otp.recover(ANN, codes[0]!))).toBeUndefined()
 })
 
 test.each<[object, string]>([

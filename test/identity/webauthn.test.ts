@@ -4,6 +4,7 @@ import { webauthn, type WebauthnHandlers, type WebauthnOptions } from '../../src
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
+import type { RecordStore } from '../../src/kernel/ports.js'
 import { fakeClock, serve } from '../../src/testing/index.js'
 import { as, caller } from '../support/as.js'
 import { SoftPasskey, type Oddity } from '../support/authenticator.js'
@@ -155,6 +156,55 @@ describe('a passkey', () => {
     const late = new SoftPasskey('example.com', ORIGIN).create(early.body as never)
     expect(await call('register', { credential: late })).toMatchObject({ status: 409, rule: 'passkey-limit' })
   })
+})
+
+test('a passkey is never two subjects\u2019, whoever comes first, also if both come at once (W3C WebAuthn 7.1)', async () => {
+  const { call, registered, authenticated, passkeys, store } = setUp()
+  const { passkey } = await registered()
+  const copied = async (who: Principal, odd: SoftPasskey) => {
+    const { body } = await call('registrationOptions', {}, { who })
+    return call('register', { credential: odd.create(body as never) }, { who })
+  }
+  // Whoever knows the id can claim it with a key of their own, since nobody attests it.
+  const forged = Object.assign(new SoftPasskey('example.com', ORIGIN), { id: passkey.id })
+  expect(await copied(EVE, forged)).toMatchObject({ status: 409, rule: 'passkey-known' })
+  expect(await passkeys.list(EVE.id)).toEqual([])
+  expect((await authenticated(passkey)).status).toBe(200)
+
+  const raced = new SoftPasskey('example.com', ORIGIN)
+  const theirs = Object.assign(new SoftPasskey('example.com', ORIGIN), { id: raced.id })
+  const both = await Promise.all([copied(ANN, raced), copied(EVE, theirs)])
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+
+  // What was forgotten may be registered anew, and what was refused keeps no name.
+  await call('remove', { id: passkey.id })
+  expect((await copied(EVE, forged)).status).toBe(200)
+  const names = async () => (await store.records.list('passkey-credentials')).values.length
+  const before = await names()
+  const early = (await call('registrationOptions', {}, { who: EVE })).body
+  const full = setUp({ store, maxPasskeys: 1 })
+  const credential = new SoftPasskey('example.com', ORIGIN).create(early as never)
+  expect(await full.call('register', { credential }, { who: EVE })).toMatchObject({ rule: 'passkey-limit' })
+  expect(await names()).toBe(before)
+})
+
+test('a subject whose record others change all the time is asked to come again: 503', async () => {
+  const clock = fakeClock()
+  const { records, once } = memory({ clock })
+  let busy = false
+  const contended: RecordStore = {
+    get: (...asked) => records.get(...asked),
+    put: (...asked) => records.put(...asked),
+    replace: (space, ...asked) => !(busy && space === 'passkeys') && records.replace(space, ...asked),
+    delete: (...asked) => records.delete(...asked),
+    list: (...asked) => records.list(...asked),
+  }
+  const { call, registered } = setUp({ store: { records: contended, once } })
+  const { passkey } = await registered()
+  busy = true
+  expect((await call('remove', { id: passkey.id })).status).toBe(503)
+  busy = false
+  expect((await call('remove', { id: passkey.id })).status).toBe(200)
 })
 
 const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
