@@ -107,8 +107,8 @@ async function attemptRefresh(
     if (!(await records.replace(FAMILIES, token.handle, text, JSON.stringify(moved), ttlMs))) return undefined
   }
   const access = await accessToken(rules, scoped(login, narrowed))
-  // Whoever ended it meanwhile ended what was issued up to then, and this token may be dated later.
-  if (await isEnded(rules, family)) {
+  // Whoever ended all logins of the subject meanwhile ended what was issued up to then, and this token may be dated later.
+  if (await isEnded(rules, { ...family, sid: undefined })) {
     await records.delete(FAMILIES, token.handle)
     return invalid('refresh-revoked')
   }
@@ -155,7 +155,7 @@ export async function endLogin(
 
 async function isEnded(
   { revocation, issuer }: TokensRules,
-  { subject, sid, startedAt }: Family,
+  { subject, sid, startedAt }: Pick<Family, 'subject' | 'startedAt'> & { readonly sid: string | undefined },
 ): Promise<boolean> {
   const credential = { issuer, subject, sid, jti: undefined, issuedAt: startedAt / 1000 }
   return (await revocation.check(credential)) !== undefined

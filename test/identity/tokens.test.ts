@@ -100,26 +100,36 @@ function unless(away: () => boolean, records: RecordStore): RecordStore {
 
 const GRANT = { code: 'invalid-grant', error: 'invalid_grant' }
 
-describe('a refresh while the login is being ended', () => {
-  test.each([
-    ['for the subject, everywhere', (own: Tokens) => own.endSubject('user-1')],
-    ['by itself', (own: Tokens, sid: string) => own.endSession(sid)],
-  ])('%s gives no token that outlives it', async (_how, end) => {
-    const { own, clock, login, refresh, me, kinds } = setUp({
+describe('a refresh while the login is being ended gives no token that outlives it:', () => {
+  const ending = (end: (own: Tokens, sid: string) => Promise<void>) => {
+    const setting = setUp({
       renew: async ({ sid }) => {
-        await end(own, sid)
+        await end(setting.own, sid)
         // By now a token is dated later than what was ended.
-        clock.advance(2_000)
+        setting.clock.advance(2_000)
         return {}
       },
     })
+    return setting
+  }
+
+  test('for the subject, everywhere', async () => {
+    const { login, refresh, me, kinds } = ending((own) => own.endSubject('user-1'))
     const { access_token: access, refresh_token: token } = await login()
     await me(access).expect(200)
-    const { body } = await refresh(token).expect(400)
-    expect(body).toMatchObject(GRANT)
+    expect((await refresh(token).expect(400)).body).toMatchObject(GRANT)
     await me(access).expect(401)
     await refresh(token).expect(400)
     expect(kinds()).not.toContain('tokens-refreshed')
+  })
+
+  test('by itself', async () => {
+    const { login, refresh, next, me } = ending((own, sid) => own.endSession(sid))
+    const first = await login()
+    const second = await next(first.refresh_token)
+    await me(first.access_token).expect(401)
+    await me(second.access_token).expect(401)
+    await refresh(second.refresh_token).expect(400)
   })
 })
 
