@@ -1,3 +1,4 @@
+import { trimmed } from './cookie.js'
 import {
   addField,
   decodePercent,
@@ -19,11 +20,11 @@ export function parseCookies(field: string, wanted: ReadonlySet<string> | undefi
   for (const pair of field.split(';')) {
     const equals = pair.indexOf('=')
     if (equals === -1) continue
-    const name = pair.slice(0, equals).trim()
+    const name = trimmed(pair, 0, equals)
     if (wanted?.has(name) === false) continue
     if (name === '__proto__') return 'proto-key'
     if (++count > MOST_FIELDS) return 'too-many'
-    const text = pair.slice(equals + 1).trim()
+    const text = trimmed(pair, equals + 1, pair.length)
     const quoted = text.length > 1 && text.startsWith('"') && text.endsWith('"')
     const value = decodePercent(quoted ? text.slice(1, -1) : text)
     if (value === undefined) return 'percent-encoding'

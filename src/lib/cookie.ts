@@ -20,7 +20,8 @@ export function cookiesNamed(name: string, field: string | undefined): readonly 
 
 const NONE: readonly string[] = []
 
-function trimmed(text: string, from: number, to: number): string {
+/** A part of a `Cookie` field without the spaces and tabs around it, and with all else that may look like one. */
+export function trimmed(text: string, from: number, to: number): string {
   let start = from
   let end = to
   while (start < end && isBlank(text.charCodeAt(start))) start++

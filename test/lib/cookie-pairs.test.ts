@@ -12,6 +12,8 @@ test.each([
   ['a=1; a=2', { a: ['1', '2'] }],
   ['nameless; a=1', { a: ['1'] }],
   ['constructor=1', { constructor: ['1'] }],
+  ['\t a \t= 1 ', { a: ['1'] }],
+  ['\u00a0__Host-a=1\u00a0', { '\u00a0__Host-a': ['1\u00a0'] }],
 ])('%s', (field, expected) => {
   expect({ ...(parseCookies(field, undefined) as object) }).toEqual(expected)
 })
