@@ -125,8 +125,6 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       const facts = checkLogin(options, now)
       refuseBegun(res)
       const before = await held(req)
-      if (before !== undefined)
-        await end(ownerOf(before.record), ({ id }) => id === before.record.id, { req })
       const sessionId = newSessionId()
       const { attachment } = options
       const record: SessionRecord = {
@@ -139,8 +137,11 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
         ...(attachment !== undefined && { attached: true }),
       }
       const sealed = attachment === undefined ? undefined : seal(sessionId, attachment)
-      const opened = await shelf.open(keyOf(sessionId), record, sealed)
+      const opened = await shelf.open(keyOf(sessionId), record, sealed, before?.record.id)
       if (opened === 'full') throw new RefusedError(refusals.full())
+      // Only now: where there is no new one, whoever is logged in stays so.
+      if (before !== undefined)
+        await end(ownerOf(before.record), ({ id }) => id === before.record.id, { req })
       give(req, res, sessionId)
       note(req, 'session-ended', opened.ended, ownerOf(record))
       note(req, 'session-begun', [record], ownerOf(record))
@@ -207,8 +208,10 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       const owner = ownerOf(checkSubject('revokeSid', named))
       // Of a session that nobody named, nobody can say that it is another one.
       const isIt = (one: ListedSession) => one.sid === sid || (subject !== undefined && one.sid === undefined)
-      const known = subject === undefined ? await shelf.ownerOfSid(issuer, sid) : owner
-      return known === undefined ? 0 : end(known, isIt, options)
+      const owners = subject === undefined ? await shelf.ownersOfSid(issuer, sid) : [owner]
+      let ended = 0
+      for (const one of owners) ended += await end(one, isIt, options)
+      return ended
     },
   })
 }

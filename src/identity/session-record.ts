@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Factor } from '../kernel/authentication.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 
 /** Sessions by the hash of their id; those of one subject; and whose a session of an identity provider is. */
 export const SESSIONS = 'session'
@@ -42,6 +43,12 @@ export interface ListedSession {
   readonly expiresAt: number
 }
 
+/** Whose a session of an identity provider is. */
+export interface SidOwner {
+  readonly owner: string
+  readonly expiresAt: number
+}
+
 /** What a browser has of a session: 256 bits, and nothing to be read from them (ASVS 7.2.3). */
 export function newSessionId(): string {
   return randomBytes(32).toString('base64url')
@@ -67,18 +74,69 @@ export function ownerOf({ issuer, subject }: Pick<SessionRecord, 'issuer' | 'sub
   return `${issuer} ${subject}`
 }
 
-/** @throws TypeError for what this package did not write */
+/** @throws StoreUnavailable for what this package did not write: nobody can say whose it is */
 export function readSession(text: string): SessionRecord {
-  const record = JSON.parse(text) as Partial<SessionRecord> | null
-  if (record?.v === 1 && typeof record.subject === 'string' && Array.isArray(record.factors))
-    return record as SessionRecord
-  throw new TypeError('The store has something else than a session under the key of one')
+  const record = parsed(text)
+  if (isSession(record)) return record
+  throw unreadable('a session')
 }
 
-/** @throws TypeError for what this package did not write */
+/** @throws StoreUnavailable for what this package did not write */
 export function readList(text: string | undefined): readonly ListedSession[] {
+  return listOf(text, ({ key, id, expiresAt }) => [key, id].every(isText) && Number.isFinite(expiresAt))
+}
+
+/** @throws StoreUnavailable for what this package did not write */
+export function readOwners(text: string | undefined): readonly SidOwner[] {
+  return listOf(text, ({ owner, expiresAt }) => isText(owner) && Number.isFinite(expiresAt))
+}
+
+type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>
+
+function listOf<T>(text: string | undefined, isOne: (entry: Unread<T>) => boolean): readonly T[] {
   if (text === undefined) return []
-  const list: unknown = JSON.parse(text)
-  if (Array.isArray(list)) return list as ListedSession[]
-  throw new TypeError('The store has something else than a list of sessions under the name of a subject')
+  const list = parsed(text)
+  if (Array.isArray(list) && list.every((one) => isObject(one) && isOne(one as Unread<T>))) return list as T[]
+  throw unreadable('a list of sessions')
+}
+
+function isSession(value: unknown): value is SessionRecord {
+  if (!isObject(value)) return false
+  const record: Unread<SessionRecord> = value
+  return (
+    record.v === 1 &&
+    [record.id, record.subject, record.issuer].every(isText) &&
+    [record.acr, record.sid].every((one) => one === undefined || isText(one)) &&
+    [record.authenticatedAt, record.createdAt, record.seenAt, record.expiresAt].every(Number.isFinite) &&
+    isObject(record.claims) &&
+    Array.isArray(record.factors) &&
+    record.factors.every(isFactor) &&
+    (record.attached === undefined || record.attached === true)
+  )
+}
+
+function isFactor(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { method, at }: Unread<Factor> = value
+  return isText(method) && Number.isFinite(at)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function unreadable(what: string): StoreUnavailable {
+  return new StoreUnavailable(`The store has something else than ${what} under the key of one`, 0, 1_000)
 }

@@ -7,14 +7,16 @@ import {
   OWNERS,
   PROVIDER_SESSIONS,
   readList,
+  readOwners,
   readSession,
   SESSIONS,
   type ListedSession,
   type SessionRecord,
 } from './session-record.js'
+import { SharedLists } from './shared-lists.js'
 
-/** Others write to the list of one subject too, but not for long. */
-const ATTEMPTS = 20
+/** Subjects of one session of an identity provider: one, or those who took turns in one browser. */
+const MAX_OWNERS = 100
 
 /** What became of a session that was to be opened. */
 export type Opened = { readonly ended: readonly ListedSession[] } | 'full'
@@ -25,71 +27,93 @@ export type Opened = { readonly ended: readonly ListedSession[] } | 'full'
  * others do at the same time, and wherever a process dies in between.
  */
 export class SessionShelf {
+  private readonly lists: SharedLists
+
   constructor(
     private readonly records: RecordStore,
     private readonly rules: SessionRules,
-  ) {}
+  ) {
+    this.lists = new SharedLists(records, rules.clock)
+  }
 
   async find(key: string): Promise<SessionRecord | undefined> {
     const text = await this.records.get(SESSIONS, key)
     return text === undefined ? undefined : readSession(text)
   }
 
-  /** Puts a new session into the list of its subject; at the bound, the oldest ones end, or there is none. */
-  async open(key: string, record: SessionRecord, attachment?: string): Promise<Opened> {
-    const { records } = this
+  /**
+   * Puts a new session into the list of its subject; at the bound, the oldest ones end, or there is none. The one `before`, whose
+   * place it will take, does not count, and goes on until the caller ends it.
+   */
+  async open(key: string, record: SessionRecord, attachment?: string, before?: string): Promise<Opened> {
+    const owner = ownerOf(record)
+    this.lists.refuseCrowd(OWNERS, owner)
     await this.write(key, record, attachment)
-    if (record.sid !== undefined) {
-      const ttl = record.expiresAt - record.createdAt
-      await records.put(PROVIDER_SESSIONS, sidKey(record.issuer, record.sid), ownerOf(record), ttl)
-    }
+    if (record.sid !== undefined) await this.own(record.issuer, record.sid, record)
     const ended: ListedSession[] = []
-    const added = await this.relist(ownerOf(record), async (listed) => {
-      let others = listed
+    const added = await this.relist(owner, async (listed) => {
+      let others: readonly ListedSession[] = listed.filter(({ id }) => id !== before)
       // Those that were left alone for too long are gone from the store, but not from the list.
-      if (others.length >= this.rules.maxSessions) others = await this.stillThere(others)
-      const excess = others.length - this.rules.maxSessions + 1
-      if (excess > 0) {
+      if (idsOf(others).length >= this.rules.maxSessions) others = await this.stillThere(others)
+      const ids = idsOf(others)
+      const excess = ids.slice(0, Math.max(ids.length - this.rules.maxSessions + 1, 0))
+      if (excess.length > 0) {
         if (this.rules.whenFull === 'refuse') return undefined
-        ended.push(...(await this.endThese(others.slice(0, excess))))
-        others = others.slice(excess)
+        ended.push(...(await this.endThese(others.filter(({ id }) => excess.includes(id)))))
+        others = others.filter(({ id }) => !excess.includes(id))
       }
-      return [...others, entryOf(key, record)]
+      return [...listed.filter(({ id }) => id === before), ...others, entryOf(key, record)]
     })
     if (added) return { ended }
     await this.remove(entryOf(key, record))
     return 'full'
   }
 
-  /** The same session under another key. Whether it was still there: of those who move it at once, one does. */
+  /**
+   * The same session under another key. Whether it was still there: of those who move it at once, one does. Both keys stand in the
+   * list until the first is gone, so that a store which fails before that takes nothing away.
+   */
   async move(from: string, to: string, record: SessionRecord, attachment?: string): Promise<boolean> {
+    const owner = ownerOf(record)
+    const next = entryOf(to, record)
     await this.write(to, record, attachment)
-    const moved =
-      (await this.remove(entryOf(from, record))) &&
-      (await this.relist(ownerOf(record), (listed) =>
-        listed.some(({ key }) => key === from)
-          ? listed.map((one) => (one.key === from ? entryOf(to, record) : one))
-          : undefined,
-      ))
-    // Somebody ended it meanwhile.
-    if (!moved) await this.remove(entryOf(to, record))
-    return moved
+    const listed = await this.relist(owner, (all) =>
+      all.some(({ key }) => key === from)
+        ? all.flatMap((one) => (one.key === from ? [one, next] : [one]))
+        : undefined,
+    )
+    const moved = listed && (await this.remove(entryOf(from, record)))
+    // Somebody ended it meanwhile, or moved it.
+    if (!moved) await this.remove(next)
+    if (!listed) return false
+    return this.relist(owner, (all) =>
+      // What is not in the list any more was ended between the two.
+      moved && !all.some(({ key }) => key === to)
+        ? undefined
+        : all.filter(({ key }) => key !== (moved ? from : to)),
+    ).then(
+      (unlisted) => moved && unlisted,
+      // The move is made: an entry too many names what is gone.
+      () => moved,
+    )
   }
 
   /** Ends those sessions of a subject that are chosen, also such as are opened meanwhile. */
   async end(owner: string, chosen: (session: ListedSession) => boolean): Promise<readonly ListedSession[]> {
-    const ended: ListedSession[] = []
+    const ended = new Map<string, ListedSession>()
     await this.relist(owner, async (listed) => {
-      ended.push(...(await this.endThese(listed.filter(chosen))))
+      for (const one of await this.endThese(listed.filter(chosen))) ended.set(one.id, one)
       return listed.filter((one) => !chosen(one))
     })
-    return ended
+    return [...ended.values()]
   }
 
   /** Those of a subject that are there, the oldest first. */
   async list(owner: string): Promise<readonly SessionRecord[]> {
     const found = await this.textsOf(readList(await this.records.get(OWNERS, owner)))
-    return found.flatMap((text) => (text === undefined ? [] : [readSession(text)]))
+    const records = found.flatMap((text) => (text === undefined ? [] : [readSession(text)]))
+    // One that is being moved stands there twice.
+    return [...new Map(records.map((record) => [record.id, record])).values()]
   }
 
   /** What is kept beside a session, sealed. */
@@ -97,9 +121,22 @@ export class SessionShelf {
     return this.records.get(ATTACHMENTS, key)
   }
 
-  /** Whose a session of an identity provider is. */
-  async ownerOfSid(issuer: string, sid: string): Promise<string | undefined> {
-    return this.records.get(PROVIDER_SESSIONS, sidKey(issuer, sid))
+  /** Whose a session of an identity provider is: of more than one subject, where they took turns. */
+  async ownersOfSid(issuer: string, sid: string): Promise<readonly string[]> {
+    const listed = readOwners(await this.records.get(PROVIDER_SESSIONS, sidKey(issuer, sid)))
+    return listed.map(({ owner }) => owner)
+  }
+
+  /** Notes whose it is. At the bound, the sessions of the subject that was noted first end. */
+  private async own(issuer: string, sid: string, record: SessionRecord): Promise<void> {
+    const owner = ownerOf(record)
+    const { expiresAt } = record
+    await this.lists.change(PROVIDER_SESSIONS, sidKey(issuer, sid), readOwners, async (listed) => {
+      const others = listed.filter((one) => one.owner !== owner)
+      const excess = others.slice(0, Math.max(others.length - MAX_OWNERS + 1, 0))
+      for (const one of excess) await this.end(one.owner, (session) => session.sid === sid)
+      return [...others.slice(excess.length), { owner, expiresAt }]
+    })
   }
 
   private async write(key: string, record: SessionRecord, attachment?: string): Promise<void> {
@@ -108,24 +145,13 @@ export class SessionShelf {
     await this.records.put(SESSIONS, key, JSON.stringify(record), timeToLive(record, this.rules))
   }
 
-  /** Changes the list of a subject until nobody else did in between. Whether it did: `undefined` leaves it as it is. */
   private async relist(
     owner: string,
     changed: (
       listed: readonly ListedSession[],
     ) => readonly ListedSession[] | undefined | Promise<readonly ListedSession[] | undefined>,
   ): Promise<boolean> {
-    const { records, rules } = this
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const now = rules.clock.now()
-      const text = await records.get(OWNERS, owner)
-      const next = await changed(readList(text).filter(({ expiresAt }) => expiresAt > now))
-      if (next === undefined) return false
-      if (text === undefined && next.length === 0) return true
-      const ttl = Math.max(...next.map(({ expiresAt }) => expiresAt - now), 1)
-      if (await records.replace(OWNERS, owner, text, JSON.stringify(next), ttl)) return true
-    }
-    throw new Error('The sessions of the subject were changed by others all the time; try again')
+    return this.lists.change(OWNERS, owner, readList, changed)
   }
 
   private async endThese(sessions: readonly ListedSession[]): Promise<readonly ListedSession[]> {
@@ -167,6 +193,10 @@ export function faultOf(
 /** How long the store keeps it, in milliseconds from its last use. */
 export function timeToLive({ expiresAt, seenAt }: SessionRecord, rules: SessionRules): number {
   return Math.max(Math.min(expiresAt - seenAt, rules.idleTimeoutMs), 1)
+}
+
+function idsOf(listed: readonly ListedSession[]): readonly string[] {
+  return [...new Set(listed.map(({ id }) => id))]
 }
 
 function entryOf(key: string, { id, sid, attached, expiresAt }: SessionRecord): ListedSession {

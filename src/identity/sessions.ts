@@ -40,7 +40,7 @@ export interface RevokeSidOptions extends RevokeOptions {
 export interface Sessions {
   /**
    * Begins a session for a subject whose proof the handler has just checked, always with a new id (ASVS 7.2.4); the one that the
-   * request came with ends. One too many: what `whenFull` says.
+   * request came with ends as soon as there is a new one. One too many: what `whenFull` says.
    *
    * @throws ConfigError for an option that breaks its rule
    */

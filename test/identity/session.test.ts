@@ -5,12 +5,13 @@ import { createServer } from 'node:http'
 import { bearer } from '../../src/identity/bearer.js'
 import { revocations, type Revocation } from '../../src/identity/revocation.js'
 import { session, type SessionOptions } from '../../src/identity/session.js'
+import { readList, readOwners, readSession } from '../../src/identity/session-record.js'
 import type { LoginOptions } from '../../src/identity/session-request.js'
 import { ambientProof } from '../../src/kernel/ambient.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { contextOf, SecurityContext } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
-import type { RecordStore } from '../../src/kernel/ports.js'
+import type { Clock, RecordStore } from '../../src/kernel/ports.js'
 import { createServices } from '../../src/kernel/services.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import type { SecureApiOptions } from '../../src/secure-api.js'
@@ -85,19 +86,38 @@ async function setUp(options: Partial<SessionOptions> = {}, settings: Partial<Se
       cookie: set[0]?.split(';')[0],
     }
   }
-  const logIn = async (who: Partial<LoginOptions> = {}, cookie?: string) => {
+  /** Whoever logs in next. */
+  const becomes = (who: Partial<LoginOptions>) => {
     login = { subject: 'ann', factors: ['pwd'], ...who }
+  }
+  const logIn = async (who: Partial<LoginOptions> = {}, cookie?: string) => {
+    becomes(who)
     const reply = await send('POST /login', cookie)
     expect(reply.status).toBe(200)
     return reply.cookie!
   }
-  return { api, clock, store, records, sessions, events, as, send, logIn, handled: () => handled }
+  return { becomes, api, clock, store, records, sessions, events, as, send, logIn, handled: () => handled }
 }
 
 const open: ReturnType<typeof createServer>[] = []
 afterEach(() => {
   for (const server of open.splice(0)) server.close().closeAllConnections()
 })
+
+/** A new id for a session, by another process with the same store; its cookie. */
+async function elsewhere(records: RecordStore, clock: Clock, cookie: string): Promise<string> {
+  const set: string[] = []
+  const res = {
+    headersSent: false,
+    getHeader: () => undefined,
+    setHeader: (_name: string, value: string[]) => set.push(...value),
+  }
+  await session({ store: { records }, clock }).rotate(
+    { headers: { cookie } } as unknown as IncomingMessage,
+    asReply(res),
+  )
+  return set[0]!.split(';')[0]!
+}
 
 const asReply = (parts: object) => parts as unknown as ServerResponse
 const nobody = { headers: {} } as unknown as IncomingMessage
@@ -276,15 +296,56 @@ describe('refusals', () => {
     }
   })
 
-  test.each([['{}'], ['null'], ['[]'], ['not json'], ['{"v":2}']])(
-    'what the store has instead of a session, %s, is 503',
-    async (text) => {
-      const { send, logIn, records } = await setUp()
-      const cookie = await logIn()
-      records.get = () => text
-      expect((await send('GET /me', cookie)).body).toMatchObject({ status: 503, code: 'store-unavailable' })
+  test.each([
+    ['{}'],
+    ['null'],
+    ['[]'],
+    ['not json'],
+    ['{"v":2}'],
+    ['{"v":1,"subject":"admin","factors":[]}'],
+    ['{"v":1,"subject":"","expiresAt":null}'],
+  ])('what the store has instead of a session, %s, is 503', async (text) => {
+    const { send, logIn, records, sessions } = await setUp()
+    const cookie = await logIn()
+    records.get = () => text
+    for (const line of ['GET /me', 'POST /logout', 'GET /attachment'])
+      expect((await send(line, cookie)).body).toMatchObject({ status: 503, code: 'store-unavailable' })
+    records.get = () => '[{}]'
+    await expect(sessions.list('ann')).rejects.toMatchObject({ problem: { status: 503 } })
+  })
+
+  const whole = {
+    ...{
+      v: 1,
+      id: 'x',
+      subject: 'admin',
+      issuer: 'session',
+      claims: {},
+      factors: [{ method: 'pwd', at: 1 }],
     },
-  )
+    ...{ authenticatedAt: 1, createdAt: 1, seenAt: 1, expiresAt: 2 },
+  }
+  test.each<object>([
+    { id: undefined },
+    { subject: '' },
+    { issuer: undefined },
+    { claims: [] },
+    { factors: [{ method: 'pwd' }] },
+    { factors: ['pwd'] },
+    { authenticatedAt: '1' },
+    { createdAt: null },
+    { seenAt: undefined },
+    { expiresAt: 'never' },
+    { acr: 1 },
+    { sid: {} },
+    { attached: 'x' },
+  ])('a record with %j is none', (change) => {
+    expect(readSession(JSON.stringify(whole))).toEqual(whole)
+    expect(() => readSession(JSON.stringify({ ...whole, ...change }))).toThrow(StoreUnavailable)
+    for (const list of [[1], [{}], [{ key: 'k', id: 'i' }], [null]])
+      for (const read of [readList, readOwners])
+        expect(() => read(JSON.stringify(list))).toThrow(StoreUnavailable)
+  })
 })
 
 describe('use', () => {
@@ -450,14 +511,14 @@ describe('a logout', () => {
   test.each(['POST /logout', 'POST /login'])(
     '%s ends the session also while it gets a new id',
     async (line) => {
-      const { send, logIn, records } = await setUp()
+      const { send, logIn, records, clock } = await setUp()
       const cookie = await logIn()
       const { get } = records
       let rotated: string | undefined
       records.get = async (...call) => {
         if (call[0] === 'session-owner') {
           records.get = get
-          rotated = (await send('POST /rotate', cookie)).cookie
+          rotated = await elsewhere(records, clock, cookie)
         }
         return get(...call)
       }
@@ -513,15 +574,22 @@ describe('the sessions of one subject', () => {
   })
 
   test('are refused where they would be too many, if that is wished (ASVS 7.1.2)', async () => {
-    const { send, logIn, sessions, clock } = await setUp({ maxSessions: 2, whenFull: 'refuse' })
+    const { send, logIn, sessions, clock, becomes } = await setUp({ maxSessions: 2, whenFull: 'refuse' })
     const first = await logIn()
     await logIn()
     const refused = await send('POST /login')
     expect(refused.body).toMatchObject({ status: 409, code: 'too-many-sessions' })
     expect(refused.set).toEqual([])
     expect(await sessions.list('ann')).toHaveLength(2)
-    // Whoever has one can make another of it, and time makes room.
-    await logIn({}, first)
+    // Whoever has one can make another of it, and time makes room. Another subject's goes on where there is no new one.
+    const another = await logIn({ subject: 'bob' })
+    becomes({})
+    expect((await send('POST /login', another)).body).toMatchObject({ status: 409 })
+    expect((await send('GET /me', another)).status).toBe(200)
+    const next = await logIn({}, first)
+    expect((await send('GET /me', first)).status).toBe(401)
+    expect((await send('GET /me', next)).status).toBe(200)
+    expect(await sessions.list('ann')).toHaveLength(2)
     clock.advance(30 * MINUTE)
     await logIn()
   })
@@ -541,6 +609,55 @@ describe('the sessions of one subject', () => {
     expect(await sessions.list('ann')).toHaveLength(3)
     const good = await Promise.all(replies.map(async ({ cookie }) => (await send('GET /me', cookie)).status))
     expect(good.filter((status) => status === 200)).toHaveLength(3)
+  })
+
+  test.each(['put', 'replace'] as const)(
+    'go on where the store fails to %s a new id or a new one (ASVS 7.2.4)',
+    async (method) => {
+      const { send, logIn, records } = await setUp()
+      const cookie = await logIn({ attachment: 'refresh-token' })
+      const own = records[method]
+      for (const line of ['POST /rotate', 'POST /otp', 'POST /login']) {
+        Object.assign(records, { [method]: () => Promise.reject(new Error('down')) })
+        const reply = await send(line, cookie)
+        expect(reply.body).toMatchObject({ status: 503, code: 'store-unavailable' })
+        expect(reply.set).toEqual([])
+        Object.assign(records, { [method]: own })
+        expect((await send('GET /me', cookie)).status).toBe(200)
+      }
+      expect((await send('GET /attachment', cookie)).body).toBe('refresh-token')
+    },
+  )
+
+  test('are changed in turn in one process, and others are waited for: all are ended, whatever begins meanwhile', async () => {
+    const { send, sessions, records, clock } = await setUp()
+    const { replace } = records
+    // Another process is always a little earlier, for a while.
+    let others = 10
+    records.replace = async (space, key, expected, ...rest) => {
+      await settled()
+      if (space === 'session-owner' && expected !== undefined && others-- > 0) {
+        await replace(space, key, expected, expected + ' ', HOUR)
+        // Who waits, waits by the clock.
+        setImmediate(() => clock.advance(100))
+        return false
+      }
+      return replace(space, key, expected, ...rest)
+    }
+    const logins = Array.from({ length: 40 }, () => send('POST /login'))
+    const [ended, ...replies] = await Promise.all([
+      settled().then(() => sessions.revokeAll('ann')),
+      ...logins,
+    ])
+    expect(replies.map(({ status }) => status)).toEqual(Array(40).fill(200))
+    expect(ended).toEqual(expect.any(Number))
+    others = Infinity
+    await expect(sessions.revokeAll('ann')).rejects.toMatchObject({
+      problem: { status: 503, code: 'store-unavailable' },
+    })
+    others = 0
+    await sessions.revokeAll('ann')
+    expect(await sessions.list('ann')).toEqual([])
   })
 
   test('are listed, and end one by one, all, or all but one (ASVS 7.4.2, 7.4.3, 7.5.2)', async () => {
@@ -579,8 +696,10 @@ describe('the sessions of one subject', () => {
     const rotated = (await send('POST /rotate', mine)).cookie!
     expect(await sessions.revokeSid('https://other.example', 's1')).toBe(0)
     expect(await sessions.revokeSid(issuer, 's9')).toBe(0)
-    expect(await sessions.revokeSid(issuer, 's1')).toBe(1)
-    expect((await send('GET /me', rotated)).status).toBe(401)
+    // In the browser where somebody else logged in before.
+    const before = await logIn({ issuer, subject: '6', sid: 's1' })
+    expect(await sessions.revokeSid(issuer, 's1')).toBe(2)
+    for (const cookie of [rotated, before]) expect((await send('GET /me', cookie)).status).toBe(401)
     const { body } = await send('GET /me', another)
     expect(body['principal']).toMatchObject({ id: `${issuer} 7`, issuer, subject: '7' })
   })
