@@ -1,3 +1,4 @@
+import { checkClock } from '../kernel/check-clock.js'
 import { boolean, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Clock, RecordStore, Store } from '../kernel/ports.js'
@@ -8,7 +9,7 @@ import { checkRevocation, type Revocation } from './revocation.js'
 export interface SessionOptions {
   /** Where sessions are: `redis(client)`, `postgres(pool)` or `memory()`. Required. While it is away: 503 `store-unavailable`. */
   store: Store
-  /** The name of the cookie behind its prefix `__Host-`: 1 to 64 letters, digits, hyphens and underscores. Default `'session'`. */
+  /** The name of the cookie behind its prefix `__Host-`: 1 to 64 letters, digits, hyphens and underscores, not `csrf`. Default `'session'`. */
   name?: string
   /**
    * When browsers send the cookie with requests that other sites cause: `'lax'` when they lead here, `'strict'` never, `'none'` always. Default
@@ -80,7 +81,7 @@ const YEAR_MS = 366 * 86_400_000
 export function prepareSession(options: SessionOptions): SessionRules {
   knownKeys('session', options, KNOWN, ['store', 'revocation'])
   const { name = 'session', sameSite = 'lax', whenFull = 'end-oldest', maxSessions = 10 } = options
-  const { dangerouslyAllowHttp = false, clock = systemClock, storeTimeoutMs = 2_000 } = options
+  const { dangerouslyAllowHttp = false, storeTimeoutMs = 2_000 } = options
   const idleTimeoutMs = integer('session.idleTimeoutMs', options.idleTimeoutMs ?? 1_800_000, {
     min: 1_000,
     max: YEAR_MS,
@@ -111,12 +112,14 @@ export function prepareSession(options: SessionOptions): SessionRules {
     maxSessions: integer('session.maxSessions', maxSessions, { max: 1_000 }),
     whenFull: oneOf('session.whenFull', whenFull, ['end-oldest', 'refuse']),
     revocation: checkRevocation('session.revocation', options.revocation),
-    clock,
+    clock: checkClock('session.clock', options.clock === undefined ? systemClock : options.clock),
     storeTimeoutMs: integer('session.storeTimeoutMs', storeTimeoutMs, { max: 60_000 }),
   }
 }
 
 function cookieName(name: unknown): string {
+  if (name === 'csrf')
+    throw new ConfigError("session.name cannot be 'csrf': the tokens of csrf have a cookie of that name")
   if (typeof name === 'string' && /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name)) return name
   throw new ConfigError(
     `session.name must be 1 to 64 letters, digits, hyphens and underscores (the prefix __Host- comes by itself), got ${show(name)}`,

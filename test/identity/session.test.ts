@@ -840,6 +840,8 @@ test.each<[object, RegExp]>([
   [{ store: { counters: { hit: () => [] } } }, /has no records/],
   [{ name: '__Host-session' }, /session\.name .*the prefix __Host- comes by itself/],
   [{ name: 'a;b' }, /session\.name/],
+  [{ name: 'csrf' }, /session\.name cannot be 'csrf'/],
+  [{ clock: {} }, /session\.clock must have the methods/],
   [{ sameSite: 'Lax' }, /session\.sameSite must be one of/],
   [{ sameSite: 'none', dangerouslyAllowHttp: true }, /cannot be 'none'/],
   [{ idleTimeoutMs: 0 }, /session\.idleTimeoutMs/],
