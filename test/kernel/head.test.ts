@@ -120,7 +120,7 @@ describe('whoever comes later wins', () => {
   })
 
   test('and so do those who answer refusals themselves', async () => {
-    const secured = api({ respond: forward, rateLimit: { limit: 1, cost: 2 } })
+    const secured = api({ respond: forward, rateLimit: { limit: 1, cost: () => 2 } })
     const server = createServer((req, res) => {
       secured(req, res, () => res.writeHead(418).end(String(res.getHeader('X-Content-Type-Options'))))
     })

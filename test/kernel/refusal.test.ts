@@ -14,7 +14,7 @@ describe('a `respond` of your own', () => {
       asked()
       return answer(...all)
     }
-    const { api, clock } = testApi({ auth: false, rateLimit: { limit: 1, cost: 2 }, respond })
+    const { api, clock } = testApi({ auth: false, rateLimit: { limit: 1, cost: () => 2 }, respond })
     return { server: createServer(api.protect(handler)), clock, refused, handler }
   }
 
