@@ -18,7 +18,7 @@ function byteSequence(value: string): Buffer | undefined {
 }
 
 /** `Key=value;Key="quoted value"`, in elements: whoever appends, as the nearest proxy does, writes the last one. */
-const PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\\]*))([,;]|$)/y
+const PAIR = /([A-Za-z]{1,32})=(?:"((?:[^"\\]|\\.)*)"|([^",;\\]*))([,;]|$)/y
 
 function envoyCertificate(value: string): Buffer | undefined {
   let certificates: string[] = []

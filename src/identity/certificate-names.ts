@@ -6,7 +6,7 @@ export type CertificateName = 'subject' | 'dns' | 'uri' | 'email'
 /** How Node calls what is in `subjectAltName`. */
 const KINDS = { dns: 'DNS', uri: 'URI', email: 'email' } as const
 /** Node writes what could be misread as a JSON string. */
-const ENTRY = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y
+const ENTRY = /([A-Za-z ]{1,64}):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y
 
 /** The name of a certificate's holder; `undefined` if it has none of that kind, or more than one. */
 export function nameIn(certificate: X509Certificate, kind: CertificateName): string | undefined {
