@@ -1,7 +1,8 @@
 import { refuse, type Problem } from '../kernel/problem.js'
-import { challenge, extendChallenge } from '../lib/challenge.js'
+import { challenge } from '../lib/challenge.js'
 import { retryAfter } from '../lib/retry-after.js'
 import type { Place } from './api-key-options.js'
+import { because, unauthenticated } from './auth-refusals.js'
 import { realmText } from './realm.js'
 
 /**
@@ -36,22 +37,17 @@ export function apiKeyRefusals(place: Place, realm: unknown): ApiKeyRefusals {
     'scheme' in place
       ? challenge(place.scheme, { realm: text })
       : challenge('ApiKey', { realm: text, header: place.shown })
-  const because = (error: string, detail: string) => ({
-    detail,
-    headers: { 'WWW-Authenticate': extendChallenge(offered, { error, error_description: detail }) },
-  })
-  const invalid = because('invalid_key', 'The API key is not valid')
-  const malformed = because('invalid_key', 'The API key is malformed; it may not have been copied as a whole')
-  const twice = because('invalid_request', 'More than one API key was sent')
+  const invalid = because(offered, 'invalid_key', 'The API key is not valid')
+  const malformed = because(
+    offered,
+    'invalid_key',
+    'The API key is malformed; it may not have been copied as a whole',
+  )
+  const twice = because(offered, 'invalid_request', 'More than one API key was sent')
 
   return {
     offered,
-    nothing: () =>
-      refuse('unauthenticated', {
-        detail: 'No credential of an accepted kind was sent',
-        rule: 'no-credential',
-        headers: { 'WWW-Authenticate': offered },
-      }),
+    nothing: () => unauthenticated(offered),
     twice: () => refuse('invalid-request', { ...twice, rule: 'api-key-twice' }),
     malformed: () => refuse('invalid-api-key', { ...malformed, rule: 'api-key-malformed' }),
     because: (fault) => refuse('invalid-api-key', { ...invalid, rule: fault, reason: faults[fault] }),

@@ -1,4 +1,4 @@
-import { challenges } from '../kernel/challenges.js'
+import { challengesOf } from '../kernel/challenges.js'
 import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
@@ -9,9 +9,6 @@ import { checkBound, NARROWING, type AuthNarrowing } from './auth-options.js'
 import { dpopMode } from './dpop-options.js'
 import { faults } from './faults.js'
 import { judgeCertificate, judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
-
-/** Where no `auth` ran, nothing is known of how to prove who one is. */
-const UNKNOWN = ['Bearer realm="api"']
 
 /**
  * Asks more of a caller that `auth` let in: the `auth` setting of a guard. Anonymous: 401 `unauthenticated`; proven by
@@ -47,7 +44,7 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
 
     enter(ctx) {
       const { principal } = ctx
-      const offered = ctx.get(challenges) ?? UNKNOWN
+      const offered = challengesOf(ctx)
       if (principal === undefined) return unauthenticated(offered)
 
       const all = ctx.get(proofs)

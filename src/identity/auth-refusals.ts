@@ -6,7 +6,7 @@ import type { Lifetimes } from './auth-lifetimes.js'
 import { faults } from './faults.js'
 
 /** 401 without an error code: nothing was sent that could be judged (RFC 6750 section 3.1). */
-export function unauthenticated(offered: readonly string[], rule = 'no-credential'): Problem {
+export function unauthenticated(offered: string | readonly string[], rule = 'no-credential'): Problem {
   return refuse('unauthenticated', {
     detail: 'No credential of an accepted kind was sent',
     rule,
@@ -16,31 +16,23 @@ export function unauthenticated(offered: readonly string[], rule = 'no-credentia
 
 /** 400: which of the two would count is anybody's guess. */
 export function sentTwice(offered: readonly string[]): Problem {
-  const detail = 'More than one Authorization header was sent'
   return refuse('invalid-request', {
-    detail,
+    ...because(offered, 'invalid_request', 'More than one Authorization header was sent'),
     rule: 'authorization-twice',
-    headers: { 'WWW-Authenticate': because(offered, 'invalid_request', detail) },
   })
 }
 
 /** 400: the caller must say which one it is. */
 export function severalSent(offered: readonly string[]): Problem {
-  const detail = 'Credentials of more than one kind were sent'
   return refuse('invalid-request', {
-    detail,
+    ...because(offered, 'invalid_request', 'Credentials of more than one kind were sent'),
     rule: 'credentials-several',
-    headers: { 'WWW-Authenticate': because(offered, 'invalid_request', detail) },
   })
 }
 
 /** 401: the credential is good, and still not good enough here. */
 export function notGoodEnough(offered: readonly string[], rule: string, detail: string): Problem {
-  return refuse('invalid-token', {
-    detail,
-    rule,
-    headers: { 'WWW-Authenticate': because(offered, 'invalid_token', detail) },
-  })
+  return refuse('invalid-token', { ...because(offered, 'invalid_token', detail), rule })
 }
 
 /** A refusal if a credential is good for longer than it may be; one that is only to be reported is put on record. */
@@ -81,6 +73,13 @@ function outlives({ issuedAt, expiresAt }: Principal, maxSeconds: number): boole
   return issuedAt === undefined || expiresAt === undefined || !(expiresAt - issuedAt <= maxSeconds)
 }
 
-function because(offered: readonly string[], error: string, description: string): string[] {
-  return offered.map((one) => extendChallenge(one, { error, error_description: description }))
+/** What a refusal says in its body and, with the error code of RFC 6750 section 3.1, in each challenge. */
+export function because(
+  offered: string | readonly string[],
+  error: string,
+  detail: string,
+): { detail: string; headers: { 'WWW-Authenticate': string | string[] } } {
+  const extended = (one: string) => extendChallenge(one, { error, error_description: detail })
+  const challenges = typeof offered === 'string' ? extended(offered) : offered.map(extended)
+  return { detail, headers: { 'WWW-Authenticate': challenges } }
 }

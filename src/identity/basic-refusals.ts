@@ -1,5 +1,6 @@
 import { refuse, type Problem } from '../kernel/problem.js'
 import { challenge } from '../lib/challenge.js'
+import { unauthenticated } from './auth-refusals.js'
 import { realmText } from './realm.js'
 
 /** Why nobody can say whether a password is right: the rule in the audit log of a 503, and its reason. */
@@ -27,12 +28,7 @@ export function basicRefusals(realm: unknown): BasicRefusals {
   const headers = { 'WWW-Authenticate': offered }
   return {
     offered,
-    nothing: () =>
-      refuse('unauthenticated', {
-        detail: 'No credential of an accepted kind was sent',
-        rule: 'no-credential',
-        headers,
-      }),
+    nothing: () => unauthenticated(offered),
     twice: () =>
       refuse('invalid-request', {
         detail: 'More than one Authorization header was sent',

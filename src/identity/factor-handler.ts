@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Factor } from '../kernel/authentication.js'
-import { challenges } from '../kernel/challenges.js'
+import { challengesOf } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineHandler, type HandlerReply } from '../kernel/handler.js'
 import type { HandlerBody } from '../kernel/handler-body.js'
@@ -88,14 +88,10 @@ export function ownFactorHandler(
     name,
     method,
     async (ctx, body) =>
-      ctx.principal === undefined
-        ? unauthenticated(ctx.get(challenges) ?? UNKNOWN)
-        : action(ctx.principal, ctx, body),
+      ctx.principal === undefined ? unauthenticated(challengesOf(ctx)) : action(ctx.principal, ctx, body),
     maxBodyBytes,
   )
 }
-
-const UNKNOWN = ['Bearer realm="api"']
 
 /** Tells who keeps factors, and the client. */
 export async function conclude(

@@ -1,5 +1,6 @@
 import { refuse, type Problem } from '../kernel/problem.js'
-import { challenge, extendChallenge } from '../lib/challenge.js'
+import { challenge } from '../lib/challenge.js'
+import { because, unauthenticated } from './auth-refusals.js'
 import { realmText } from './realm.js'
 
 /** Why a session is refused: the rule in the audit log, and its reason. To the client they are all one. */
@@ -26,21 +27,12 @@ export interface SessionRefusals {
 /** @throws ConfigError for a realm that cannot be quoted */
 export function sessionRefusals(cookie: string, realm: unknown): SessionRefusals {
   const offered = challenge('Cookie', { realm: realmText('session.realm', realm), 'cookie-name': cookie })
-  const because = (error: string, detail: string) => ({
-    detail,
-    headers: { 'WWW-Authenticate': extendChallenge(offered, { error, error_description: detail }) },
-  })
-  const invalid = because('invalid_session', 'The session is over, or there never was one; log in')
-  const twice = because('invalid_request', 'More than one session cookie was sent')
+  const invalid = because(offered, 'invalid_session', 'The session is over, or there never was one; log in')
+  const twice = because(offered, 'invalid_request', 'More than one session cookie was sent')
 
   return {
     offered,
-    nothing: () =>
-      refuse('unauthenticated', {
-        detail: 'No credential of an accepted kind was sent',
-        rule: 'no-credential',
-        headers: { 'WWW-Authenticate': offered },
-      }),
+    nothing: () => unauthenticated(offered),
     twice: () => refuse('invalid-request', { ...twice, rule: 'session-twice' }),
     because: (fault) => refuse('invalid-session', { ...invalid, rule: fault, reason: faults[fault] }),
     full: () =>

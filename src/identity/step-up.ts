@@ -1,5 +1,5 @@
 import type { Authentication } from '../kernel/authentication.js'
-import { challenges } from '../kernel/challenges.js'
+import { challengesOf } from '../kernel/challenges.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
@@ -8,9 +8,6 @@ import { unauthenticated } from './auth-refusals.js'
 import { prepareStepUp, type StepUpOptions, type StepUpRules } from './step-up-options.js'
 
 export { mergeStepUp, type StepUpOptions } from './step-up-options.js'
-
-/** What is offered where no `auth` said how to come in. */
-const UNKNOWN = ['Bearer realm="api"']
 
 /**
  * Asks for fresh or stronger authentication (RFC 9470, ASVS 7.5.3). Not fresh, not strong enough, or nothing is known about it: 401
@@ -29,7 +26,7 @@ export const stepUp = defineStage('stepUp', (options: StepUpOptions): Omit<Stage
 
     enter(ctx) {
       const { principal } = ctx
-      const offered = ctx.get(challenges) ?? UNKNOWN
+      const offered = challengesOf(ctx)
       if (principal === undefined) return unauthenticated(offered)
       const lack = lackOf(rules, principal.authentication, ctx.services.clock.now() / 1000)
       if (lack !== undefined) return insufficient(lack, offered)
