@@ -129,7 +129,9 @@ function refused(waitMs: number): Attempt {
 
 /** A clock that was set back makes nobody wait for longer than the longest wait. */
 function waitOf({ failures, at }: Count, pace: Pace, now: number): number {
-  return Math.min(Math.max(at + delayOf(failures, pace) - now, 0), pace.mostMs)
+  const delay = delayOf(failures, pace)
+  // What is free waits for nothing, also where somebody who came a moment later was faster.
+  return delay === 0 ? 0 : Math.min(Math.max(at + delay - now, 0), pace.mostMs)
 }
 
 function delayOf(failures: number, { free, firstMs, mostMs }: Pace): number {
