@@ -40,9 +40,16 @@ const BAD_ANSWER: Readonly<Record<string, 'sso-denied' | 'sso-token'>> = {
   OAUTH_KEY_SELECTION_FAILED: 'sso-token',
 }
 
+/** As `openid-client` exports what it has fetched: `uat` is when, in seconds since 1970. */
+type Keys = NonNullable<ReturnType<OpenIdClient['getJwksCache']>>
+
+/** `openid-client` looks for a key that it does not know only if what it knows is so old. */
+const OLD_SECONDS = 60
+
 /** The identity provider, as `openid-client` speaks with it: found out about when it is first needed. */
 export class SsoProvider {
   private readonly client: OpenIdClient
+  private keys: Keys | undefined
   private readonly configured: (services: Services) => Configuration | Promise<Configuration>
 
   /** @throws ConfigError if `openid-client` is not installed */
@@ -85,7 +92,7 @@ export class SsoProvider {
 
   /** Gets the ID token for the code of an answer; its signature is checked although it comes over TLS (ASVS 6.8.2). */
   async signIn(services: Services, { query, state, nonce, verifier }: Answered): Promise<SignedIn> {
-    const config = await this.configured(services)
+    const { config, keep } = this.forOneLogin(await this.configured(services), services)
     const { maxAgeSeconds } = this.rules
     const url = new URL(this.rules.redirectUri)
     url.search = query
@@ -96,7 +103,28 @@ export class SsoProvider {
       idTokenExpected: true,
       ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
     })
+    keep()
     return { claims: { ...tokens.claims()! }, idToken: tokens.id_token! }
+  }
+
+  /**
+   * Knows the keys of the logins before as if they were just old enough: a key that the provider has begun to use is found at once.
+   * Only the provider itself can make it look for one, by an ID token that came over TLS.
+   */
+  private forOneLogin(known: Configuration, services: Services): { config: Configuration; keep: () => void } {
+    const { client, keys, rules } = this
+    const { clientId, timeoutMs } = rules
+    const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.auth())
+    for (const extend of this.extensions()) extend(config)
+    config[client.customFetch] = this.bounded(services)
+    config.timeout = timeoutMs / 1000
+    const old = Math.floor(Date.now() / 1000) - OLD_SECONDS
+    if (keys !== undefined) client.setJwksCache(config, { ...keys, uat: Math.min(keys.uat, old) })
+    const keep = () => {
+      const latest = client.getJwksCache(config)
+      if (latest !== undefined && latest.uat > old) this.keys = latest
+    }
+    return { config, keep }
   }
 
   /** Where the user is logged out at the provider as well; `undefined` if it has no such place. */
@@ -112,17 +140,9 @@ export class SsoProvider {
 
   private async discover(services: Services): Promise<Configuration> {
     const { client, rules } = this
-    const { issuer, clientId, clientSecret, clientAuth, clockToleranceSeconds, timeoutMs } = rules
-    const auth =
-      clientAuth === 'basic' ? client.ClientSecretBasic(clientSecret) : client.ClientSecretPost(clientSecret)
-    const metadata = { [client.clockTolerance]: clockToleranceSeconds }
-    const config = await client.discovery(new URL(issuer.name), clientId, metadata, auth, {
-      execute: [
-        client.enableNonRepudiationChecks,
-        // On this machine only: what may be spoken with is decided by `bounded`, on every call.
-        // eslint-disable-next-line @typescript-eslint/no-deprecated -- its mark says that it is for this
-        ...(rules.allowInsecureLoopback ? [client.allowInsecureRequests] : []),
-      ],
+    const { issuer, clientId, timeoutMs } = rules
+    const config = await client.discovery(new URL(issuer.name), clientId, this.metadata(), this.auth(), {
+      execute: this.extensions(),
       [client.customFetch]: this.bounded(services),
       timeout: timeoutMs / 1000,
     })
@@ -135,6 +155,25 @@ export class SsoProvider {
       if (why !== undefined) throw new EndpointError(`an endpoint in the metadata of ${issuer.name} ${why}`)
     }
     return config
+  }
+
+  private metadata() {
+    return { [this.client.clockTolerance]: this.rules.clockToleranceSeconds }
+  }
+
+  private auth() {
+    const { clientAuth, clientSecret } = this.rules
+    return clientAuth === 'basic'
+      ? this.client.ClientSecretBasic(clientSecret)
+      : this.client.ClientSecretPost(clientSecret)
+  }
+
+  private extensions(): ((config: Configuration) => void)[] {
+    const { client, rules } = this
+    if (!rules.allowInsecureLoopback) return [client.enableNonRepudiationChecks]
+    // On this machine only: what may be spoken with is decided by `bounded`, on every call.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- its mark says that it is for this
+    return [client.enableNonRepudiationChecks, client.allowInsecureRequests]
   }
 
   /** Asks endpoints as all others here are asked: https, no redirect, a deadline, and an end to what is read. */

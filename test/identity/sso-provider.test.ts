@@ -10,6 +10,7 @@ import { createServices } from '../../src/kernel/services.js'
 import { secureApi } from '../../src/secure-api.js'
 import { silent } from '../support/api.js'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
+import { signingKey } from '../support/provider.js'
 
 type LoginProvider = Awaited<ReturnType<typeof startLoginProvider>>
 
@@ -264,6 +265,17 @@ test('a provider that is away is 503, for a login and for a callback, and comes 
   await expect(login.ready()).resolves.toBeUndefined()
   await provider.reopen()
   expect((await browser.send(`${app}/login`)).status).toBe(303)
+})
+
+test('keys change between two logins, and nobody is refused', async () => {
+  const keys = ['b', 'c'].map((kid) => signingKey(kid, 'RS256'))
+  start()
+  await loggedIn()
+  provider.signWith(keys)
+  await loggedIn()
+  provider.signWith(keys.reverse())
+  const { browser } = await loggedIn()
+  expect((await me(browser)).status).toBe(200)
 })
 
 test('a logout ends the session here and the user is logged out there; then the next login asks again', async () => {

@@ -1,3 +1,4 @@
+import type { JsonWebKey } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -65,8 +66,17 @@ export class Browser {
 
 export const CLIENT = { clientId: 'shop', clientSecret: 'shop secret/with+odd:characters' }
 
-/** A real identity provider on this machine, with its pages, for an application that will be at `app`. */
-export async function startLoginProvider(app: string, more: Record<string, unknown> = {}) {
+/**
+ * A real identity provider on this machine, with its pages, for an application that will be at `app`.
+ *
+ * @param more what else is registered of the client
+ * @param features of the provider, beside its logouts
+ */
+export async function startLoginProvider(
+  app: string,
+  more: Record<string, unknown> = {},
+  features: Record<string, unknown> = {},
+) {
   const { Provider } = await import('oidc-provider')
   const answer: { by?: RequestListener } = {}
   let server: Server
@@ -78,8 +88,16 @@ export async function startLoginProvider(app: string, more: Record<string, unkno
   }
   const port = await listen(0)
   const issuer = `http://127.0.0.1:${port}`
-  const provider = new Provider(issuer, {
-    jwks: { keys: [signingKey('first', 'RS256')] },
+  const failures: unknown[] = []
+  /** Logins and tokens are kept beside it, so that another one with other keys goes on with them. */
+  const signWith = (keys: JsonWebKey[]) => {
+    const provider = new Provider(issuer, configuration(keys))
+    const emitter = provider as unknown as EventEmitter
+    emitter.on('backchannel.error', (_ctx: unknown, error: unknown) => void failures.push(error))
+    answer.by = provider.callback()
+  }
+  const configuration = (keys: JsonWebKey[]) => ({
+    jwks: { keys },
     clients: [
       {
         client_id: CLIENT.clientId,
@@ -103,14 +121,13 @@ export async function startLoginProvider(app: string, more: Record<string, unkno
       devInteractions: { enabled: true },
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: { enabled: true },
+      ...features,
     },
   })
-  const failures: unknown[] = []
-  const emitter = provider as unknown as EventEmitter
-  emitter.on('backchannel.error', (_ctx: unknown, error: unknown) => void failures.push(error))
-  answer.by = provider.callback()
+  signWith([signingKey('first', 'RS256')])
   return {
     issuer,
+    signWith,
     /** Why the application could not be told of a logout. */
     failures,
     close: () =>
