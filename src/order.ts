@@ -79,7 +79,11 @@ export const order = {
   csrf: standard<CsrfOptions>({
     general: (options) => csrf(options),
     // What general settings say holds for it too, and both are asked.
-    local: (own, { settings }) => csrf({ ...(settings.csrf as object | undefined), ...own }),
+    local: (own, place) =>
+      csrf({
+        ...(place.settings.csrf as object | undefined),
+        ...Object.fromEntries(membersOf(optionOf(place, 'csrf'), own)),
+      }),
   }),
   /** Fresh or stronger authentication (RFC 9470): `{ acr, amr, maxAgeSeconds }`. Off by default; the stricter of two holds. 401. */
   stepUp: onDemand<StepUpOptions>({

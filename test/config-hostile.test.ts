@@ -1,15 +1,23 @@
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { csrf } from '../src/access/csrf.js'
 import { rbac } from '../src/access/rbac.js'
 import { body } from '../src/data/body.js'
 import { mask } from '../src/data/mask.js'
 import { validate } from '../src/data/validate.js'
+import { apiKey } from '../src/identity/api-key.js'
+import { apiKeys } from '../src/identity/api-keys.js'
 import { auth } from '../src/identity/auth.js'
 import { basic } from '../src/identity/basic.js'
 import { bearer } from '../src/identity/bearer.js'
 import { introspection } from '../src/identity/introspection.js'
+import { hashPassword } from '../src/identity/passwords.js'
+import { session } from '../src/identity/session.js'
+import { sso } from '../src/identity/sso.js'
 import { stepUp } from '../src/identity/step-up.js'
 import { totp } from '../src/identity/totp.js'
 import { webauthn } from '../src/identity/webauthn.js'
@@ -25,6 +33,7 @@ import { respond } from '../src/kernel/respond.js'
 import { audit } from '../src/observe/audit.js'
 import { requestId } from '../src/observe/request-id.js'
 import { secureApi } from '../src/secure-api.js'
+import { postgres, postgresSchema } from '../src/stores/postgres.js'
 import { redis } from '../src/stores/redis.js'
 import { fakeClock, localIssuer } from '../src/testing/index.js'
 import { quota } from '../src/traffic/quota.js'
@@ -155,7 +164,15 @@ const stepUpOptions = {
   maxAgeSeconds: 300,
   clockToleranceSeconds: 5,
 }
+const csrfOptions = {
+  origins: ['https://app.example.com'],
+  always: true,
+  secret: [randomBytes(32)],
+  header: 'X-Token',
+  dangerouslyAllowHttp: false,
+}
 const guard = {
+  csrf: { ...csrfOptions, origins: ['https://other.example.com'] },
   stepUp: stepUpOptions,
   auth: {
     methods: ['bearer'],
@@ -188,6 +205,16 @@ const general = {
   audit: false,
 } as const
 
+const keys = apiKeys({ store: memory(), pepper: randomBytes(32), clock })
+const sessions = session({ store: memory(), clock })
+const issuing = tokens({
+  issuer: 'https://api.example',
+  audience: 'orders',
+  store: memory(),
+  keys: [privateKey],
+  clock,
+})
+
 /** Every factory, and settings that name each of its options. */
 const factories: Record<string, [settings: object, build: (settings: never) => unknown]> = {
   secureApi: [
@@ -200,6 +227,7 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
       rateLimit: [limit],
       resourceMetadata: resourceFacts,
       auth: { any: [identity()], methods: ['bearer'], maxLifetimeSeconds: 600, optional: false },
+      csrf: csrfOptions,
       stepUp: stepUpOptions,
       rbac: { ...catalogue, default: rule },
       quota: { ...limit, name: 'daily' },
@@ -341,6 +369,119 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
     basic,
   ],
   stepUp: [stepUpOptions, stepUp],
+  csrf: [csrfOptions, csrf],
+  apiKey: [
+    {
+      store: memory(),
+      pepper: [randomBytes(32)],
+      prefix: 'acme',
+      header: 'X-Key',
+      noticeMs: 60_000,
+      lastUsedMs: 1_000,
+      cacheEntries: 5,
+      realm: 'api',
+    },
+    apiKey,
+  ],
+  'apiKey in Authorization': [{ store: memory(), pepper: randomBytes(32), scheme: 'ApiKey' }, apiKey],
+  apiKeys: [
+    {
+      store: memory(),
+      pepper: [randomBytes(32)],
+      prefix: 'acme',
+      clock: new Outside(),
+      storeTimeoutMs: 1_000,
+    },
+    apiKeys,
+  ],
+  'apiKeys.create': [
+    {
+      owner: 'partner',
+      name: 'shop',
+      scopes: ['orders:read'],
+      roles: ['clerk'],
+      cidrs: ['192.0.2.0/24'],
+      limit: { limit: 5, windowMs: 60_000 },
+      expiresAt: clock.now() + 60_000,
+    },
+    (request) => keys.create(request),
+  ],
+  'apiKeys.list': [{ owner: 'partner' }, (filter) => keys.list(filter)],
+  'apiKeys.rotate': [{ graceMs: 5 }, (options) => keys.rotate('unknown', options)],
+  session: [
+    {
+      store: memory(),
+      name: 'sid',
+      sameSite: 'strict',
+      idleTimeoutMs: 60_000,
+      absoluteTimeoutMs: 60_000,
+      touchMs: 1_000,
+      maxSessions: 5,
+      whenFull: 'refuse',
+      revocation,
+      dangerouslyAllowHttp: false,
+      realm: 'api',
+      clock: new Outside(),
+      storeTimeoutMs: 1_000,
+    },
+    session,
+  ],
+  'session.login': [
+    {
+      subject: 'ann',
+      issuer: 'https://id.example',
+      claims: { roles: ['clerk'] },
+      factors: ['pwd'],
+      authenticatedAt: 5,
+      acr: 'gold',
+      sid: 'sid-1',
+      attachment: 'a token',
+    },
+    (login) => {
+      const req = new IncomingMessage(new Socket())
+      return sessions.login(req, new ServerResponse(req), login)
+    },
+  ],
+  sso: [
+    {
+      issuer: 'https://id.example',
+      clientId: 'shop',
+      clientSecret: 'secret-of-the-shop',
+      clientAuth: 'post',
+      redirectUri: 'https://shop.example/callback',
+      sessions: Object.create(sessions) as typeof sessions,
+      store: memory(),
+      scope: 'openid email',
+      claims: keep,
+      maxAgeSeconds: 60,
+      acrValues: ['gold'],
+      returnTo: '/start',
+      postLogoutRedirectUri: 'https://shop.example/bye',
+      revocation,
+      loginTimeoutMs: 60_000,
+      logoutTyp: 'logout+jwt',
+      clockToleranceSeconds: 5,
+      timeoutMs: 1_000,
+      allowInsecureLoopback: false,
+    },
+    sso,
+  ],
+  'tokens.issue': [
+    {
+      subject: 'ann',
+      clientId: 'shop',
+      scope: 'orders:read',
+      claims: { roles: ['clerk'] },
+      refresh: true,
+      authentication: { at: 5, acr: 'gold', amr: ['pwd'] },
+    },
+    (login) => issuing.issue(login),
+  ],
+  hashPassword: [{ algorithm: 'scrypt' }, (options) => hashPassword('correct horse battery staple', options)],
+  'hashPassword, of': [
+    { password: 'x' },
+    (given) => hashPassword((given as { password?: string } | null)?.password as string),
+  ],
   revocations: [
     { store: memory(), keepSeconds: 60, clock: new Outside(), storeTimeoutMs: 1_000 },
     revocations,
@@ -407,6 +548,10 @@ const factories: Record<string, [settings: object, build: (settings: never) => u
   validate: [validateOptions, validate],
   mask: [{ fields, key: randomBytes(32), maxDepth: 5, ...catalogue }, mask],
   memory: [{ maxClients: 5 }, memory],
+  postgres: [
+    { table: 'app.records' },
+    (settings) => [postgres({ query: keep } as never, settings), postgresSchema(settings)],
+  ],
   redis: [
     { prefix: 'orders' },
     (settings) => redis({ evalsha: keep, eval: keep, on: keep } as never, settings),
@@ -535,6 +680,28 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
     'a frozen object',
   ],
   [/basic: users\.eve\.claims\..*$/, ...ANYTHING],
+  // Claims are whatever JSON can say.
+  [
+    /(?:login|issue): claims$/,
+    'an object without prototype',
+    '__proto__ of its own',
+    'an own constructor',
+    'a frozen object',
+  ],
+  [/(?:login|issue): claims\..*$/, ...ANYTHING.filter((what) => !/bigint|getter/.test(what))],
+  [/(?:create|list): owner$/, 'a number as text'],
+  [/create: (?:scopes|roles)$/, 'an empty array'],
+  [/create: (?:scopes|roles)\.0$/, 'a number as text'],
+  [/login: (?:subject|sid|attachment|factors\.0)$/, 'a number as text'],
+  [/login: factors$/, 'an empty array'],
+  [/issue: (?:subject|clientId|scope)$/, 'a number as text', 'a text'],
+  [/issue: scope$/, 'an empty text', 'an empty array'],
+  [/issue: authentication\.at$/, '1.5'],
+  [/issue: authentication\.amr$/, 'an empty array'],
+  [/sso: (?:client(?:Id|Secret)|acrValues\.0)$/, 'a number as text'],
+  [/sso: acrValues$/, 'an empty array'],
+  [/sso: logoutTyp$/, 'a number as text', 'a text', 'false'],
+  [/hashPassword, of: password$/, 'a number as text', 'a text'],
   [/tokens: clientId$/, 'a number as text', 'a text'],
   [/introspection: dpop$/, 'an empty object'],
   [/mtls: allow\.0$/, 'a number as text', 'a text'],
@@ -545,7 +712,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/img-src(?:\.0)?$/, 'a number as text', 'an empty text', 'an empty array', 'null'],
   [/referrerPolicy\.policy$/, 'an empty text'],
   // Rows and switches.
-  [/^secureApi: (?:requestId|audit|headers|firewall|rateLimit|body)$/, 'true'],
+  [/^secureApi: (?:requestId|audit|headers|firewall|rateLimit|csrf|body)$/, 'true'],
   [/^(?:secureApi: \w+|routes: [^.]+\.(?!auth|public|mode)\w+)$/, 'false'],
   [/(?:headers|trace|noStore|typ|handlerTimeoutMs)$/, 'false'],
   [/helmet\.\w+$/, 'true', 'false'],
@@ -575,9 +742,9 @@ function at(value: unknown, path: Path): unknown {
   return path.reduce((node, key) => (node as Record<string, unknown>)[key], value)
 }
 
-function outcome(build: () => unknown): string {
+async function outcome(build: () => unknown): Promise<string> {
   try {
-    build()
+    await build()
     return 'accepted'
   } catch (error) {
     return error instanceof ConfigError ? 'ConfigError' : String(error)
@@ -591,18 +758,18 @@ describe.each(Object.keys(factories))('%s', (name) => {
   const [settings, build] = factories[name]!
   const builds = (given: unknown) => outcome(() => build(given as never))
 
-  test('takes settings that name every option', () => {
-    expect(builds(settings)).toBe('accepted')
+  test('takes settings that name every option', async () => {
+    expect(await builds(settings)).toBe('accepted')
   })
 
-  test('answers a hostile value in any place with a ConfigError, and leaves all prototypes alone', () => {
+  test('answers a hostile value in any place with a ConfigError, and leaves all prototypes alone', async () => {
     const before = Object.getOwnPropertyNames(Object.prototype)
     const wrong: string[] = []
     for (const path of places(settings)) {
       const place = `${name}: ${path.join('.')}`
       if (TELLS_PATH.test(place)) continue
       for (const [what, make] of Object.entries(hostile)) {
-        const got = builds(planted(settings, path, make()))
+        const got = await builds(planted(settings, path, make()))
         if (got === 'ConfigError' || (got === 'accepted' && isSound(place, what, at(settings, path))))
           continue
         wrong.push(`${place} = ${what}: ${got}`)
@@ -613,14 +780,14 @@ describe.each(Object.keys(factories))('%s', (name) => {
     expect(({} as { limit?: unknown }).limit).toBeUndefined()
   })
 
-  test('never tells what it was given, which may be a secret in the wrong place', () => {
+  test('never tells what it was given, which may be a secret in the wrong place', async () => {
     const told: string[] = []
     for (const path of places(settings)) {
       const place = `${name}: ${path.join('.')}`
       if (TELLS_PATH.test(place)) continue
       for (const secret of secrets) {
         try {
-          build(planted(settings, path, secret()) as never)
+          await build(planted(settings, path, secret()) as never)
         } catch (error) {
           const { message, stack, cause } = error as Error
           if (`${message} ${stack} ${String(cause)}`.includes('hunter2')) told.push(`${place}: ${message}`)
@@ -631,7 +798,7 @@ describe.each(Object.keys(factories))('%s', (name) => {
   })
 })
 
-test('frozen settings and settings without a prototype are settings like any other', () => {
+test('frozen settings and settings without a prototype are settings like any other', async () => {
   const bare = (value: unknown): unknown =>
     isTree(value) && !Array.isArray(value)
       ? Object.freeze(
@@ -645,6 +812,6 @@ test('frozen settings and settings without a prototype are settings like any oth
         : value
   for (const [name, [settings, build]] of Object.entries(factories)) {
     if (TELLS_PATH.test(`${name}: file`)) continue
-    expect([name, outcome(() => build(bare(settings) as never))]).toEqual([name, 'accepted'])
+    expect([name, await outcome(() => build(bare(settings) as never))]).toEqual([name, 'accepted'])
   }
 })

@@ -93,7 +93,7 @@ function placeOf({ header, scheme }: ApiKeyOptions): Place {
     throw new ConfigError('apiKey has header and scheme; a key stands in one place, so give one of them')
   }
   if (scheme !== undefined) return { scheme: name('apiKey.scheme', scheme) }
-  const shown = name('apiKey.header', header ?? 'X-API-Key')
+  const shown = name('apiKey.header', header === undefined ? 'X-API-Key' : header)
   return { field: shown.toLowerCase(), shown }
 }
 

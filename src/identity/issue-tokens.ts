@@ -30,6 +30,8 @@ export async function issueTokens(
   const { clock, idleMs, absoluteMs } = rules
   const now = clock.now()
   const login = checkLogin(rules.clientId, options, now)
+  const { refresh = true } = options
+  boolean('issue.refresh', refresh)
   const access = await accessToken(rules, login)
   const ctx = req === undefined ? undefined : contextOf(req)
   ctx?.head.setHeader('Cache-Control', 'no-store')
@@ -41,7 +43,7 @@ export async function issueTokens(
     severity: 'info',
   }
 
-  if (!boolean('issue.refresh', options.refresh ?? true)) {
+  if (!refresh) {
     ctx?.record('tokens-issued', { ...facts, refresh: false })
     return access
   }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Authentication } from '../kernel/authentication.js'
-import { knownKeys, membersOf, show } from '../kernel/check.js'
+import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { scopeName } from '../kernel/scope.js'
+import { claimsText } from './claims-text.js'
 import type { Claims } from './claims.js'
 import type { Family } from './refresh-token.js'
 
@@ -51,18 +52,18 @@ export function checkLogin(usualClient: string, options: IssueOptions, now: numb
 
 /** A copy, as JSON has it. @throws ConfigError for names that are not the application's to give, and for too much */
 export function checkClaims(option: string, claims: unknown): Claims {
-  const names = membersOf(option, claims, 'of claims').map(([name]) => name)
-  const ours = names.find((name) => OURS.includes(name))
+  const json = claimsText(option, claims)
+  const kept = JSON.parse(json) as Claims
+  const ours = Object.keys(kept).find((name) => OURS.includes(name))
   if (ours !== undefined)
     throw new ConfigError(
       `${option}.${ours} is said by the issuer itself; leave it out, or see the options of issue`,
     )
-  const json = JSON.stringify(claims)
   if (Buffer.byteLength(json) > MAX_CLAIMS_BYTES)
     throw new ConfigError(
       `${option} must be at most ${MAX_CLAIMS_BYTES} bytes of JSON, got ${Buffer.byteLength(json)}`,
     )
-  return JSON.parse(json) as Claims
+  return kept
 }
 
 function scopeOf(scope: IssueOptions['scope']): string | undefined {
@@ -74,14 +75,12 @@ function scopeOf(scope: IssueOptions['scope']): string | undefined {
   return names.length === 0 ? undefined : names.join(' ')
 }
 
-function checkAuthentication(
-  { at = NaN, acr, amr = [] }: Partial<Authentication>,
-  now: number,
-): Authentication {
-  const seconds = Number.isNaN(at) ? now / 1000 : at
+function checkAuthentication(authentication: Partial<Authentication>, now: number): Authentication {
+  knownKeys('issue.authentication', authentication, ['at', 'acr', 'amr', 'factors'])
+  const { at: seconds = now / 1000, acr, amr = [] } = authentication
   if (!Number.isFinite(seconds) || seconds < 0 || seconds > now / 1000 + 60)
     throw new ConfigError(
-      `issue.authentication.at must be in seconds since 1970 and not to come, got ${show(at)}`,
+      `issue.authentication.at must be in seconds since 1970 and not to come, got ${show(seconds)}`,
     )
   if (!Array.isArray(amr))
     throw new ConfigError(`issue.authentication.amr must be a list of methods, got ${show(amr)}`)

@@ -20,7 +20,8 @@ export const MAX_PASSWORD_BYTES = 1_024
  */
 export async function hashPassword(password: string, options: HashPasswordOptions = {}): Promise<string> {
   knownKeys('hashPassword', options, ['algorithm'])
-  const algorithm = oneOf('hashPassword.algorithm', options.algorithm ?? 'scrypt', ['scrypt', 'argon2id'])
+  const { algorithm = 'scrypt' } = options
+  oneOf('hashPassword.algorithm', algorithm, ['scrypt', 'argon2id'])
   if (!isText(password))
     throw new ConfigError(
       `hashPassword: a password must be a text of 1 to ${MAX_PASSWORD_BYTES} bytes, got ${show(password)}`,

@@ -150,7 +150,8 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
 
     async rotate(req, res, changes = {}) {
       knownKeys('rotate', changes, ['claims'], ['claims'])
-      const claims = changes.claims && checkClaims('rotate.claims', changes.claims)
+      const { claims: given } = changes
+      const claims = given === undefined ? undefined : checkClaims('rotate.claims', given)
       return renew(req, res, 'session-rotated', (record) => ({ ...record, ...(claims && { claims }) }))
     },
 

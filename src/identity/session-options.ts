@@ -82,19 +82,15 @@ export function prepareSession(options: SessionOptions): SessionRules {
   knownKeys('session', options, KNOWN, ['store', 'revocation'])
   const { name = 'session', sameSite = 'lax', whenFull = 'end-oldest', maxSessions = 10 } = options
   const { dangerouslyAllowHttp = false, storeTimeoutMs = 2_000 } = options
-  const idleTimeoutMs = integer('session.idleTimeoutMs', options.idleTimeoutMs ?? 1_800_000, {
-    min: 1_000,
-    max: YEAR_MS,
-  })
-  const absoluteTimeoutMs = integer('session.absoluteTimeoutMs', options.absoluteTimeoutMs ?? 43_200_000, {
-    min: 1_000,
-    max: YEAR_MS,
-  })
+  const { idleTimeoutMs = 1_800_000, absoluteTimeoutMs = 43_200_000 } = options
+  for (const [name, value] of Object.entries({ idleTimeoutMs, absoluteTimeoutMs }))
+    integer(`session.${name}`, value, { min: 1_000, max: YEAR_MS })
   if (absoluteTimeoutMs < idleTimeoutMs)
     throw new ConfigError(
       `session.absoluteTimeoutMs must be at least idleTimeoutMs (${idleTimeoutMs}), got ${absoluteTimeoutMs}`,
     )
   const half = Math.floor(idleTimeoutMs / 2)
+  const { touchMs = Math.min(60_000, half) } = options
   const secure = !boolean('session.dangerouslyAllowHttp', dangerouslyAllowHttp)
   oneOf('session.sameSite', sameSite, ['lax', 'strict', 'none'])
   if (sameSite === 'none' && !secure)
@@ -108,7 +104,7 @@ export function prepareSession(options: SessionOptions): SessionRules {
     sameSite,
     idleTimeoutMs,
     absoluteTimeoutMs,
-    touchMs: integer('session.touchMs', options.touchMs ?? Math.min(60_000, half), { min: 0, max: half }),
+    touchMs: integer('session.touchMs', touchMs, { min: 0, max: half }),
     maxSessions: integer('session.maxSessions', maxSessions, { max: 1_000 }),
     whenFull: oneOf('session.whenFull', whenFull, ['end-oldest', 'refuse']),
     revocation: checkRevocation('session.revocation', options.revocation),

@@ -1,5 +1,6 @@
-import { knownKeys, membersOf, show } from '../kernel/check.js'
+import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
+import { claimsText } from './claims-text.js'
 import { LOCAL_ISSUER, type SessionRecord } from './session-record.js'
 
 /** Somebody who may have sessions. A text is a subject of this application's own. */
@@ -37,7 +38,7 @@ export const MAX_FACTORS = 10
 export function checkLogin(options: LoginOptions, now: number): Facts {
   knownKeys('login', options, KNOWN, ['subject', 'issuer', 'acr', 'sid'])
   const { claims = {}, factors = [], acr, sid, attachment } = options
-  const authenticatedAt = options.authenticatedAt ?? Math.floor(now / 1000)
+  const { authenticatedAt = Math.floor(now / 1000) } = options
   if (!Number.isSafeInteger(authenticatedAt) || authenticatedAt < 0 || authenticatedAt > 100_000_000_000)
     throw new ConfigError(`login.authenticatedAt must be in seconds since 1970, got ${show(authenticatedAt)}`)
   if (attachment !== undefined) text('login.attachment', attachment, MAX_ATTACHMENT)
@@ -69,8 +70,7 @@ export function checkSubject(
 
 /** @throws ConfigError */
 export function checkClaims(option: string, claims: unknown): Readonly<Record<string, unknown>> {
-  const own = Object.fromEntries(membersOf(option, claims, 'of claims'))
-  const json = JSON.stringify(own)
+  const json = claimsText(option, claims)
   if (json.length > MAX_CLAIMS)
     throw new ConfigError(`${option} must have at most ${MAX_CLAIMS} characters as JSON, got ${json.length}`)
   return JSON.parse(json) as Record<string, unknown>

@@ -39,7 +39,8 @@ export type SessionMiddleware = MethodMiddleware & Sessions
  */
 export function session(options: SessionOptions, standalone?: Standalone): SessionMiddleware {
   const rules = prepareSession(options)
-  const refusals = sessionRefusals(rules.cookie, options.realm ?? 'api')
+  const { realm = 'api' } = options
+  const refusals = sessionRefusals(rules.cookie, realm)
   const prepared = { rules, refusals }
   const middleware = standalone === undefined ? sessionStage(prepared) : sessionStage(prepared, standalone)
   return Object.assign(middleware, sessionDesk(rules, refusals))

@@ -1,4 +1,4 @@
-import { func, integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { boolean, func, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Later, OnceStore, RecordStore, Store } from '../kernel/ports.js'
 import { checkStore } from '../kernel/store-ports.js'
@@ -109,7 +109,9 @@ export function prepareSso(options: SsoOptions): SsoRules {
   knownKeys('sso', options, KNOWN, PROTECTING)
   const { allowInsecureLoopback = false, returnTo = '/', logoutTyp = 'logout+jwt', acrValues = [] } = options
   const { scope = 'openid', sessions, revocation, maxAgeSeconds, postLogoutRedirectUri } = options
-  const rules = { allowInsecureLoopback }
+  const { clientAuth = 'basic', claims = NOTHING, timeoutMs = 5_000 } = options
+  const { loginTimeoutMs = 600_000, clockToleranceSeconds = 60 } = options
+  const rules = { allowInsecureLoopback: boolean('sso.allowInsecureLoopback', allowInsecureLoopback) }
   const redirectUri = endpointUrl('sso.redirectUri', options.redirectUri, rules)
   if (redirectUri.includes('?'))
     throw new ConfigError('sso.redirectUri must have no query: what comes back stands there')
@@ -137,13 +139,13 @@ export function prepareSso(options: SsoOptions): SsoRules {
     ),
     clientId,
     clientSecret: text('sso.clientSecret', options.clientSecret),
-    clientAuth: oneOf('sso.clientAuth', options.clientAuth ?? 'basic', ['basic', 'post']),
+    clientAuth: oneOf('sso.clientAuth', clientAuth, ['basic', 'post']),
     redirectUri,
     secure: redirectUri.startsWith('https:'),
     sessions,
     store: checkStore('sso.store', options.store, 'records', 'once') as SsoRules['store'],
     scope,
-    claims: func('sso.claims', options.claims ?? NOTHING),
+    claims: func('sso.claims', claims),
     maxAgeSeconds:
       maxAgeSeconds === undefined ? undefined : integer('sso.maxAgeSeconds', maxAgeSeconds, { min: 0 }),
     acrValues,
@@ -153,16 +155,13 @@ export function prepareSso(options: SsoOptions): SsoRules {
         ? undefined
         : endpointUrl('sso.postLogoutRedirectUri', postLogoutRedirectUri, rules),
     revocation,
-    loginTimeoutMs: integer('sso.loginTimeoutMs', options.loginTimeoutMs ?? 600_000, {
-      min: 10_000,
-      max: 3_600_000,
-    }),
+    loginTimeoutMs: integer('sso.loginTimeoutMs', loginTimeoutMs, { min: 10_000, max: 3_600_000 }),
     logoutTypes: typesOf(logoutTyp),
-    clockToleranceSeconds: integer('sso.clockToleranceSeconds', options.clockToleranceSeconds ?? 60, {
+    clockToleranceSeconds: integer('sso.clockToleranceSeconds', clockToleranceSeconds, {
       min: 0,
       max: 300,
     }),
-    timeoutMs: integer('sso.timeoutMs', options.timeoutMs ?? 5_000, { max: 60_000 }),
+    timeoutMs: integer('sso.timeoutMs', timeoutMs, { max: 60_000 }),
     allowInsecureLoopback,
   }
 }
