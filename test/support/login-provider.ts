@@ -70,12 +70,12 @@ export const CLIENT = { clientId: 'shop', clientSecret: 'shop secret/with+odd:ch
  * A real identity provider on this machine, with its pages, for an application that will be at `app`.
  *
  * @param more what else is registered of the client
- * @param features of the provider, beside its logouts
+ * @param configuration of the provider, beside its logouts
  */
 export async function startLoginProvider(
   app: string,
   more: Record<string, unknown> = {},
-  features: Record<string, unknown> = {},
+  { features, ...configuration }: { features?: object; [option: string]: unknown } = {},
 ) {
   const { Provider } = await import('oidc-provider')
   const answer: { by?: RequestListener } = {}
@@ -91,12 +91,12 @@ export async function startLoginProvider(
   const failures: unknown[] = []
   /** Logins and tokens are kept beside it, so that another one with other keys goes on with them. */
   const signWith = (keys: JsonWebKey[]) => {
-    const provider = new Provider(issuer, configuration(keys))
+    const provider = new Provider(issuer, settings(keys))
     const emitter = provider as unknown as EventEmitter
     emitter.on('backchannel.error', (_ctx: unknown, error: unknown) => void failures.push(error))
     answer.by = provider.callback()
   }
-  const configuration = (keys: JsonWebKey[]) => ({
+  const settings = (keys: JsonWebKey[]) => ({
     jwks: { keys },
     clients: [
       {
@@ -123,6 +123,7 @@ export async function startLoginProvider(
       rpInitiatedLogout: { enabled: true },
       ...features,
     },
+    ...configuration,
   })
   signWith([signingKey('first', 'RS256')])
   return {
