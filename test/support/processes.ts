@@ -79,7 +79,8 @@ export async function startProcess(backend: Backend, script: string, ...args: st
     cwd: ROOT,
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  const [port] = (await once(child.stdout, 'data')) as [Buffer]
+  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended with ${code}`)))
+  const [port] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer]
   const stop = async () => {
     const gone = once(child, 'exit')
     child.stdin.end()
