@@ -1,4 +1,4 @@
-import { hash, X509Certificate } from 'node:crypto'
+import { hash, type X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { oneOf } from '../kernel/check.js'
@@ -9,6 +9,7 @@ import type { Services } from '../kernel/services.js'
 import { Generations } from '../lib/generations.js'
 import { fieldCount } from './authorization.js'
 import { certificateIn, type CertificateField } from './certificate-field.js'
+import { certificateOf } from './der-certificate.js'
 
 /**
  * Where the client's certificate is seen: on the TLS connection of this process, or in the field in which a declared proxy says what
@@ -83,14 +84,11 @@ export class CertificateReader {
     const known = this.byText.get(digest)
     if (known !== undefined) return known
     const bytes = certificateIn(this.source as CertificateField, sent)
-    if (bytes === undefined) return 'certificate-malformed'
-    try {
-      const shown = shownCertificate(new X509Certificate(bytes), undefined)
-      this.byText.set(digest, shown)
-      return shown
-    } catch {
-      return 'certificate-malformed'
-    }
+    const certificate = bytes && certificateOf(bytes)
+    if (certificate === undefined) return 'certificate-malformed'
+    const shown = shownCertificate(certificate, undefined)
+    this.byText.set(digest, shown)
+    return shown
   }
 }
 

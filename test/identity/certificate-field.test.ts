@@ -4,7 +4,7 @@ import { nameIn } from '../../src/identity/certificate-names.js'
 
 const PEM = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
 const escaped = encodeURIComponent(PEM)
-const envoy = (value: string) => certificateIn('X-Forwarded-Client-Cert', value)?.toString()
+const envoy = (value: string) => certificateIn('X-Forwarded-Client-Cert', value)?.toString('base64')
 
 test.each([
   `Cert="${escaped}"`,
@@ -13,7 +13,7 @@ test.each([
   `Cert="other",By=;Cert="${escaped}"`,
   `Subject="Cert=x";Cert="${escaped}"`,
 ])('X-Forwarded-Client-Cert: %s', (value) => {
-  expect(envoy(value)).toBe(PEM)
+  expect(envoy(value)).toBe('AAAA')
 })
 
 test.each([
@@ -28,6 +28,8 @@ test.each([
   `Cert="${escaped}" ;Hash=00`,
   `Subject="\\";Cert="${escaped}"`,
   'Cert="%"',
+  `Cert="${encodeURIComponent(PEM.replace('AAAA', 'AA=A'))}"`,
+  `Cert="${encodeURIComponent(PEM.replace('AAAA', 'AB=='))}"`,
   `Cert="${encodeURIComponent(PEM + PEM)}"`,
   `Cert="${encodeURIComponent(PEM.replaceAll('CERTIFICATE', 'PRIVATE KEY'))}"`,
   `Cert="${escaped}"${';A=b'.repeat(5_000)}`,

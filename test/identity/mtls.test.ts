@@ -31,9 +31,15 @@ const alone = selfSigned('/CN=alone')
 const web = acme.issue('/CN=web', { extensions: ['extendedKeyUsage=serverAuth'] })
 const weak = acme.issue('/CN=weak', { rsaBits: 1024 })
 
+/** Nobody vouches for it, and in a comment it has the certificate of somebody else, as text. */
+const stuffed = selfSigned('/CN=stuffed', [
+  `1.2.3.4=ASN1:FORMAT:HEX,OCTETSTRING:${Buffer.from(`\n${partner.cert.trim()}\n`).toString('hex')}`,
+])
+
 const x5t = ({ cert }: Issued) =>
   createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url')
-const field = ({ cert }: Issued) => `:${new X509Certificate(cert).raw.toString('base64')}:`
+const der = ({ cert }: Issued) => Buffer.from(cert.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+const field = (one: Issued) => `:${der(one).toString('base64')}:`
 const envoy = ({ cert }: Issued) => `Hash=00;Cert="${encodeURIComponent(cert)}";Subject="CN=x";URI=spiffe://x`
 
 const clock = fakeClock(Date.now())
@@ -390,12 +396,34 @@ describe('behind a proxy', () => {
     ['cut off', `${field(partner).slice(0, 400)}:`, 'certificate-malformed'],
     ['that is none', ':AAAA:', 'certificate-malformed'],
     ['that is empty', '::', 'certificate-malformed'],
+    ['that is a text', `:${Buffer.from(partner.cert).toString('base64')}:`, 'certificate-malformed'],
+    [
+      'with something behind it',
+      `:${Buffer.concat([der(partner), Buffer.from('x')]).toString('base64')}:`,
+      'certificate-malformed',
+    ],
+    ['with that of somebody else inside', field(stuffed), 'certificate-malformed'],
   ])('a certificate %s is refused', async (_what, value, why) => {
     const { get, handled: served } = behind({}, { trustProxy: 1, respond: noting })
     const reply = await get('/').set('Client-Cert', value).expect(401)
     expect(JSON.parse(reply.text)).toMatchObject({ code: 'invalid-certificate' })
     expect(rule).toBe(why)
     expect(served()).toBe(0)
+  })
+
+  test('a certificate with that of somebody else inside is nobody: not as Envoy writes it, and not for a bound token', async () => {
+    expect(new X509Certificate(der(stuffed)).subject).toContain('CN=orders')
+    const { get, handled: served } = behind({ certificate: 'X-Forwarded-Client-Cert' })
+    await get('/').set('X-Forwarded-Client-Cert', envoy(stuffed)).expect(401)
+    const bound = serve(own({ certificate: 'Client-Cert' }), { clock, trustProxy: 1, fetch: issuer.fetch })
+    const ask = (one: Issued) =>
+      bound
+        .get('/')
+        .set('Authorization', `Bearer ${boundTo(partner)}`)
+        .set('Client-Cert', field(one))
+    await ask(stuffed).expect(401)
+    await ask(partner).expect(200)
+    expect([served(), bound.handled()]).toEqual([0, 1])
   })
 
   test('two fields are refused, and what others than the proxy write is ignored', async () => {

@@ -40,9 +40,11 @@ export function authority(subject: string): Authority {
 }
 
 /** A certificate that nobody vouches for. */
-export function selfSigned(subject: string): Issued {
+export function selfSigned(subject: string, extensions: readonly string[] = []): Issued {
   return inFolder((folder, openssl) => {
-    openssl('req', '-x509', ...newKey(), '-days', '3650', '-keyout', 'key', '-out', 'cert', '-subj', subject)
+    const more = extensions.flatMap((one) => ['-addext', one])
+    const out = ['-keyout', 'key', '-out', 'cert', '-subj', subject]
+    openssl('req', '-x509', ...newKey(), '-days', '3650', ...out, ...more)
     return issued(folder)
   })
 }
