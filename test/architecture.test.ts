@@ -34,7 +34,7 @@ const ROLES: Record<string, readonly string[]> = {
   jsonwebtoken: ['identity/'],
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],
-  '@simplewebauthn/server': ['identity/webauthn-desk.ts'],
+  '@simplewebauthn/server': ['identity/webauthn-desk.ts', 'identity/passkey-attestation.ts'],
   'openid-client': ['identity/sso-provider.ts'],
   otpauth: ['identity/totp-desk.ts'],
   ajv: ['data/'],

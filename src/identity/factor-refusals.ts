@@ -14,7 +14,7 @@ const reasons = {
   'passkey-challenge': 'The challenge is none of ours, is over, or was given to others or for something else',
   'passkey-unknown': 'The subject has no such passkey',
   'passkey-invalid': 'The answer of the authenticator is not what it must be',
-  'passkey-attestation': 'The authenticator is none that will do',
+  'passkey-attestation': 'The authenticator is none that will do, or says about itself what nobody asked for',
   'passkey-replayed': 'The answer was shown before',
   'passkey-counter': 'The counter did not go up: the passkey was copied',
 } as const

@@ -6,6 +6,7 @@ import { isProblem, type Problem } from '../kernel/problem.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Outside } from './factor-handler.js'
 import { invalidProof, notNow } from './factor-refusals.js'
+import { AttestationGate } from './passkey-attestation.js'
 import { PasskeyChallenges, type PasskeyPurpose } from './passkey-challenge.js'
 import {
   CREDENTIALS,
@@ -38,10 +39,12 @@ export class WebauthnDesk {
     'webauthn()',
   ) as typeof import('@simplewebauthn/server')
   private readonly challenges: PasskeyChallenges
+  private readonly gate: AttestationGate
 
   /** @throws ConfigError where the package is missing */
   constructor(readonly rules: WebauthnRules) {
     this.challenges = new PasskeyChallenges(rules.keys, rules.challengeMs)
+    this.gate = new AttestationGate(this.webauthn, rules.attested !== undefined)
   }
 
   async registrationOptions(outside: Outside, { id }: Principal, account: string): Promise<Json | Problem> {
@@ -74,6 +77,7 @@ export class WebauthnDesk {
     const response = sent.response as Json
     let registered
     try {
+      if (!this.gate.admits(response.attestationObject)) return invalidProof('passkey-attestation')
       registered = await this.webauthn.verifyRegistrationResponse({
         response: sent as never,
         expectedChallenge: challenge.text,

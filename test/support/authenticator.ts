@@ -14,6 +14,21 @@ export interface Oddity {
   readonly key?: KeyObject
   readonly userHandle?: string | null
   readonly id?: string
+  /** What it says about itself. Default: nothing. */
+  readonly attest?: (facts: AttestedFacts) => Attested
+}
+
+/** What a statement is made of. */
+export interface AttestedFacts {
+  readonly authData: Buffer
+  readonly clientDataHash: Buffer
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
+
+export interface Attested {
+  readonly fmt: string
+  readonly attStmt: ReadonlyMap<string, unknown>
 }
 
 type Sent = Readonly<Record<string, unknown>> & { readonly id: string }
@@ -47,14 +62,16 @@ export class SoftPasskey {
       this.authenticatorData(64 + (odd.flags ?? 5), odd),
       ...[Buffer.alloc(16), length, id, cbor(key)],
     ])
+    const clientDataJSON = this.clientData('webauthn.create', options.challenge, odd)
+    const clientDataHash = sha256(Buffer.from(clientDataJSON, 'base64url'))
+    const { fmt, attStmt } = odd.attest?.({ authData, clientDataHash, ...this.pair }) ?? NO_STATEMENT
     const attestationObject = cbor(
       new Map<string, unknown>([
-        ['fmt', 'none'],
-        ['attStmt', new Map()],
+        ['fmt', fmt],
+        ['attStmt', attStmt],
         ['authData', authData],
       ]),
     ).toString('base64url')
-    const clientDataJSON = this.clientData('webauthn.create', options.challenge, odd)
     return this.sent({ clientDataJSON, attestationObject, transports: ['internal', 5, '<script>'] }, odd)
   }
 
@@ -62,7 +79,7 @@ export class SoftPasskey {
     this.counter++
     const authenticatorData = this.authenticatorData(odd.flags ?? 5, odd)
     const clientDataJSON = this.clientData('webauthn.get', options.challenge, odd)
-    const hash = createHash('sha256').update(Buffer.from(clientDataJSON, 'base64url')).digest()
+    const hash = sha256(Buffer.from(clientDataJSON, 'base64url'))
     const signature = sign(
       'sha256',
       Buffer.concat([authenticatorData, hash]),
@@ -95,8 +112,14 @@ export class SoftPasskey {
     const tail = Buffer.alloc(5)
     tail.writeUInt8(flags)
     tail.writeUInt32BE(counter, 1)
-    return Buffer.concat([createHash('sha256').update(rpId).digest(), tail])
+    return Buffer.concat([sha256(rpId), tail])
   }
+}
+
+const NO_STATEMENT: Attested = { fmt: 'none', attStmt: new Map() }
+
+function sha256(data: string | Buffer): Buffer {
+  return createHash('sha256').update(data).digest()
 }
 
 /** The little of RFC 8949 that authenticators need. */
@@ -105,6 +128,7 @@ function cbor(value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)])
   if (value instanceof Map)
     return Buffer.concat([head(5, value.size), ...[...value].flatMap((pair) => pair.map(cbor))])
+  if (Array.isArray(value)) return Buffer.concat([head(4, value.length), ...value.map(cbor)])
   return Buffer.concat([head(2, (value as Buffer).length), value as Buffer])
 }
 

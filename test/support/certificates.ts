@@ -14,6 +14,8 @@ export interface IssueOptions {
   readonly extensions?: readonly string[]
   /** Default: P-256. */
   readonly rsaBits?: number
+  /** Whose certificate it is, as PEM. Default: that of a new key. */
+  readonly publicKey?: string
 }
 
 export interface Authority extends Issued {
@@ -21,11 +23,10 @@ export interface Authority extends Issued {
 }
 
 /** A certificate authority, made by openssl, that is good for ten years. */
-export function authority(subject: string): Authority {
-  const ca = selfSigned(subject)
+export function authority(subject: string, ca: Issued = selfSigned(subject)): Authority {
   return {
     ...ca,
-    issue: (name, { extensions = [], rsaBits } = {}) =>
+    issue: (name, { extensions = [], rsaBits, publicKey } = {}) =>
       inFolder((folder, openssl) => {
         for (const [file, text] of Object.entries({ 'ca.pem': ca.cert, 'ca.key': ca.key })) {
           writeFileSync(join(folder, file), text)
@@ -33,7 +34,9 @@ export function authority(subject: string): Authority {
         writeFileSync(join(folder, 'extensions'), ['basicConstraints=CA:FALSE', ...extensions].join('\n'))
         openssl('req', ...newKey(rsaBits), '-keyout', 'key', '-out', 'request', '-subj', name)
         const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions']
-        openssl('x509', '-req', '-in', 'request', ...signing, '-days', '3650', '-out', 'cert')
+        if (publicKey !== undefined) writeFileSync(join(folder, 'public'), publicKey)
+        const whose = publicKey === undefined ? [] : ['-force_pubkey', 'public']
+        openssl('x509', '-req', '-in', 'request', ...whose, ...signing, '-days', '3650', '-out', 'cert')
         return issued(folder)
       }),
   }
