@@ -4,6 +4,7 @@ import { boolean } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { checkLogin, type IssueOptions, type Login } from './login.js'
+import { momentAfter } from './revocation.js'
 import { FAMILIES, hashOf, newRefreshToken, refreshTokenText, type Family } from './refresh-token.js'
 import { signAccessToken } from './sign-token.js'
 import type { TokensRules } from './tokens-options.js'
@@ -32,7 +33,8 @@ export async function issueTokens(
   const login = checkLogin(rules.clientId, options, now)
   const { refresh = true } = options
   boolean('issue.refresh', refresh)
-  const access = await accessToken(rules, login)
+  const { issuedAt } = await dateFor(rules, login)
+  const access = await accessToken(rules, login, issuedAt)
   const ctx = req === undefined ? undefined : contextOf(req)
   ctx?.head.setHeader('Cache-Control', 'no-store')
   const facts = {
@@ -50,7 +52,9 @@ export async function issueTokens(
   const token = newRefreshToken()
   const endsAt = now + absoluteMs
   const idleAt = Math.min(now + idleMs, endsAt)
-  const family: Family = { v: 1, ...login, startedAt: now, endsAt, idleAt, current: hashOf(token.secret) }
+  // Not over with what was ended before it.
+  const startedAt = Math.max(now, Math.round(issuedAt * 1000))
+  const family: Family = { v: 1, ...login, startedAt, endsAt, idleAt, current: hashOf(token.secret) }
   const text = JSON.stringify(family)
   if (!(await rules.records.replace(FAMILIES, token.handle, undefined, text, idleAt - now)))
     throw new Error('There is a refresh token with this handle already')
@@ -58,24 +62,40 @@ export async function issueTokens(
   return { ...access, refresh_token: refreshTokenText(token) }
 }
 
+/** When what is issued now is dated, and up to when everything of its subject is over. In seconds since 1970. */
+export interface Dated {
+  readonly issuedAt: number
+  readonly revokedUntil: number | undefined
+}
+
+/** To be asked before anything is signed: whoever ends all logins of the subject from here on ends this one too. */
+export async function dateFor(
+  { issuer, clock, revocation }: TokensRules,
+  { subject }: Pick<Login, 'subject'>,
+): Promise<Dated> {
+  const now = clock.now() / 1000
+  const second = Math.floor(now)
+  const revokedUntil = await revocation.revokedUntil(issuer, subject)
+  // Logged out everywhere within this second, and back already: what is dated before that moment is over.
+  const isBack = revokedUntil !== undefined && revokedUntil >= second && revokedUntil < second + 1
+  return { issuedAt: isBack ? Math.max(now, momentAfter(revokedUntil)) : second, revokedUntil }
+}
+
 /** An access token for somebody who is logged in. */
 export async function accessToken(
-  { issuer, audiences, accessSeconds, clock, keys, revocation }: TokensRules,
+  { issuer, audiences, accessSeconds, keys }: TokensRules,
   { sid, subject, clientId, scope, claims, authentication: { at, acr, amr } }: Login,
+  issuedAt: number,
 ): Promise<TokenResponse> {
   const key = await keys.signing()
-  let iat = Math.floor(clock.now() / 1000)
-  const credential = { issuer, subject, sid, jti: undefined, issuedAt: iat }
-  // Logged out everywhere within this second, and back already: what is dated before that moment is over.
-  if ((await revocation.check(credential)) === 'subject-revoked') iat++
   const payload = {
     ...claims,
     iss: issuer,
     aud: audiences.length === 1 ? audiences[0] : audiences,
     sub: subject,
     client_id: clientId,
-    iat,
-    exp: iat + accessSeconds,
+    iat: issuedAt,
+    exp: Math.floor(issuedAt) + accessSeconds,
     jti: randomUUID(),
     sid,
     ...(scope !== undefined && { scope }),

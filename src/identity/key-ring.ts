@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPair, type JsonWebKey } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Clock, RecordStore } from '../kernel/ports.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { dueAt, keptAt, signingAt, type Dated, type RingRules } from './key-ring-plan.js'
 import {
   nameOf,
@@ -111,7 +112,7 @@ export class KeyRing implements SigningKeys {
         return (this.ring = { keys: next, published: next.map(publicJwk), readAt })
       }
     }
-    throw new Error('The signing keys were changed by others all the time; try again')
+    throw new StoreUnavailable('The signing keys were changed by others all the time', 0, 1_000)
   }
 
   /** @throws Error for what no secret opens: it is never overwritten */

@@ -1,6 +1,7 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Claims } from './claims.js'
 import type { Authentication } from '../kernel/authentication.js'
+import { StoreUnavailable } from '../kernel/store-unavailable.js'
 
 /** The space of refresh tokens in the store. */
 export const FAMILIES = 'refresh-token'
@@ -89,9 +90,53 @@ function isSame(one: string, other: string): boolean {
   return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
 }
 
-/** @throws TypeError for what this package did not write */
+/** @throws StoreUnavailable for what this package did not write: nobody can say whose login it is, or until when */
 export function readFamily(text: string): Family {
-  const family = JSON.parse(text) as Partial<Family> | null
-  if (family?.v === 1 && typeof family.current === 'string') return family as Family
-  throw new TypeError('The store has something else than refresh tokens under the handle of some')
+  const family = parsed(text)
+  if (isFamily(family)) return family
+  throw new StoreUnavailable('The store has something else than a login under the handle of one', 0, 1_000)
+}
+
+type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>
+
+function isFamily(value: unknown): value is Family {
+  if (!isObject(value)) return false
+  const { v, sid, subject, clientId, scope, current, ...rest }: Unread<Family> = value
+  return (
+    v === 1 &&
+    [sid, subject, clientId, current].every(isText) &&
+    (scope === undefined || isText(scope)) &&
+    isObject(rest.claims) &&
+    isAuthentication(rest.authentication) &&
+    [rest.startedAt, rest.endsAt, rest.idleAt].every(Number.isFinite) &&
+    (rest.previous === undefined || isPrevious(rest.previous))
+  )
+}
+
+function isAuthentication(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { at, acr, amr }: Unread<Authentication> = value
+  return Number.isFinite(at) && (acr === undefined || isText(acr)) && Array.isArray(amr) && amr.every(isText)
+}
+
+function isPrevious(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { hash: kept, salt, until }: Unread<NonNullable<Family['previous']>> = value
+  return isText(kept) && isText(salt) && Number.isFinite(until)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

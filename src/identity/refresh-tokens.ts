@@ -1,6 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import { refuse, type Problem } from '../kernel/problem.js'
-import { accessToken, type TokenResponse } from './issue-tokens.js'
+import { accessToken, dateFor, type TokenResponse } from './issue-tokens.js'
 import { checkClaims, type Login } from './login.js'
 import {
   FAMILIES,
@@ -70,12 +70,7 @@ async function attemptRefresh(
   ctx: SecurityContext,
 ): Promise<TokenResponse | Problem | undefined> {
   const { records, clock, renew } = rules
-  let family: Family
-  try {
-    family = readFamily(text)
-  } catch (cause) {
-    return storeAway(1_000, 'The record of the login cannot be read', cause)
-  }
+  const family = readFamily(text)
   const now = clock.now()
   const facts = { subject: family.subject, sid: family.sid, clientId: family.clientId }
   if (now >= Math.min(family.idleAt, family.endsAt)) return invalid('refresh-expired')
@@ -101,16 +96,18 @@ async function attemptRefresh(
   const login: Family =
     claims === undefined ? family : { ...family, claims: checkClaims('tokens.renew', claims) }
 
+  const dated = await dateFor(rules, family)
+  // Whoever ended all logins of the subject meanwhile ended what was issued up to then, and this token may be dated later.
+  if (dated.revokedUntil !== undefined && family.startedAt / 1000 <= dated.revokedUntil) {
+    await records.delete(FAMILIES, token.handle)
+    return invalid('refresh-revoked')
+  }
+  // All that can fail comes before the login moves on: until then, the token is as good as it was.
+  const access = await accessToken(rules, scoped(login, narrowed), dated.issuedAt)
   const { next, moved } = place === 'before' ? repeated(token, family) : movedOn(rules, token, login, now)
   if (moved !== undefined) {
     const ttlMs = moved.idleAt - now
     if (!(await records.replace(FAMILIES, token.handle, text, JSON.stringify(moved), ttlMs))) return undefined
-  }
-  const access = await accessToken(rules, scoped(login, narrowed))
-  // Whoever ended all logins of the subject meanwhile ended what was issued up to then, and this token may be dated later.
-  if (await isEnded(rules, { ...family, sid: undefined })) {
-    await records.delete(FAMILIES, token.handle)
-    return invalid('refresh-revoked')
   }
   ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', { ...facts, severity: 'info' })
   return { ...access, refresh_token: refreshTokenText(next) }
@@ -155,7 +152,7 @@ export async function endLogin(
 
 async function isEnded(
   { revocation, issuer }: TokensRules,
-  { subject, sid, startedAt }: Pick<Family, 'subject' | 'startedAt'> & { readonly sid: string | undefined },
+  { subject, sid, startedAt }: Family,
 ): Promise<boolean> {
   const credential = { issuer, subject, sid, jti: undefined, issuedAt: startedAt / 1000 }
   return (await revocation.check(credential)) !== undefined

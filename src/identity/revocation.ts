@@ -69,9 +69,11 @@ export interface Revocations extends Revocation {
    * seconds, as in tokens, what is issued within this second is over too.
    *
    * @param issuedUntil another moment than now, in seconds since 1970; an earlier one than before changes nothing
-   * @throws ConfigError as `revokeToken`
+   * @throws ConfigError as `revokeToken`; StoreUnavailable also where others write to the subject all the time
    */
   revokeSubject(issuer: string, subject: string, issuedUntil?: number): Promise<void>
+  /** The moment up to which everything of a subject is over, in seconds since 1970, for whoever issues something that shall be good. */
+  revokedUntil(issuer: string, subject: string): Promise<number | undefined>
 }
 
 const SPACE = 'revocation'
@@ -94,7 +96,6 @@ export function revocations(options: RevocationsOptions): Revocations {
   const { keepSeconds = 7_776_000, storeTimeoutMs = 5_000 } = options
   const clock = checkClock('revocations.clock', options.clock === undefined ? systemClock : options.clock)
   integer('revocations.keepSeconds', keepSeconds, { min: 60, max: 3_155_760_000 })
-  checkClock('revocations.clock', clock)
   const timeoutMs = integer('revocations.storeTimeoutMs', storeTimeoutMs, { max: 60_000 })
   const store = checkStore('revocations.store', options.store, 'records') as Store & { records: RecordStore }
   const records = guardedRecords(store.records, { clock, log: consoleLog, timeoutMs })
@@ -112,15 +113,25 @@ export function revocations(options: RevocationsOptions): Revocations {
       await records.put(SPACE, sessionKey(issuer, sid), '1', ttlMs(moment('expiresAt', expiresAt)))
     },
 
-    async revokeSubject(issuer, subject, issuedUntil = now()) {
+    async revokeSubject(issuer, subject, issuedUntil) {
       const key = subjectKey(issuer, subject)
-      const until = moment('issuedUntil', issuedUntil)
+      const named = issuedUntil === undefined ? undefined : moment('issuedUntil', issuedUntil)
+      let until: number | undefined
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const text = await records.get(SPACE, key)
-        if (text !== undefined && Number(text) >= until) return
+        const before = text === undefined ? undefined : readMoment(text)
+        // What was issued since the last time may be dated right behind that, which can be later than now.
+        until ??= named ?? Math.max(now(), before === undefined ? 0 : momentAfter(before))
+        if (before !== undefined && before >= until) return
         if (await records.replace(SPACE, key, text, String(until), ttlMs(until + keepSeconds))) return
       }
-      throw new Error('The subject was revoked by others all the time; try again')
+      throw new StoreUnavailable('The subject was revoked by others all the time', 0, 1_000)
+    },
+
+    async revokedUntil(issuer, subject) {
+      const text = await records.get(SPACE, subjectKey(issuer, subject))
+      if (text === undefined) return undefined
+      return readMoment(text) ?? unreadable()
     },
 
     check({ issuer, subject, jti, sid, issuedAt }, services) {
@@ -133,8 +144,8 @@ export function revocations(options: RevocationsOptions): Revocations {
           if (first !== undefined) return jti === undefined ? 'session-revoked' : 'token-revoked'
           if (second !== undefined) return 'session-revoked'
           if (until === undefined) return undefined
-          const moment = Number(until)
-          if (until === '' || !Number.isFinite(moment)) return unreadable()
+          const moment = readMoment(until)
+          if (moment === undefined) return unreadable()
           return issuedAt <= moment ? 'subject-revoked' : undefined
         },
       )
@@ -197,6 +208,17 @@ function name(what: string, value: unknown): string {
 function moment(what: string, value: unknown): number {
   if (typeof value === 'number' && value >= 0 && value < 100_000_000_000) return value
   throw new ConfigError(`revocations: ${what} must be in seconds since 1970, got ${show(value)}`)
+}
+
+/** The next moment that can be told from this one; both in seconds, and told apart in milliseconds. */
+export function momentAfter(seconds: number): number {
+  return (Math.round(seconds * 1000) + 1) / 1000
+}
+
+/** `undefined` for what this package did not write. */
+function readMoment(text: string): number | undefined {
+  const seconds = text === '' ? NaN : Number(text)
+  return Number.isFinite(seconds) ? seconds : undefined
 }
 
 /** Neither good nor bad: nobody can tell. */

@@ -53,7 +53,9 @@ export function tokenHandlers(
   const refreshed = (ctx: SecurityContext, body: HandlerBody) => {
     const { refresh_token: token, scope, client_id: clientId } = body
     if (!isGiven(token)) return missing('refresh_token')
-    const request = { token, scope: optional(scope), clientId: optional(clientId) }
+    if (!isOptional(scope)) return missing('scope')
+    if (!isOptional(clientId)) return missing('client_id')
+    const request = { token, scope: scope || undefined, clientId: clientId || undefined }
     return whenStored(refreshTokens(rules, request, ctx), AWAY, replied)
   }
 
@@ -123,8 +125,9 @@ function isGiven(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-function optional(value: unknown): string | undefined {
-  return isGiven(value) ? value : undefined
+/** What was meant to be less must not become all there is because it is a list. `null` is how JSON leaves something out. */
+function isOptional(value: unknown): value is string | null | undefined {
+  return value === undefined || value === null || typeof value === 'string'
 }
 
 function missing(name: string): Problem {

@@ -116,8 +116,10 @@ export function prepareTokens(options: TokensOptions): TokensRules {
   const {
     revocation = revocations({ store, clock, keepSeconds: absoluteSeconds + 86_400, storeTimeoutMs }),
   } = options
-  const { keepSeconds } = (checkRevocation('tokens.revocation', revocation) ?? {}) as Partial<Revocations>
-  if (typeof keepSeconds !== 'number' || !(keepSeconds >= absoluteSeconds + accessSeconds)) {
+  const { keepSeconds, revokedUntil } = (checkRevocation('tokens.revocation', revocation) ??
+    {}) as Partial<Revocations>
+  const isLong = typeof keepSeconds === 'number' && keepSeconds >= absoluteSeconds + accessSeconds
+  if (!isLong || typeof revokedUntil !== 'function') {
     throw new ConfigError(
       'tokens.revocation must be made by revocations({ keepSeconds }) with more than absoluteSeconds and accessSeconds; otherwise a login could outlive its end',
     )

@@ -1,3 +1,5 @@
+import express from 'express'
+import request from 'supertest'
 import { auth } from '../../src/identity/auth.js'
 import { bearer } from '../../src/identity/bearer.js'
 import { faults } from '../../src/identity/faults.js'
@@ -7,6 +9,7 @@ import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { RecordStore, Store } from '../../src/kernel/ports.js'
 import { createServices } from '../../src/kernel/services.js'
+import { testApi } from '../support/api.js'
 import { expectRefused, fakeClock, localIssuer, serve } from '../../src/testing/index.js'
 
 const ISSUER = 'https://issuer.test'
@@ -127,6 +130,59 @@ test('logs a subject out everywhere, and lets it in again (ASVS 7.4.3)', async (
   await send(after).expect(200)
 })
 
+test('a second time covers what was issued right behind the first one, and an hour later nothing is left of that', async () => {
+  const { revocation, clock } = setUp()
+  const isOver = async (issuedAt: number) =>
+    (await revocation.check({ issuer: ISSUER, subject: 'a', jti: undefined, sid: undefined, issuedAt })) !==
+    undefined
+  expect(await revocation.revokedUntil(ISSUER, 'a')).toBeUndefined()
+  await revocation.revokeSubject(ISSUER, 'a')
+  const first = (await revocation.revokedUntil(ISSUER, 'a'))!
+  expect(first).toBe(clock.now() / 1000)
+  const behind = first + 0.001
+  expect([await isOver(first), await isOver(behind)]).toEqual([true, false])
+  await revocation.revokeSubject(ISSUER, 'a')
+  expect(await isOver(behind)).toBe(true)
+  expect(await isOver(behind + 0.001)).toBe(false)
+  clock.advance(3_600_000)
+  await revocation.revokeSubject(ISSUER, 'a')
+  expect(await revocation.revokedUntil(ISSUER, 'a')).toBe(clock.now() / 1000)
+  expect(await revocation.revokedUntil(ISSUER, 'b')).toBeUndefined()
+})
+
+test('a subject to which others write all the time is a store that cannot be reached, which a handler answers 503', async () => {
+  const clock = fakeClock()
+  const { records } = memory({ clock })
+  let asked = 0
+  const busy = new Proxy(records, {
+    get: (target, name) => {
+      if (name === 'replace') return () => (asked++, false)
+      const method = Reflect.get(target, name) as unknown
+      return typeof method === 'function' ? (method.bind(target) as unknown) : method
+    },
+  })
+  const revocation = revocations({ store: { records: busy }, clock })
+  await expect(revocation.revokeSubject(ISSUER, 'a')).rejects.toMatchObject({ name: 'StoreUnavailable' })
+  expect(asked).toBeGreaterThan(1)
+  expect(asked).toBeLessThan(100)
+
+  const { api } = testApi()
+  const app = express()
+  app.get('/', () => revocation.revokeSubject(ISSUER, 'a'))
+  app.use(api.errors())
+  const reply = await request(app).get('/').expect(503)
+  expect([reply.headers['retry-after'], (reply.body as { code: string }).code]).toEqual([
+    '1',
+    'store-unavailable',
+  ])
+})
+
+test('those who revoke one subject at once need no second try: whoever is first did it for all', async () => {
+  const { revocation, asked } = setUp()
+  await Promise.all(Array.from({ length: 50 }, () => revocation.revokeSubject(ISSUER, 'a')))
+  expect(asked.filter((what) => what === 'replace').length).toBeLessThanOrEqual(50)
+})
+
 test('no issuer can revoke what is another one\u2019s (ASVS 6.8.1)', async () => {
   const { issuer, send, revocation, clock } = setUp()
   const until = clock.now() / 1000 + 300
@@ -176,11 +232,17 @@ test.each(['down', 'hanging'] as const)(
 )
 
 test('a moment that cannot be read is 503', async () => {
-  const { issuer, store, send } = setUp()
+  const { issuer, store, send, revocation, refused } = setUp()
   for (const text of ['', 'soon', 'NaN']) {
     await store.records!.put('revocation', `subject ${ISSUER} user-1`, text)
     await send(issuer.mint()).expect(503)
+    await expect(revocation.revokedUntil(ISSUER, 'user-1')).rejects.toMatchObject({
+      name: 'StoreUnavailable',
+    })
   }
+  // To end everything up to now needs no word of before.
+  await revocation.revokeSubject(ISSUER, 'user-1')
+  await refused(issuer.mint(), 'subject-revoked')
 })
 
 test('a list of one\u2019s own decides, and one that gives no answer lets nobody in', async () => {

@@ -1,6 +1,6 @@
 import express from 'express'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import * as oauth from 'oauth4webapi'
@@ -258,6 +258,21 @@ describe('refreshing', () => {
     expect((await next(narrow.refresh_token)).scope).toBe('orders:read orders:create')
   })
 
+  test.each([
+    ['scope', ['orders:read']],
+    ['scope', { 0: 'orders:read' }],
+    ['scope', 1],
+    ['client_id', ['another']],
+    ['client_id', false],
+  ])('a %s that is no text (%j) is not taken for one that was left out', async (name, value) => {
+    const { login, refresh, next } = setUp()
+    const { refresh_token: token } = await login()
+    const { body } = await refresh(token, { [name]: value }).expect(400)
+    expect(body).toMatchObject({ code: 'invalid-request', error: 'invalid_request' })
+    await refresh(token, { scope: null, client_id: null }).expect(200)
+    await next(token)
+  })
+
   test('a token that was used before ends the whole login (RFC 9700 section 4.14.2)', async () => {
     const { login, next, refresh, me, clock, events } = setUp()
     const first = await login()
@@ -460,6 +475,37 @@ describe('revoking', () => {
     await me(after.access_token).expect(200)
     await me((await next(after.refresh_token)).access_token).expect(200)
   })
+
+  test.each([0, 1, 100])(
+    'everywhere, again and again within a second, ends the logins in between (%i ms apart)',
+    async (ms) => {
+      const { own, login, me, next, refresh, clock } = setUp()
+      clock.advance(ms)
+      await own.endSubject('user-1')
+      for (let i = 0; i < 3; i++) {
+        clock.advance(ms)
+        const between = await login()
+        const refreshed = await next(between.refresh_token)
+        for (const { access_token: access } of [between, refreshed]) await me(access).expect(200)
+        clock.advance(ms)
+        await own.endSubject('user-1')
+        for (const { access_token: access } of [between, refreshed]) await me(access).expect(401)
+        await refresh(refreshed.refresh_token).expect(expectRefused('invalid-grant'))
+      }
+      clock.advance(1_000)
+      const { access_token: later } = await login()
+      await me(later).expect(200)
+      expect(decodeJwt(later).iat).toBe(Math.floor(clock.now() / 1000))
+    },
+  )
+
+  test('a login is not dated behind an end that is still to come', async () => {
+    const { own, login, me, clock } = setUp()
+    await own.revocation.revokeSubject(ISSUER, 'user-1', clock.now() / 1000 + 5)
+    await me((await login()).access_token).expect(401)
+    clock.advance(6_000)
+    await me((await login()).access_token).expect(200)
+  })
 })
 
 test('a store that is away is 503 everywhere, and a token is as good as before when it is back', async () => {
@@ -476,6 +522,88 @@ test('a store that is away is 503 everywhere, and a token is as good as before w
   clock.advance(1_000)
   await me(access).expect(200)
   await next(token)
+})
+
+test('a login moves on last of all: a store that goes away before or after that costs nobody the login', async () => {
+  const clock = fakeClock()
+  const inner = memory({ clock })
+  let asked = 0
+  let lastWords = Infinity
+  const store = {
+    records: new Proxy(inner.records, {
+      get(target, name) {
+        const method = Reflect.get(target, name) as unknown
+        if (typeof method !== 'function') return method
+        return (...call: unknown[]) => {
+          if (++asked > lastWords) throw new Error('down')
+          return (method as (...all: unknown[]) => unknown).apply(target, call)
+        }
+      },
+    }),
+  }
+  const {
+    login,
+    refresh,
+    me,
+    clock: ofTheApi,
+  } = setUp({ store, clock, keyRing: { secret: randomBytes(32) } })
+  const printed = jest.spyOn(console, 'error').mockImplementation(() => undefined)
+  let { refresh_token: token } = await login()
+  const statuses: number[] = []
+  for (let words = 0; words < 20 && statuses.at(-1) !== 200; words++) {
+    ;[asked, lastWords] = [0, words]
+    const reply = await refresh(token)
+    statuses.push(reply.status)
+    lastWords = Infinity
+    // Longer than any grace.
+    for (const one of [clock, ofTheApi]) one.advance(61_000)
+    if (reply.status !== 200) continue
+    const { access_token: access, refresh_token: next } = reply.body as Required<TokenResponse>
+    await me(access).expect(200)
+    token = next
+  }
+  printed.mockRestore()
+  expect(statuses.slice(0, -1).every((status) => status === 503)).toBe(true)
+  expect(statuses.length).toBeGreaterThan(3)
+  await refresh(token).expect(200)
+})
+
+test.each<[string, (family: Record<string, unknown>) => unknown]>([
+  ['no JSON', () => 'x'],
+  ['a list', () => []],
+  ['another version', (family) => ({ ...family, v: 2 })],
+  ['no end', ({ idleAt: _, ...family }) => family],
+  ['no beginning', ({ startedAt: _, ...family }) => family],
+  ['nobody it belongs to', (family) => ({ ...family, subject: '' })],
+  ['no name of the login', ({ sid: _, ...family }) => family],
+  ['methods that are none', (family) => ({ ...family, authentication: { at: 1, amr: 'pwd' } })],
+  ['a token before that is none', (family) => ({ ...family, previous: { hash: 'x' } })],
+])('a record of a login with %s is 503, to go on with and to end', async (_what, change) => {
+  const { login, refresh, to, store, next } = setUp()
+  const { refresh_token: token } = await login()
+  const [text] = (await store.records.list('refresh-token')).values as [string]
+  const handle = Buffer.from(token.slice(3), 'base64url').subarray(0, 16).toString('base64url')
+  const changed = change(JSON.parse(text) as Record<string, unknown>)
+  const put = (value: string) => store.records.put('refresh-token', handle, value)
+  await put(typeof changed === 'string' ? changed : JSON.stringify(changed))
+  await refresh(token).expect(expectRefused('store-unavailable'))
+  await to.post('/revoke').send({ token }).expect(expectRefused('store-unavailable'))
+  await put(text)
+  await next(token)
+})
+
+test('keys that others write all the time are a store that cannot be reached: 503', async () => {
+  const { records } = memory({ clock: fakeClock() })
+  const busy = new Proxy(records, {
+    get(target, name) {
+      if (name === 'replace') return () => false
+      const method = Reflect.get(target, name) as unknown
+      return typeof method === 'function' ? (method.bind(target) as unknown) : method
+    },
+  })
+  const { to } = setUp({ store: { records: busy }, keyRing: { secret: randomBytes(32) } })
+  await to.get('/jwks').expect(expectRefused('store-unavailable'))
+  await to.post('/login').expect(expectRefused('store-unavailable'))
 })
 
 test('publishes its keys, and nothing private', async () => {
@@ -588,6 +716,11 @@ describe('does not start', () => {
       { ...good, revocation: revocations({ store, keepSeconds: 60 }) },
       'tokens.revocation must be made by revocations({ keepSeconds })',
     ],
+    [
+      'with a list of revocations that cannot say until when',
+      { ...good, revocation: { check: () => undefined, keepSeconds: 1e9 } },
+      'tokens.revocation must be made by revocations({ keepSeconds })',
+    ],
     ['with a slip of the finger', { ...good, acessSeconds: 60 }, 'Did you mean "accessSeconds"?'],
   ])('%s', (_what, options, message) => {
     expect(() => tokens(options as TokensOptions)).toThrow(message)
@@ -608,6 +741,12 @@ describe('does not start', () => {
       'with a login in milliseconds',
       { subject: 'a', authentication: { at: Date.now() } },
       'in seconds since 1970',
+    ],
+    ['with a login that is none', { subject: 'a', authentication: null }, 'issue.authentication must be'],
+    [
+      'with a slip of the finger in it',
+      { subject: 'a', authentication: { acl: 'high' } },
+      'issue.authentication has no option "acl"',
     ],
     [
       'with a method that is no list',
