@@ -57,6 +57,14 @@ export default tseslint.config(
     },
   },
   {
+    files: ['examples/*/pages/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        'document navigator FormData PublicKeyCredential'.split(' ').map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+  {
     files: ['**/*.test.js'],
     languageOptions: {
       globals: Object.fromEntries(

@@ -1,12 +1,11 @@
-import { spawn, spawnSync, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer, request, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { request, type IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { Secret, TOTP } from 'otpauth'
 import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
-import { Browser, CLIENT, startLoginProvider } from './support/login-provider.js'
+import { endExamples, printed, startedExample as started } from './support/example-process.js'
 
 const children: ChildProcess[] = []
 /** Children that lead a process group of their own. */
@@ -15,12 +14,13 @@ const groups: ChildProcess[] = []
 jest.setTimeout(120_000)
 
 afterAll(() => {
+  endExamples()
   for (const child of children) child.kill('SIGKILL')
   for (const leader of groups) endGroup(leader)
   removeCopies()
 })
 
-test.each(['minimal', 'orders-api', 'login', 'tokens', 'sso'])(
+test.each(['minimal', 'orders-api', 'login', 'tokens'])(
   '%s: npm start becomes the server, so that ending it ends both',
   (example) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'examples', example, 'package.json'), 'utf8')) as {
@@ -37,6 +37,7 @@ describe('orders-api', () => {
     'auth',
     'body',
     'cors',
+    'csrf',
     'firewall',
     'headers',
     'mask',
@@ -45,8 +46,12 @@ describe('orders-api', () => {
     'rbac',
     'requestId',
     'resourceMetadata',
+    'session',
+    'sso',
     'stepUp',
+    'totp',
     'validate',
+    'webauthn',
   ]
 
   test('keeps every promise of its tour, at least one for each protection', async () => {
@@ -99,9 +104,25 @@ describe('orders-api', () => {
     [
       'stepUp',
       'api.js',
-      "stepUp: { acr: 'urn:example:mfa', maxAgeSeconds: 300 }",
-      'quota: { limit: 99 }',
-      'how the caller logged in',
+      "'POST /payouts': { rbac: 'payouts:make', stepUp: RECENT_FACTOR }",
+      "'POST /payouts': { rbac: 'payouts:make' }",
+      'is not enough to pay',
+    ],
+    [
+      'stepUp',
+      'login.js',
+      '? afterFactor : afterLogin',
+      '? afterLogin : afterLogin',
+      'before another one is',
+    ],
+    ['csrf', 'api.js', 'strict: true,', 'strict: true, csrf: false,', 'would pay for its visitor'],
+    ['session', 'login.js', 'await sessions.addFactor(', 'await sessions.rotate(', 'the payout is made'],
+    [
+      'sso',
+      'login.js',
+      'Array.isArray(roles) && roles.length > 0 ? { name, roles } : undefined',
+      '({ name, roles })',
+      'who has no role',
     ],
     ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
     ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],
@@ -282,40 +303,6 @@ test('tokens: a user gets tokens and goes on with them, until somebody has a cop
   await once(child, 'exit')
 })
 
-test('sso: a user logs in at a provider, is known here, and logs out', async () => {
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-  const port = await freePort()
-  const origin = `http://127.0.0.1:${port}`
-  const provider = await startLoginProvider(origin)
-  const env = {
-    ISSUER: provider.issuer,
-    CLIENT_ID: CLIENT.clientId,
-    CLIENT_SECRET: CLIENT.clientSecret,
-    PORT: String(port),
-  }
-  const { child } = await started(linkedCopy('sso'), env, 'listens')
-  const browser = new Browser()
-  const back = await browser.follow(`${origin}/login?return_to=/me`, (url) => url === `${origin}/me`)
-  const { text } = await browser.send(back)
-  expect(JSON.parse(text)).toEqual({ issuer: provider.issuer, subject: 'ann' })
-  const { location } = await browser.send(`${origin}/logout`, { method: 'POST' })
-  expect(location).toMatch(`${provider.issuer}/session/end?`)
-  expect((await browser.send(back)).status).toBe(401)
-  child.kill()
-  await once(child, 'exit')
-  await provider.close()
-  jest.restoreAllMocks()
-})
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((closed) => server.close(closed))
-  return port
-}
-
 test('minimal is short', () => {
   const source = readFileSync(join(ROOT, 'examples/minimal/server.js'), 'utf8')
   expect(source.trim().split('\n').length).toBeLessThan(20)
@@ -375,28 +362,6 @@ async function tour(cwd: string): Promise<{ code: number; rows: Row[]; output: s
       protection: /^.{4}(\S+)/.exec(line)![1]!,
     }))
   return { code, rows, output }
-}
-
-/** Resolves when `sign` was printed. */
-async function started(cwd: string, env: Record<string, string>, sign: string) {
-  const child = spawn(process.execPath, ['server.js'], { cwd, env: { ...process.env, ...env } })
-  children.push(child)
-  return { child, output: await printed(child, sign) }
-}
-
-/** Resolves when a child has printed `sign`, with a view of all that it prints. */
-async function printed(child: ChildProcessWithoutNullStreams, sign: string): Promise<() => string> {
-  let text = ''
-  await new Promise<void>((found, fail) => {
-    const read = (chunk: string) => {
-      text += chunk
-      if (text.includes(sign)) found()
-    }
-    child.stdout.setEncoding('utf8').on('data', read)
-    child.stderr.setEncoding('utf8').on('data', read)
-    child.once('close', () => fail(new Error(`ended before it printed "${sign}": ${text}`)))
-  })
-  return () => text
 }
 
 function npm(cwd: string, ...args: string[]): string {

@@ -69,6 +69,34 @@ describe('the example APIs explain themselves', () => {
     ['GET /admin/report', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
     ['GET /admin/cards', [...ARRIVE, 'auth route', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
     ['POST /payouts', [...ARRIVE, 'auth', 'csrf', 'stepUp route', 'rbac route', 'quota', 'body', 'mask']],
+    [
+      'GET /login',
+      [...ARRIVE.slice(0, -1), 'rateLimit route', 'resourceMetadata', 'public', 'csrf', 'body', 'mask'],
+    ],
+    [
+      'GET /',
+      [
+        ...ARRIVE.map((stage) => (stage === 'headers' ? 'headers route' : stage)),
+        'public',
+        'csrf',
+        'body',
+        'mask',
+      ],
+    ],
+    [
+      'POST /mfa/passkeys/options',
+      [
+        ...ARRIVE.slice(0, -1),
+        'rateLimit route',
+        'resourceMetadata',
+        'auth route',
+        'csrf',
+        'rbac route',
+        'quota',
+        'body',
+        'mask',
+      ],
+    ],
     ['GET /unlisted', [...ARRIVE, 'auth', 'csrf', 'quota', 'body', 'mask']],
   ])('orders-api: %s', (route, stages) => {
     expect(explained[route]).toEqual(stages)
@@ -83,14 +111,21 @@ describe('the example APIs explain themselves', () => {
       'GET /admin/report',
       'GET /admin/cards',
       'POST /payouts',
+      'POST /mfa/passkeys/options',
+      'GET /login',
+      'GET /',
       'GET /unlisted',
     )
     explained = JSON.parse(
       evaluated(`
         import { ordersApi } from './api.js'
+        import { login } from './login.js'
         import { partnerKeys } from './partner-keys.js'
         const keys = partnerKeys().settings
-        const { api } = ordersApi({ issuer: 'https://id.example.com', audience: 'https://orders.example.com', keys, audit: true })
+        const issuer = 'https://id.example.com'
+        const origin = 'https://orders.example.com'
+        const people = login({ issuer, client: { clientId: 'orders', clientSecret: 'secret' }, origin })
+        const { api } = ordersApi({ issuer, audience: origin, people, keys, audit: true })
         const line = ({ stage, door }) => (door === 'general' || stage === 'public' ? stage : stage + ' ' + door)
         const entries = ${JSON.stringify(routes)}.map((route) => [route, api.explain(route).map(line)])
         console.log(JSON.stringify(Object.fromEntries(entries)))`),

@@ -1,7 +1,9 @@
 // The secured API. This is the file to copy.
 import express from 'express'
 import { apiKey, basic, bearer, secureApi } from 'secure-api'
+import { RECENT_FACTOR } from './login.js'
 import { orderStore } from './orders.js'
+import { pages } from './pages.js'
 import { byId, change, newOrder, page, payout } from './schemas.js'
 
 const MINUTE = 60_000
@@ -11,14 +13,16 @@ const DAY = 86_400_000
  * @param {object} options
  * @param {string} options.issuer whose tokens are accepted
  * @param {string} options.audience who this API is in them, and where clients reach it
+ * @param {ReturnType<import('./login.js').login>} options.people how they log in
  * @param {import('secure-api').ApiKeyOptions} options.keys where keys of partners are, and how they look
  * @param {Promise<string>} options.scraper the hash of the password of who reads the metrics
  * @param {object} options.audit where events go
  * @param {object} [options.log] where operators read; default: the console
  * @param {boolean} [options.trace] keep what each stage decided on `req.security.trace`
  */
-export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace = false }) {
+export function ordersApi({ issuer, audience, people, keys, scraper, audit, log, trace = false }) {
   const allowInsecureLoopback = issuer.startsWith('http://127.0.0.1')
+  const { routes, mount } = pages(issuer)
   const api = secureApi({
     auth: [
       bearer({
@@ -31,6 +35,7 @@ export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace =
       }),
       apiKey(keys),
       basic({ users: (name) => (name === 'scraper' ? scraper : undefined), allowInsecureLoopback }),
+      people.sessions,
     ],
     rbac: {
       roles: {
@@ -54,6 +59,8 @@ export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace =
 
     // What is decided before a body is read: who may do what, and how often.
     routes: {
+      ...people.routes,
+      ...routes,
       'GET /health': { public: true },
       'GET /orders': { rbac: 'orders:read' },
       'POST /orders': { rbac: 'orders:create', rateLimit: { limit: 20, windowMs: MINUTE } },
@@ -62,7 +69,7 @@ export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace =
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
       'GET /partner/orders': { auth: { methods: ['apiKey'] }, rbac: { scope: 'orders:read' } },
       'GET /metrics': { auth: { methods: ['basic'] }, rbac: 'authenticated' },
-      'POST /payouts': { rbac: 'payouts:make', stepUp: { acr: 'urn:example:mfa', maxAgeSeconds: 300 } },
+      'POST /payouts': { rbac: 'payouts:make', stepUp: RECENT_FACTOR },
       'GET /admin/cards': { auth: { dpop: 'required' }, rbac: { role: 'admin' } },
       'GET /admin/report': { rbac: { role: 'admin' }, quota: { limit: 3, windowMs: MINUTE } },
     },
@@ -72,6 +79,9 @@ export function ordersApi({ issuer, audience, keys, scraper, audit, log, trace =
 
   const orders = orderStore()
   const app = express()
+
+  people.mount(app, api)
+  mount(app)
 
   app.get('/health', (_req, res) => res.json({ status: 'ok' }))
 

@@ -7,21 +7,33 @@ const { Provider } = await importQuietly()
 /** Who this API is, in tokens, and where clients reach it. */
 export const AUDIENCE = 'https://orders.example.com'
 
-/** Who may get a token, and what the provider says about them. */
+/** Programs that may get a token, and what the provider says about them. */
 const CLIENTS = {
   visitor: { roles: [] },
   clerk: { roles: ['clerk'] },
   manager: { roles: ['manager'] },
   admin: { roles: ['admin'] },
   billing: { roles: ['clerk'], permissions: ['cards:read'] },
-  treasurer: { roles: ['treasurer'], acr: 'urn:example:mfa', amr: ['pwd', 'otp'] },
+  treasurer: { roles: ['treasurer'], amr: ['pwd', 'otp'] },
+}
+
+/** People who may log in, each with any password, and what the provider says about them. */
+const USERS = {
+  tess: { name: 'Tess', roles: ['treasurer'] },
+  carl: { name: 'Carl', roles: ['clerk'] },
+  vic: { name: 'Vic', roles: [] },
 }
 
 const TOKEN_SECONDS = 3_600
+/** What the provider keeps for as long. */
+const KEPT = ['ClientCredentials', 'AccessToken', 'IdToken', 'Interaction', 'Session', 'Grant']
 
-/** Starts the provider on a free port of this machine. */
-export async function startProvider() {
-  const secrets = Object.fromEntries(Object.keys(CLIENTS).map((name) => [name, secret()]))
+/**
+ * Starts the provider on a free port of this machine.
+ * @param {string} app where browsers reach the API that its users log in to
+ */
+export async function startProvider(app) {
+  const secrets = Object.fromEntries([...Object.keys(CLIENTS), 'orders'].map((name) => [name, secret()]))
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const signingKey = { ...privateKey.export({ format: 'jwk' }), kid: secret(), use: 'sig', alg: 'RS256' }
 
@@ -29,18 +41,34 @@ export async function startProvider() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = `http://127.0.0.1:${server.address().port}`
 
+  const programs = Object.keys(CLIENTS).map((client_id) => ({
+    client_id,
+    client_secret: secrets[client_id],
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+  }))
+  /** What the API is registered as, for `sso()`. */
+  const login = {
+    client_id: 'orders',
+    client_secret: secrets.orders,
+    redirect_uris: [`${app}/callback`],
+    post_logout_redirect_uris: [`${app}/`],
+    backchannel_logout_uri: `${app}/logged-out`,
+    backchannel_logout_session_required: true,
+  }
+
   const provider = new Provider(issuer, {
     jwks: { keys: [signingKey] },
-    clients: Object.entries(secrets).map(([client_id, client_secret]) => ({
-      client_id,
-      client_secret,
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-    })),
+    clients: [...programs, login],
+    findAccount: (_ctx, id) => USERS[id] && { accountId: id, claims: () => ({ sub: id, ...USERS[id] }) },
+    claims: { openid: ['sub'], profile: ['name', 'roles'] },
+    conformIdTokenClaims: false,
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
+      // Pages to log in, which take any password.
+      devInteractions: { enabled: true },
+      backchannelLogout: { enabled: true },
       dPoP: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -55,11 +83,13 @@ export async function startProvider() {
     },
     extraTokenClaims(_ctx, { clientId }) {
       const claims = CLIENTS[clientId]
-      // Your provider says when and how a user logged in; here, whoever has a level reached it just now.
-      return claims.acr === undefined ? claims : { ...claims, auth_time: Math.floor(Date.now() / 1000) }
+      // Your provider says when and how a user logged in; here, whoever has shown two factors did so just now.
+      return claims?.amr === undefined ? claims : { ...claims, auth_time: Math.floor(Date.now() / 1000) }
     },
-    ttl: { ClientCredentials: TOKEN_SECONDS },
+    ttl: Object.fromEntries(KEPT.map((kind) => [kind, TOKEN_SECONDS])),
     cookies: { keys: [secret()] },
+    // By itself it calls nobody on its own network, which here everybody is on.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
   })
   server.on('request', provider.callback())
 
@@ -82,7 +112,8 @@ export async function startProvider() {
     return new Promise((resolve) => server.close(resolve))
   }
 
-  return { issuer, token, close, privateKey, keyId: signingKey.kid }
+  const client = { clientId: login.client_id, clientSecret: login.client_secret }
+  return { issuer, client, token, close, privateKey, keyId: signingKey.kid }
 }
 
 /** One real token of each client, and one for another API. */

@@ -6,14 +6,15 @@ import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { ordersApi } from './api.js'
 import { auditTrail } from './audit-trail.js'
-import { boundClient } from './bound-client.js'
-import { curl } from './curl.js'
-import { forgeries } from './forgeries.js'
+import { login } from './login.js'
 import { partnerKeys } from './partner-keys.js'
 import { AUDIENCE, startProvider, tokensOf } from './provider.js'
-import { tourRequests } from './requests.js'
 import { metricsScraper } from './scraper.js'
-import { tour } from './tour.js'
+import { boundClient } from './tour/bound-client.js'
+import { curl } from './tour/curl.js'
+import { forgeries } from './tour/forgeries.js'
+import { tourRequests } from './tour/requests.js'
+import { tour } from './tour/tour.js'
 
 const FOLDER = fileURLToPath(new URL('var', import.meta.url))
 
@@ -22,27 +23,38 @@ else if (process.argv.includes('--verify-audit')) console.log(await auditTrail(F
 else await serve(Number(process.env.PORT ?? 3000))
 
 async function serve(port) {
-  const provider = await startProvider()
+  // First of all the port, because the provider has to be told where it shall send browsers back to.
+  const server = createServer()
+  await once(server.listen(port, '127.0.0.1'), 'listening')
+  // Not 127.0.0.1: passkeys belong to a name.
+  const origin = `http://localhost:${server.address().port}`
+  const provider = await startProvider(origin)
+  const { issuer, client } = provider
+  const people = login({ issuer, client, origin })
   const { settings: keys, partnerKey } = partnerKeys()
   const scraper = metricsScraper()
   const { api, app, handler } = ordersApi({
-    issuer: provider.issuer,
+    issuer,
     audience: AUDIENCE,
+    people,
     keys,
     scraper: scraper.hash,
     audit: auditTrail(FOLDER).settings,
   })
-  await api.ready()
-  const server = createServer(handler)
-  await once(server.listen(port, '127.0.0.1'), 'listening')
-  const origin = `http://127.0.0.1:${server.address().port}`
+  await Promise.all([api.ready(), people.ready()])
+  server.on('request', handler)
 
-  console.log(`Orders API on ${origin}, identity provider on ${provider.issuer}, audit trail in ${FOLDER}\n`)
+  console.log(`Orders API on ${origin}, identity provider on ${issuer}, audit trail in ${FOLDER}\n`)
+  console.log(
+    '# sso, session, webauthn, totp: log in as tess, with any password, register a passkey, and pay',
+  )
+  console.log(`Open ${origin} in a browser\n`)
 
   const tokens = await tokensOf(provider)
   const bound = await boundClient(provider)
   const forged = forgeries(tokens.clerk, provider)
-  for (const request of tourRequests(tokens, forged, await partnerKey(), bound, scraper.password)) {
+  const { password } = scraper
+  for (const request of tourRequests({ tokens, forged, key: await partnerKey(), bound, password })) {
     if (!request.brief) continue
     console.log(`# ${request.protection}: ${request.shows} -> ${request.status}`)
     console.log(`${curl(origin, request)}\n`)
@@ -65,6 +77,7 @@ async function serve(port) {
     server.closeIdleConnections()
     await once(server, 'close')
     await api.close()
+    await people.close()
     await provider.close()
   }
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void shutDown())

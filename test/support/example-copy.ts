@@ -19,7 +19,7 @@ export function linkedCopy(example: string): string {
   copyExample(example, folder)
   const packages = join(folder, 'node_modules')
   mkdirSync(packages)
-  for (const name of ['express', 'oidc-provider', 'openid-client'])
+  for (const name of ['express', 'oidc-provider', 'otpauth'])
     symlinkSync(join(ROOT, 'node_modules', name), join(packages, name))
   symlinkSync(ROOT, join(packages, 'secure-api'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')

@@ -1,6 +1,6 @@
 // A client whose tokens are bound to a key of its own (DPoP). Yours has a library for it, such as oauth4webapi.
 import { dpopClient } from 'secure-api/testing'
-import { AUDIENCE } from './provider.js'
+import { AUDIENCE } from '../provider.js'
 
 /** A client, its token, and a proof for each request that it makes. */
 export async function boundClient(provider) {

@@ -3,15 +3,21 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { contextOf } from 'secure-api'
 
-/** @param {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse) => void} handler */
-export async function probe(handler) {
+export async function probe() {
+  let handle
   let exchange
   const server = createServer((req, res) => {
     exchange = once(res, 'close').then(() => contextOf(req).trace)
-    handler(req, res)
+    handle(req, res)
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address()
+  const host = `localhost:${port}`
+
+  /** @param {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse) => void} handler what answers from now on */
+  function serve(handler) {
+    handle = handler
+  }
 
   /** Not `fetch`: that would tidy up the paths and headers which are the point here. */
   async function send({ method = 'GET', path, token, headers = {}, body }) {
@@ -20,7 +26,7 @@ export async function probe(handler) {
       port,
       method,
       path,
-      headers: { ...headers, ...usual(token, body) },
+      headers: { Host: host, ...headers, ...usual(token, body) },
     })
     sent.end(text(body))
     const [received] = await once(sent, 'response')
@@ -38,7 +44,7 @@ export async function probe(handler) {
     await once(server.close(), 'close')
   }
 
-  return { send, close }
+  return { origin: `http://${host}`, serve, send, close }
 }
 
 /** The header fields that go with a token and with a body. */
