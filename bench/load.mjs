@@ -2,21 +2,29 @@
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
-import { AUDIENCE, faultOf, ISSUER, NEW_ORDER, ORIGIN, SCENARIOS } from './world.mjs'
+import { dpopClient } from '../dist/testing.js'
+import { AUDIENCE, BASE, CALLERS, faultOf, ISSUER, NEW_ORDER, ORIGIN, SCENARIOS, WARM } from './world.mjs'
 
 const CONNECTIONS = 32
 const ADDRESSES = 1_000
-const WARM = 50
 /** More than any cache here holds. */
 const FRESH = Number(process.env.BENCH_FRESH ?? 20_000)
 
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const header = base64url({ alg: 'RS256', typ: 'at+jwt', kid: 'bench-1' })
-const tokens = { warm: mint(WARM), fresh: mint(FRESH), forged: [] }
+const client = dpopClient()
+const tokens = {
+  warm: mint(WARM),
+  fresh: mint(FRESH),
+  forged: [],
+  bound: mint(WARM, { cnf: { jkt: client.jkt } }),
+  opaque: Array.from({ length: WARM }, () => randomUUID()),
+}
 tokens.forged = tokens.fresh.map(withOtherSignature)
 
-const idp = createServer((_req, res) => {
+const idp = createServer((req, res) => {
   res.setHeader('Content-Type', 'application/json')
+  if (req.url === '/introspect') return introspect(req, res)
   res.end(
     JSON.stringify({
       keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench-1', alg: 'RS256', use: 'sig' }],
@@ -29,6 +37,20 @@ const bodies = {
   valid: JSON.stringify(NEW_ORDER),
   invalid: JSON.stringify({ ...NEW_ORDER, shipping: { ...NEW_ORDER.shipping, country: 'England' } }),
 }
+/** The field in which each kind of credential is sent. */
+const FIELDS = {
+  warm: (i) => bearing(tokens.warm, i),
+  fresh: (i) => bearing(tokens.fresh, i),
+  forged: (i) => bearing(tokens.forged, i),
+  opaque: (i) => bearing(tokens.opaque, i),
+  key: (i, { key }) => `X-API-Key: ${key[i % WARM]}\r\n`,
+  session: (i, { session }) => `Cookie: ${session[i % WARM]}\r\n`,
+  proof: (i) => {
+    const { Authorization, DPoP } = client.fields('GET', `${BASE}/orders/o-1`, tokens.bound[i % WARM])
+    return `Authorization: ${Authorization}\r\nDPoP: ${DPoP}\r\n`
+  },
+}
+
 /** How far each contestant has come in the list of fresh tokens, so that it meets none twice before all were used. */
 const cursors = new Map()
 
@@ -44,9 +66,9 @@ process.on('message', async ({ port, scenario, ...how }) => {
  * Keeps all connections busy for `ms` and until there were `least` replies, or until each was answered with the status
  * `until`; resolves to the number of replies.
  */
-async function run(port, name, { ms, isBare, until, least = 0 }) {
-  const scenario = SCENARIOS[name]
-  const next = requestsOf(scenario, `${port} ${name}`)
+async function run(port, name, { ms, isBare, credentials, until, least = 0 }) {
+  const scenario = SCENARIOS[name] ?? CALLERS[name]
+  const next = requestsOf(scenario, `${port} ${name}`, credentials)
   const wanted = isBare && scenario.bare !== undefined ? [scenario.bare] : scenario.status
   const end = performance.now() + ms
   const counts = await Promise.all(
@@ -100,40 +122,57 @@ function exchange(port, next, end, { wanted, isBare, until, least }) {
   })
 }
 
-function requestsOf({ token, post, oneAddress }, cursor) {
+function requestsOf({ credential, post, oneAddress }, cursor, credentials) {
   const body = post && bodies[post]
   const start =
     (post ? 'POST /orders HTTP/1.1\r\n' : 'GET /orders/o-1 HTTP/1.1\r\n') +
     `Host: api.test\r\nUser-Agent: bench/1.0 (load generator)\r\nAccept: application/json\r\nOrigin: ${ORIGIN}\r\n` +
     (post ? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` : '')
-  const list = token && tokens[token]
+  const field = FIELDS[credential] ?? (() => '')
   let i = cursors.get(cursor) ?? 0
 
   return () => {
     cursors.set(cursor, ++i)
-    const authorization = list ? `Authorization: Bearer ${list[i % list.length]}\r\n` : ''
     const address = oneAddress ? '203.0.113.9' : `198.18.${(i % ADDRESSES) >> 8}.${(i % ADDRESSES) & 255}`
-    return `${start}${authorization}X-Forwarded-For: ${address}\r\n\r\n${body ?? ''}`
+    return `${start}${field(i, credentials)}X-Forwarded-For: ${address}\r\n\r\n${body ?? ''}`
   }
 }
 
-function mint(count) {
-  const now = Math.floor(Date.now() / 1000)
+function bearing(list, i) {
+  return `Authorization: Bearer ${list[i % list.length]}\r\n`
+}
+
+/** Whoever asks is told that the token is good (RFC 7662 section 2.2). */
+function introspect(req, res) {
+  let form = ''
+  req.on('data', (chunk) => (form += chunk))
+  req.on('end', () => {
+    const at = tokens.opaque.indexOf(new URLSearchParams(form).get('token'))
+    const active = { active: true, ...claimsOf(at), token_type: 'Bearer' }
+    res.end(JSON.stringify(at === -1 ? { active: false } : active))
+  })
+}
+
+function mint(count, more = {}) {
   return Array.from({ length: count }, (_, i) => {
-    const claims = base64url({
-      iss: ISSUER,
-      aud: AUDIENCE,
-      sub: `user-${i % WARM}`,
-      client_id: 'shop',
-      jti: randomUUID(),
-      iat: now,
-      exp: now + 36_000,
-      scope: 'openid profile orders:read orders:create',
-      email: 'ada.lovelace@mail.example',
-    })
-    const signed = `${header}.${claims}`
+    const signed = `${header}.${base64url({ ...claimsOf(i), ...more })}`
     return `${signed}.${sign('sha256', Buffer.from(signed), privateKey).toString('base64url')}`
   })
+}
+
+function claimsOf(i) {
+  const now = Math.floor(Date.now() / 1000)
+  return {
+    iss: ISSUER,
+    aud: AUDIENCE,
+    sub: `user-${i % WARM}`,
+    client_id: 'shop',
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 36_000,
+    scope: 'openid profile orders:read orders:create',
+    email: 'ada.lovelace@mail.example',
+  }
 }
 
 function withOtherSignature(token) {

@@ -1,7 +1,9 @@
 // What was measured, as tables, and all targets, each with its verdict.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { SCENARIOS } from './world.mjs'
+import { CALLERS, SCENARIOS } from './world.mjs'
+
+const KINDS = { ...SCENARIOS, ...CALLERS }
 
 /** The contestants, in the order of their turns. */
 export const CONTESTANTS = {
@@ -13,7 +15,10 @@ export const CONTESTANTS = {
   front: { title: 'front door', module: 'secure-api', variant: 'front' },
 }
 
-/** Each target: a figure computed inside one turn from the CPU per request of the contestants, and its bound. */
+/**
+ * Each target: a figure computed inside one turn from the CPU per request of the contestants, and its bound. Where callers are
+ * compared, the other kinds of requests are at hand as well.
+ */
 const TARGETS = [
   ...['get', 'post'].flatMap((scenario) => [
     atMost(scenario, 'use', 'added, of what the usual stack adds', added('use', 'usual'), 0.15),
@@ -35,6 +40,17 @@ const TARGETS = [
       'capacity, of bare Express serving it',
       ({ front, bare }) => bare / front,
       2.8,
+    ),
+  ),
+  ...['key', 'session', 'opaque'].flatMap((scenario) =>
+    ['use', 'front'].map((door) =>
+      atMost(
+        scenario,
+        door,
+        'whole request, of that with a known token',
+        (cost, { token }) => cost[door] / token?.[door],
+        1,
+      ),
     ),
   ),
 ]
@@ -156,34 +172,33 @@ function costTable(results) {
   const names = Object.keys(Object.values(results)[0])
   const rows = Object.entries(results).map(([scenario, samples]) => {
     const bare = samples.bare.map(({ micros }) => micros)
-    const cells = names.map((name) =>
-      name === 'bare'
-        ? `${Math.round(middle(bare))} us`
-        : show(samples[name].map(({ micros }, turn) => micros / bare[turn])),
-    )
-    return [SCENARIOS[scenario].title, ...cells]
+    const cells = names.map((name) => {
+      if (name === 'bare') return `${Math.round(middle(bare))} us`
+      return show((samples[name] ?? []).map(({ micros }, turn) => micros / bare[turn]))
+    })
+    return [KINDS[scenario].title, ...cells]
   })
+  const plain = Object.entries(results).flatMap(([scenario, samples]) =>
+    scenario in SCENARIOS ? [samples] : [],
+  )
+  if (plain.length === 0) return table(HEAD(names), rows)
   const memory = names.map((name) => {
-    const rss = (one) => Object.values(results).flatMap((samples) => samples[one].map((sample) => sample.rss))
+    const rss = (one) => plain.flatMap((samples) => samples[one].map((sample) => sample.rss))
     return name === 'bare'
       ? `${Math.round(middle(rss(name)) / 1e6)} MB`
       : show(rss(name).map((bytes, i) => bytes / rss('bare')[i]))
   })
-  return table(
-    ['CPU per request, of bare Express', ...names.map((name) => CONTESTANTS[name].title)],
-    [...rows, ['resident memory', ...memory]],
-  )
+  return table(HEAD(names), [...rows, ['resident memory', ...memory]])
 }
+
+const HEAD = (names) => ['CPU per request, of bare Express', ...names.map((name) => CONTESTANTS[name].title)]
 
 function targetTable(results) {
   const rows = TARGETS.filter((target) => isMeasured(target, results)).map((target) => {
-    const samples = results[target.scenario]
-    const figures = samples.bare.map((_, turn) =>
-      target.figure(mapValues(samples, (each) => each[turn].micros)),
-    )
+    const figures = results[target.scenario].bare.map((_, turn) => figureOf(target, results, turn))
     const { title } = CONTESTANTS[target.contestant]
     return [
-      SCENARIOS[target.scenario].title,
+      KINDS[target.scenario].title,
       title,
       target.what,
       target.text,
@@ -195,9 +210,13 @@ function targetTable(results) {
 }
 
 /** Not if a part of the contestants or scenarios was asked for. */
-function isMeasured({ scenario, figure }, results) {
-  const samples = results[scenario]
-  return samples !== undefined && !Number.isNaN(figure(mapValues(samples, ([{ micros }]) => micros)))
+function isMeasured(target, results) {
+  return results[target.scenario] !== undefined && !Number.isNaN(figureOf(target, results, 0))
+}
+
+function figureOf({ scenario, figure }, results, turn) {
+  const costs = mapValues(results, (samples) => mapValues(samples, (each) => each[turn].micros))
+  return figure(costs[scenario], costs)
 }
 
 function mapValues(object, map) {
@@ -216,7 +235,9 @@ function writeBlock(name, text) {
   writeFileSync(page, `${before}${start}\n\n${text}\n\n${end}${rest.split(end)[1]}`)
 }
 
+/** Nothing for who takes no part. */
 function show(values, digits = 2) {
+  if (values.length === 0) return ''
   return `${middle(values).toFixed(digits)} (${at(values, 0.25).toFixed(digits)}-${at(values, 0.75).toFixed(digits)})`
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { CONTESTANTS } from './report.mjs'
-import { SCENARIOS } from './world.mjs'
+import { CALLERS, SCENARIOS } from './world.mjs'
 
 /** Requests after which code is compiled, however little of the processor there was. */
 const WARM_UP = 6_000
@@ -27,46 +27,62 @@ export async function requests({ turns, ms, contestants: names, scenarios }) {
   try {
     const load = await start(children, 1, 'load.mjs')
     const { jwksUri } = load.hello
-    const contestants = []
-    for (const name of names) {
-      const { module, variant = '' } = CONTESTANTS[name]
-      const world = JSON.stringify({ jwksUri, log: join(dir, `${name}.log`) })
-      contestants.push({ name, ...(await start(children, 0, 'server.mjs', module, variant, world)) })
+    const serve = async (name, { module, variant = '' }) => {
+      const world = JSON.stringify({ jwksUri, log: join(dir, `${name} ${module}.log`) })
+      return { name, ...(await start(children, 0, 'server.mjs', module, variant, world)) }
     }
-    return await measureAll(load, contestants, scenarios, { turns, ms })
+    const contestants = []
+    for (const name of names) contestants.push(await serve(name, CONTESTANTS[name]))
+    const results = {}
+    for (const scenario of scenarios.filter((one) => one in SCENARIOS))
+      Object.assign(results, await measureAll(load, contestants, [scenario], { turns, ms }))
+
+    const kinds = scenarios.filter((one) => one in CALLERS)
+    if (kinds.length === 0) return results
+    const doors = contestants.filter(({ name }) => name === 'bare')
+    for (const name of names.filter((one) => CONTESTANTS[one].module === 'secure-api'))
+      doors.push(await serve(name, { ...CONTESTANTS[name], module: 'callers' }))
+    return Object.assign(results, await measureAll(load, doors, kinds, { turns, ms }))
   } finally {
     for (const child of children) child.kill()
     rmSync(dir, { recursive: true })
   }
 }
 
+/** All of the scenarios have their part in every turn. */
 async function measureAll(load, contestants, scenarios, { turns, ms }) {
-  const results = {}
-  for (const scenario of scenarios) {
-    const samples = (results[scenario] = {})
-    for (const { name } of contestants) samples[name] = []
-    // The first turns are not counted: code gets hot, tokens become known, and a limit is used up.
-    for (let turn = -2; turn < turns; turn++) {
+  const results = Object.fromEntries(
+    scenarios.map((scenario) => [scenario, Object.fromEntries(contestants.map(({ name }) => [name, []]))]),
+  )
+  // Bare Express is sent the same.
+  const credentials = contestants.find(({ hello }) => hello.credentials !== undefined)?.hello.credentials
+  // The first turns are not counted: code gets hot, tokens become known, and a limit is used up.
+  for (let turn = -2; turn < turns; turn++) {
+    for (const scenario of scenarios) {
       for (const contestant of contestants) {
-        const sample = await measure(load, contestant, { scenario, ms, isFirst: turn === -2 })
-        if (turn >= 0) samples[contestant.name].push(sample)
+        // To bare Express all credentials are alike.
+        const isNew = contestant.name !== 'bare' || scenario === scenarios[0]
+        const how = { scenario, ms, isFirst: turn === -2 && isNew, credentials }
+        const sample = await measure(load, contestant, how)
+        if (turn >= 0) results[scenario][contestant.name].push(sample)
       }
-      process.stderr.write('.')
     }
-    process.stderr.write(` ${SCENARIOS[scenario].title}\n`)
+    process.stderr.write('.')
   }
+  process.stderr.write(` ${scenarios.map((one) => (SCENARIOS[one] ?? CALLERS[one]).title).join('; ')}\n`)
   return results
 }
 
-async function measure(load, { name, ask, hello }, { scenario, ms, isFirst }) {
-  const request = { port: hello.port, scenario, ms, isBare: name === 'bare' }
+async function measure(load, { name, ask, hello }, { scenario, ms, isFirst, credentials }) {
+  const own = hello.credentials ?? credentials
+  const request = { port: hello.port, scenario, ms, isBare: name === 'bare', credentials: own }
   if (isFirst) request.least = WARM_UP
   if (isFirst && scenario === 'limited' && name !== 'bare')
     await load.ask({ ...request, ms: 120_000, until: 429 })
 
   const before = await ask('usage')
   const { done, error } = await load.ask(request)
-  if (error !== undefined) throw new Error(`${name}, ${SCENARIOS[scenario].title}: ${error}`)
+  if (error !== undefined) throw new Error(`${name}, ${scenario}: ${error}`)
   // Logs that are written in the background belong to the turn that caused them.
   await wait(50)
   const { cpu, rss } = await ask('usage')

@@ -9,9 +9,10 @@ import { redisRows } from './redis.mjs'
 import { CONTESTANTS, reporter } from './report.mjs'
 import { requests } from './requests.mjs'
 import { startup } from './startup.mjs'
-import { SCENARIOS } from './world.mjs'
+import { CALLERS, SCENARIOS } from './world.mjs'
 
 const PARTS = ['requests', 'audit', 'startup', 'micro']
+const KINDS = { ...SCENARIOS, ...CALLERS }
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,7 +27,7 @@ const { values: options, positionals } = parseArgs({
 const turns = Number(options.turns)
 const contestants = options.contestants.split(',')
 const words = [...options.only.split(','), ...positionals].filter((word) => word !== '')
-const kinds = words.filter((word) => word in SCENARIOS)
+const kinds = words.filter((word) => word in KINDS)
 const wanted = new Set(words.length === 0 ? PARTS : words.filter((word) => PARTS.includes(word)))
 if (kinds.length > 0) wanted.add('requests')
 
@@ -34,9 +35,7 @@ const stranger =
   words.find((word) => !PARTS.includes(word) && !kinds.includes(word)) ??
   contestants.find((name) => !(name in CONTESTANTS))
 if (stranger !== undefined)
-  end(
-    `There is no "${stranger}". Parts: ${PARTS.join(', ')}; requests: ${Object.keys(SCENARIOS).join(', ')}.`,
-  )
+  end(`There is no "${stranger}". Parts: ${PARTS.join(', ')}; requests: ${Object.keys(KINDS).join(', ')}.`)
 if (!(turns >= 10) && options.write) end('--write keeps the median of at least 10 turns.')
 const isPart = kinds.length > 0 || contestants.length < Object.keys(CONTESTANTS).length
 if (isPart && options.write)
@@ -50,7 +49,7 @@ if (wanted.has('micro')) {
 if (wanted.has('startup')) report.startup(startup(turns))
 if (wanted.has('audit')) report.audit(await auditRows({ rounds: turns }))
 if (wanted.has('requests')) {
-  const scenarios = kinds.length > 0 ? kinds : Object.keys(SCENARIOS)
+  const scenarios = kinds.length > 0 ? kinds : Object.keys(KINDS)
   report.requests(await requests({ turns, ms: Number(options.ms), contestants, scenarios }))
 }
 

@@ -2,9 +2,9 @@
 import { createServer } from 'node:http'
 
 const [, , module, variant, world] = process.argv
-const { listener } = await import(`./contestants/${module}.mjs`)
+const { listener, credentials } = await import(`./contestants/${module}.mjs`)
 
 const server = createServer(await listener(JSON.parse(world), variant))
-server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
+server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port, credentials }))
 // All threads of the process: garbage collection and the crypto pool count.
 process.on('message', () => process.send({ cpu: process.cpuUsage(), rss: process.memoryUsage.rss() }))

@@ -3,6 +3,10 @@
 export const ISSUER = 'https://issuer.test'
 export const AUDIENCE = 'https://api.test'
 export const ORIGIN = 'https://shop.example'
+/** Where the server is to be found, for those whose credentials are good there alone. */
+export const BASE = 'https://api.test'
+/** How many callers are known. */
+export const WARM = 50
 export const WINDOW_MS = 3_600_000
 /** Requests per address and window: more than any scenario takes, except the one that wants to be refused. */
 export const IP_LIMIT = 10_000
@@ -120,13 +124,25 @@ export const ORDER_BODY = object({
  * status it does that with.
  */
 export const SCENARIOS = {
-  get: { title: 'GET, known token', token: 'warm', status: [200] },
-  post: { title: 'POST, known token', token: 'warm', post: 'valid', status: [201] },
-  fresh: { title: 'GET, every token new (RS256)', token: 'fresh', status: [200] },
+  get: { title: 'GET, known token', credential: 'warm', status: [200] },
+  post: { title: 'POST, known token', credential: 'warm', post: 'valid', status: [201] },
+  fresh: { title: 'GET, every token new (RS256)', credential: 'fresh', status: [200] },
   none: { title: '401, no token', status: [401], bare: 200 },
-  forged: { title: '401, forged signature', token: 'forged', status: [401], bare: 200 },
-  invalid: { title: '422, invalid body', token: 'warm', post: 'invalid', status: [422, 400], bare: 201 },
-  limited: { title: '429, one address', token: 'warm', oneAddress: true, status: [429], bare: 200 },
+  forged: { title: '401, forged signature', credential: 'forged', status: [401], bare: 200 },
+  invalid: { title: '422, invalid body', credential: 'warm', post: 'invalid', status: [422, 400], bare: 201 },
+  limited: { title: '429, one address', credential: 'warm', oneAddress: true, status: [429], bare: 200 },
+}
+
+/**
+ * The same GET with every kind of credential that is good for many requests, where an API accepts all of them. Each turn has all kinds
+ * in it, so that they can be compared; bare Express serves them without a look.
+ */
+export const CALLERS = {
+  token: { title: 'GET, known token, all methods on', credential: 'warm', status: [200] },
+  opaque: { title: 'GET, opaque token, answer known', credential: 'opaque', status: [200] },
+  key: { title: 'GET, API key', credential: 'key', status: [200] },
+  session: { title: 'GET, session', credential: 'session', status: [200] },
+  proof: { title: 'GET, DPoP, every proof new', credential: 'proof', status: [200] },
 }
 
 /** Whether a reply is what a contestant owes: security header fields on all, nothing personal in any. */

@@ -15,7 +15,13 @@ import {
   WINDOW_MS,
 } from '../world.mjs'
 
-export async function listener({ jwksUri, log }, door) {
+export function listener({ jwksUri, log }, door) {
+  const method = bearer({ issuer: ISSUER, audience: AUDIENCE, jwksUri, allowInsecureLoopback: true })
+  return protectedBy([method], log, door)
+}
+
+/** Everything on, and these ways to know who is calling. */
+export async function protectedBy(auth, log, door) {
   const api = secureApi({
     trustProxy: 1,
     requestId: true,
@@ -24,7 +30,7 @@ export async function listener({ jwksUri, log }, door) {
     cors: { origins: [ORIGIN] },
     firewall: true,
     rateLimit: { limit: IP_LIMIT, windowMs: WINDOW_MS },
-    auth: [bearer({ issuer: ISSUER, audience: AUDIENCE, jwksUri, allowInsecureLoopback: true })],
+    auth,
     rbac: {},
     quota: { limit: USER_LIMIT, windowMs: WINDOW_MS },
     body: true,
