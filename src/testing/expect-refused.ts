@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { catalogue, type ProblemCode } from '../kernel/problem.js'
 
 /** A reply as supertest has it. */
@@ -34,15 +33,23 @@ export function expectRefused(
   return ({ status: got, headers, text }) => {
     const problem = objectIn(text)
     const refused = `${got} ${typeof problem.code === 'string' ? problem.code : text.slice(0, 200)}`
-    assert.equal(refused, `${status} ${code}`, `expected the refusal ${status} ${code}, got ${refused}`)
-    assert.match(String(headers['content-type']), /^application\/(?:problem\+)?json; charset=utf-8$/)
-    assert.equal(headers['cache-control'], 'no-store')
-    assert.equal(problem.status, status)
-    assert.ok(String(problem.type).endsWith(code), `type must end with the code, got ${String(problem.type)}`)
+    const type = String(headers['content-type'])
     const needed = NEEDED[status]
-    if (needed !== undefined) assert.ok(headers[needed] !== undefined, `a ${status} needs ${needed}`)
+    const holds: [boolean, string][] = [
+      [refused === `${status} ${code}`, `expected the refusal ${status} ${code}, got ${refused}`],
+      [TYPE.test(type), `expected application/problem+json, got ${type}`],
+      [headers['cache-control'] === 'no-store', 'a refusal must be no-store'],
+      [problem.status === status, `status in the body must be ${status}, got ${String(problem.status)}`],
+      [String(problem.type).endsWith(code), `type must end with the code, got ${String(problem.type)}`],
+      [needed === undefined || headers[needed] !== undefined, `a ${status} needs ${needed}`],
+    ]
+    const broken = holds.find(([isSo]) => !isSo)
+    // No AssertionError of Node: inside Jest it is no `instanceof Error`, and supertest lets pass what throws no Error.
+    if (broken !== undefined) throw new Error(broken[1])
   }
 }
+
+const TYPE = /^application\/(?:problem\+)?json; charset=utf-8$/
 
 function objectIn(text: string): Record<string, unknown> {
   try {

@@ -104,7 +104,8 @@ test('callers with a key, a session and an issued token are who they are said to
 
 test('finds what is wrong with a refusal', async () => {
   const { get } = serve(auth([bearer({ issuer: 'https://id.test', audience: 'https://api.test' })]))
-  const good: RefusedReply = await get('/').expect(401)
+  const good: RefusedReply = await get('/').expect(401).expect(expectRefused('unauthenticated'))
+  await expect(get('/').expect(expectRefused('forbidden'))).rejects.toThrow('got 401 unauthenticated')
   const json = (changed: object) => JSON.stringify({ ...(JSON.parse(good.text) as object), ...changed })
   const check = expectRefused('unauthenticated')
   check(good)
