@@ -14,7 +14,7 @@ import { storeAway } from './store-away.js'
 
 /** What was proven just now: for the factors of a session, or the claims of a token. */
 export interface FactorProof {
-  /** The subject it belongs to, as it was enrolled. */
+  /** Whose it is: the `id` of the principal that enrolled it. */
   readonly subject: string
   readonly factor: Factor
   /** The same for `amr` of a token, by the names of RFC 8176 where they have one. */
@@ -27,8 +27,9 @@ export interface FactorHooks {
   /** What an authenticator shows beside the name of the service, such as an address. Default: the subject of the principal. */
   account?: (principal: Principal) => string
   /**
-   * Called when a factor was shown: note it in the session, or issue a token with its `amr` and time. What it returns is the JSON of the
-   * reply; a `Problem` refuses, also one that it throws as `RefusedError`. Default: nobody is told, and the reply has the factor.
+   * Called when a factor was shown: note it in the session of the `subject`, or issue a token with its `amr` and time. At a login with a
+   * passkey the caller may be somebody else, or nobody. What it returns is the JSON of the reply; a `Problem` refuses, also one that it
+   * throws as `RefusedError`. Default: nobody is told, and the reply has the factor.
    */
   verified?: (proof: FactorProof, req: IncomingMessage, res: ServerResponse) => unknown
 }

@@ -8,6 +8,8 @@ const RANDOM_BYTES = 16
 const TIME_BYTES = 6
 const TAG_BYTES = 32
 const LENGTH = RANDOM_BYTES + TIME_BYTES + TAG_BYTES
+/** How far the clocks of processes may be apart, in milliseconds. */
+const SKEW_MS = 60_000
 
 /**
  * Challenges that say by themselves whom they were given to and until when they are good, so that asking for one keeps
@@ -32,8 +34,11 @@ export class PasskeyChallenges {
     return Buffer.concat([head, tag(this.keys[0]!, purpose, holder, head)])
   }
 
-  /** When it ends, in milliseconds since 1970; `undefined` for one that is over, was given to others or for something else. */
-  endOf(text: unknown, purpose: PasskeyPurpose, holder: string, now: number): number | undefined {
+  /**
+   * How long to remember that it was used, in milliseconds: as long as it is good where the clock is behind. `undefined` for one that
+   * is over, was given to others or for something else.
+   */
+  leftOf(text: unknown, purpose: PasskeyPurpose, holder: string, now: number): number | undefined {
     if (typeof text !== 'string' || text.length !== LENGTH_IN_TEXT) return undefined
     const bytes = Buffer.from(text, 'base64url')
     if (bytes.length !== LENGTH || bytes.toString('base64url') !== text) return undefined
@@ -41,7 +46,8 @@ export class PasskeyChallenges {
     const given = bytes.subarray(-TAG_BYTES)
     if (!this.keys.some((key) => timingSafeEqual(tag(key, purpose, holder, head), given))) return undefined
     const end = head.readUIntBE(RANDOM_BYTES, TIME_BYTES)
-    return now < end && end <= now + this.lifetimeMs ? end : undefined
+    // Whoever made it may have a clock that is ahead.
+    return now < end && end <= now + this.lifetimeMs + SKEW_MS ? end - now + SKEW_MS : undefined
   }
 }
 

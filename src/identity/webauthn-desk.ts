@@ -3,6 +3,7 @@ import { loadPeer } from '../kernel/peer.js'
 import type { Principal } from '../kernel/context.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
+import { decodeBase64url } from '../lib/base64url.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Outside } from './factor-handler.js'
 import { invalidProof, notNow } from './factor-refusals.js'
@@ -24,11 +25,19 @@ import type { WebauthnRules } from './webauthn-options.js'
 const ALGORITHMS = [-8, -7, -257]
 /** Others write about one subject too, but not for long. */
 const TRIES = 20
+/** W3C WebAuthn section 7.1: 1,023 bytes, in base64url. */
+const MAX_ID_LENGTH = 1_364
+/** Four times what an RSA key of 4,096 bits has. */
+const MAX_KEY_BYTES = 2_048
+const KNOWN = 'passkey-known'
 
 export interface ShownPasskey {
   readonly owner: PasskeyOwner
   readonly passkey: StoredPasskey
 }
+
+/** What of a passkey changes while it is used. */
+type Shown = Pick<StoredPasskey, 'counter' | 'backedUp'>
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -92,6 +101,8 @@ export class WebauthnDesk {
     if (!registered.verified) return invalidProof('passkey-invalid')
     const { credential, aaguid, fmt, credentialDeviceType, credentialBackedUp, attestationObject } =
       registered.registrationInfo
+    if (credential.id.length > MAX_ID_LENGTH || credential.publicKey.length > MAX_KEY_BYTES)
+      return invalidProof('passkey-invalid')
     const { attested } = this.rules
     const about = { deviceType: credentialDeviceType, backedUp: credentialBackedUp, aaguid }
     if (attested !== undefined) {
@@ -120,7 +131,8 @@ export class WebauthnDesk {
       if (record.passkeys.some((one) => one.id === passkey.id)) return known()
       return { ...record, owner: ownerOf(principal), passkeys: [...record.passkeys, passkey] }
     })
-    if (isProblem(outcome) && isNew) await records.delete(CREDENTIALS, passkey.id)
+    // One that is known is there by another page of the same subject, which was faster.
+    if (isProblem(outcome) && isNew && outcome.rule !== KNOWN) await records.delete(CREDENTIALS, passkey.id)
     return isProblem(outcome) ? outcome : passkey
   }
 
@@ -161,7 +173,7 @@ export class WebauthnDesk {
     if (owner === undefined || found === undefined || passkey === undefined)
       return invalidProof('passkey-unknown')
     if (!isHandleOf(found.record, sent, subject === undefined)) return invalidProof('passkey-unknown')
-    let counter: number
+    let now: Shown
     try {
       const { verified, authenticationInfo } = await this.webauthn.verifyAuthenticationResponse({
         response: sent as never,
@@ -172,13 +184,16 @@ export class WebauthnDesk {
         // Compared below, behind the signature: what nobody signed says nothing about copies.
         credential: { id: passkey.id, publicKey: bytesOf(passkey.publicKey), counter: 0 },
       })
-      if (!verified || !authenticationInfo.userVerified) return invalidProof('passkey-invalid')
-      counter = authenticationInfo.newCounter
+      const { userVerified, credentialDeviceType, credentialBackedUp, newCounter } = authenticationInfo
+      // W3C WebAuthn section 7.2: whether it may be backed up never changes, whether it is does.
+      if (!verified || !userVerified || credentialDeviceType !== passkey.deviceType)
+        return invalidProof('passkey-invalid')
+      now = { counter: newCounter, backedUp: credentialBackedUp }
     } catch (cause) {
       return { ...invalidProof('passkey-invalid'), cause }
     }
     if (!(await this.use(outside, challenge))) return invalidProof('passkey-replayed')
-    return this.count(outside, owner, passkey.id, counter)
+    return this.note(outside, owner, passkey.id, now)
   }
 
   async list(outside: Outside, subject: string): Promise<readonly StoredPasskey[]> {
@@ -197,19 +212,19 @@ export class WebauthnDesk {
   }
 
   /** W3C WebAuthn section 6.1.1: one that does not go up was copied, or somebody used the copy. */
-  private async count(
+  private async note(
     outside: Outside,
     owner: string,
     id: string,
-    counter: number,
+    now: Shown,
   ): Promise<ShownPasskey | Problem> {
     let shown: StoredPasskey | undefined
     const outcome = await this.change(outside, owner, (record) => {
       const known = record?.passkeys.find((one) => one.id === id)
       if (record === undefined || known === undefined) return invalidProof('passkey-unknown')
-      if ((counter > 0 || known.counter > 0) && counter <= known.counter)
+      if ((now.counter > 0 || known.counter > 0) && now.counter <= known.counter)
         return invalidProof('passkey-counter')
-      const used = { ...known, counter, lastUsedAt: Math.floor(outside.now() / 1000) }
+      const used = { ...known, ...now, lastUsedAt: Math.floor(outside.now() / 1000) }
       shown = used
       return { ...record, passkeys: record.passkeys.map((one) => (one.id === id ? used : one)) }
     })
@@ -224,12 +239,14 @@ export class WebauthnDesk {
   ): { readonly text: string; readonly leftMs: number } | undefined {
     const { clientDataJSON } = (isObject(sent.response) ? sent.response : {}) as Json
     if (typeof clientDataJSON !== 'string' || clientDataJSON.length > 4_096) return undefined
-    const data = parseStrictObject(Buffer.from(clientDataJSON, 'base64url'))
+    // One spelling, so that the package reads the same.
+    const bytes = decodeBase64url(clientDataJSON)
+    const data = bytes && parseStrictObject(bytes)
     // A page of somebody else may not show ours in a frame and have it sign.
     if (data === undefined || (data.crossOrigin ?? false) !== false || data.topOrigin !== undefined)
       return undefined
-    const end = this.challenges.endOf(data.challenge, purpose, holder, now)
-    return end === undefined ? undefined : { text: data.challenge as string, leftMs: end - now }
+    const leftMs = this.challenges.leftOf(data.challenge, purpose, holder, now)
+    return leftMs === undefined ? undefined : { text: data.challenge as string, leftMs }
   }
 
   /** Of those who show one answer at once, one succeeds. */
@@ -301,7 +318,7 @@ function ownerOf({ id, subject, issuer }: Principal): PasskeyOwner {
 }
 
 function known(): Problem {
-  return notNow('passkey-known', 'This passkey is registered already')
+  return notNow(KNOWN, 'This passkey is registered already')
 }
 
 function full(): Problem {

@@ -33,7 +33,7 @@ export interface WebauthnHandlers {
   readonly authenticate: Middleware
   /** `POST {}`, for anybody: options for `navigator.credentials.get`, and a cookie that binds them to this browser. */
   readonly loginOptions: Middleware
-  /** `POST { credential }`, for anybody: says who it is; `verified` opens a session or issues a token. */
+  /** `POST { credential }`, for anybody: says who it is, whoever is logged in; `verified` opens a session or issues a token. */
   readonly login: Middleware
   /** `GET`, for who is known: the own passkeys. */
   readonly list: Middleware
@@ -63,10 +63,11 @@ const MAX_BODY_BYTES = 65_536
  */
 export function webauthn(options: WebauthnOptions): Webauthn {
   const desk = new WebauthnDesk(prepareWebauthn(options))
-  const { clock, storeTimeoutMs: timeoutMs, store, challengeMs, origins } = desk.rules
+  const { clock, storeTimeoutMs: timeoutMs, store, origins } = desk.rules
   // For development on `http://localhost`, where browsers keep no cookie with the prefix.
   const secure = !origins.some((origin) => origin.startsWith('http:'))
   const cookie = secure ? '__Host-passkey' : 'passkey'
+  const attributes = { secure, httpOnly: true, sameSite: 'strict' } as const
   const { verified } = options
   const account: NonNullable<FactorHooks['account']> = options.account ?? (({ subject }) => subject)
   const guard = { clock, log: consoleLog, timeoutMs }
@@ -116,10 +117,11 @@ export function webauthn(options: WebauthnOptions): Webauthn {
     ),
     authenticate: ownFactorHandler('webauthn', 'POST', ({ id }, ctx, body) => shown(ctx, id, id, body)),
     loginOptions: factorHandler('webauthn', 'POST', async (ctx) => {
-      const browser = randomBytes(32).toString('base64url')
-      const attributes = { secure, httpOnly: true, sameSite: 'strict' } as const
-      const maxAgeSeconds = Math.ceil(challengeMs / 1000)
-      addCookie(ctx.head, cookie, cookieField(cookie, browser, { ...attributes, maxAgeSeconds }))
+      const [kept = '', another] = cookiesNamed(cookie, ctx.req.headers.cookie)
+      // One that is there stays, so that several pages may ask at once.
+      const isKept = another === undefined && /^[\w-]{43}$/.test(kept)
+      const browser = isKept ? kept : randomBytes(32).toString('base64url')
+      if (!isKept) addCookie(ctx.head, cookie, cookieField(cookie, browser, attributes))
       return desk.authenticationOptions(outside(ctx), undefined, browser)
     }),
     login: factorHandler('webauthn', 'POST', (ctx, body) => {

@@ -124,9 +124,24 @@ describe('a passkey', () => {
       userVerification: 'required',
       rpId: 'example.com',
     })
-    expect(asked.cookie).toMatch(
-      /^__Host-passkey=[\w-]{43}; Path=\/; Max-Age=300; HttpOnly; Secure; SameSite=Strict$/,
-    )
+    expect(asked.cookie).toMatch(/^__Host-passkey=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/)
+    // A second page of this browser takes nothing from the first one.
+    const cookie = asked.cookie!.split(';')[0]!
+    const again = await call('loginOptions', {}, { who: null, cookie })
+    expect(again.cookie).toBeUndefined()
+    for (const odd of [
+      '',
+      '__Host-passkey=',
+      '__Host-passkey=x',
+      `${cookie}; __Host-passkey=${'A'.repeat(43)}`,
+    ])
+      expect((await call('loginOptions', {}, { who: null, cookie: odd })).cookie).toMatch(
+        /^__Host-passkey=[\w-]{43};/,
+      )
+    for (const { body } of [again, asked]) {
+      const credential = passkey.get(body as never)
+      expect((await call('login', { credential }, { who: null, cookie })).status).toBe(200)
+    }
     expect((await loggedIn(passkey)).status).toBe(200)
     expect(proofs[0]).toMatchObject({ subject: ANN.id, passkey: { owner: { subject: 'ann' } } })
   })
@@ -170,6 +185,14 @@ test('a passkey is never two subjects\u2019, whoever comes first, also if both c
   expect(await copied(EVE, forged)).toMatchObject({ status: 409, rule: 'passkey-known' })
   expect(await passkeys.list(EVE.id)).toEqual([])
   expect((await authenticated(passkey)).status).toBe(200)
+
+  // Two pages of one subject that register one passkey at once: whoever loses takes no name away.
+  const pages = await Promise.all([call('registrationOptions'), call('registrationOptions')])
+  const twice = new SoftPasskey('example.com', ORIGIN)
+  const shown = pages.map(({ body }) => call('register', { credential: twice.create(body as never) }))
+  expect((await Promise.all(shown)).map(({ status }) => status).sort()).toEqual([200, 409])
+  const copy = Object.assign(new SoftPasskey('example.com', ORIGIN), { id: twice.id })
+  expect(await copied(EVE, copy)).toMatchObject({ status: 409, rule: 'passkey-known' })
 
   const raced = new SoftPasskey('example.com', ORIGIN)
   const theirs = Object.assign(new SoftPasskey('example.com', ORIGIN), { id: raced.id })
@@ -320,6 +343,54 @@ describe('an answer is refused', () => {
     expect((await authenticated(passkey, { counter: 8 })).status).toBe(200)
   })
 
+  test('when it may be backed up and never might, or the other way round; that it was is noted (W3C WebAuthn 7.2)', async () => {
+    const { registered, authenticated, passkeys, proofs } = setUp()
+    const { passkey, reply } = await registered({ flags: 5 + 8 })
+    expect(reply.body).toMatchObject({ passkey: { deviceType: 'multiDevice', backedUp: false } })
+    const other = await registered()
+    for (const [one, flags] of [
+      [passkey, 5],
+      [passkey, 5 + 16],
+      [other.passkey, 5 + 8],
+    ] as const)
+      expect(await authenticated(one, { flags })).toMatchObject({ status: 403, rule: 'passkey-invalid' })
+    expect((await authenticated(passkey, { flags: 5 + 8 + 16 })).status).toBe(200)
+    expect(proofs).toMatchObject([{ passkey: { id: passkey.id, backedUp: true } }])
+    expect(await passkeys.list(ANN.id)).toMatchObject([{ backedUp: true }, { backedUp: false }])
+  })
+
+  test('when its id or its key is longer than any (W3C WebAuthn 7.1)', async () => {
+    const { call, passkeys } = setUp()
+    const long = (bytes: number) =>
+      Object.assign(new SoftPasskey('example.com', ORIGIN), { id: randomBytes(bytes).toString('base64url') })
+    const ask = async (passkey: SoftPasskey, odd: Oddity = {}) =>
+      call('register', { credential: passkey.create((await call('registrationOptions')).body as never, odd) })
+    expect(await ask(long(1_024))).toMatchObject({ status: 403, rule: 'passkey-invalid' })
+    expect(await ask(long(16), { more: Buffer.alloc(2_048) })).toMatchObject({ status: 403 })
+    expect(await passkeys.list(ANN.id)).toEqual([])
+    expect((await ask(long(1_023))).status).toBe(200)
+    expect((await ask(long(16), { more: Buffer.alloc(1_024) })).status).toBe(200)
+  })
+
+  test('when its client data is spelled in two ways', async () => {
+    const { call, registered, proofs } = setUp()
+    const { passkey } = await registered()
+    for (const spelled of [
+      (text: string) => `${text}=`,
+      (text: string) => `${text}!`,
+      (text: string) => ` ${text}`,
+    ]) {
+      const sent = passkey.get((await call('authenticationOptions')).body as never)
+      const response = sent.response as Record<string, string>
+      const credential = {
+        ...sent,
+        response: { ...response, clientDataJSON: spelled(response.clientDataJSON!) },
+      }
+      expect(await call('authenticate', { credential })).toMatchObject({ rule: 'passkey-challenge' })
+    }
+    expect(proofs).toEqual([])
+  })
+
   test('one that never counts is taken again and again', async () => {
     const { registered, authenticated } = setUp()
     const { passkey } = await registered()
@@ -431,6 +502,23 @@ describe('who is to say something', () => {
     for (const name of ['registrationOptions', 'authenticationOptions', 'list'] as const)
       expect((await call(name)).status).toBe(503)
   })
+})
+
+test('processes whose clocks differ take each other\u2019s challenges, and each once', async () => {
+  const ahead = setUp()
+  const behind = setUp({ store: ahead.store })
+  behind.clock.jump(ahead.clock.now() - behind.clock.now() - 30_000)
+  const { passkey } = await ahead.registered()
+  const options = (await ahead.call('authenticationOptions')).body
+  const credential = passkey.get(options as never)
+  expect((await behind.call('authenticate', { credential })).status).toBe(200)
+  // Over here, and not there: what was used stays so.
+  ahead.clock.advance(310_000)
+  behind.clock.advance(310_000)
+  expect(await ahead.call('authenticate', { credential })).toMatchObject({ rule: 'passkey-challenge' })
+  expect(await behind.call('authenticate', { credential })).toMatchObject({ rule: 'passkey-replayed' })
+  behind.clock.jump(-400_000)
+  expect(await behind.call('authenticate', { credential })).toMatchObject({ rule: 'passkey-challenge' })
 })
 
 test('a new key takes over: challenges of the old one are good until they end', async () => {

@@ -14,6 +14,8 @@ export interface Oddity {
   readonly key?: KeyObject
   readonly userHandle?: string | null
   readonly id?: string
+  /** What its key has besides. */
+  readonly more?: Buffer
   /** What it says about itself. Default: nothing. */
   readonly attest?: (facts: AttestedFacts) => Attested
 }
@@ -54,6 +56,7 @@ export class SoftPasskey {
       [-1, 1],
       [-2, Buffer.from(x!, 'base64url')],
       [-3, Buffer.from(y!, 'base64url')],
+      ...(odd.more === undefined ? [] : [[-70, odd.more] as const]),
     ])
     const id = Buffer.from(this.id, 'base64url')
     const length = Buffer.alloc(2)
