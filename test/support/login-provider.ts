@@ -79,9 +79,10 @@ export async function startLoginProvider(
 ) {
   const { Provider } = await import('oidc-provider')
   const answer: { by?: RequestListener } = {}
+  const broken = new Map<string, RequestListener>()
   let server: Server
   const listen = async (port: number) => {
-    server = createServer((req, res) => answer.by!(req, res))
+    server = createServer((req, res) => (broken.get(req.url!) ?? answer.by!)(req, res))
     strangers.add(server)
     await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
     return (server.address() as AddressInfo).port
@@ -89,7 +90,7 @@ export async function startLoginProvider(
   const port = await listen(0)
   const issuer = `http://127.0.0.1:${port}`
   const failures: unknown[] = []
-  /** Logins and tokens are kept beside it, so that another one with other keys goes on with them. */
+  /** Another provider at the same place: of what was begun before, it knows nothing. */
   const signWith = (keys: JsonWebKey[]) => {
     const provider = new Provider(issuer, settings(keys))
     const emitter = provider as unknown as EventEmitter
@@ -129,6 +130,9 @@ export async function startLoginProvider(
   return {
     issuer,
     signWith,
+    /** What is answered at a path instead of the truth; `undefined` mends it. */
+    breakAt: (path: string, fault: RequestListener | undefined) =>
+      fault === undefined ? void broken.delete(path) : void broken.set(path, fault),
     /** Why the application could not be told of a logout. */
     failures,
     close: () =>

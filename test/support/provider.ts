@@ -31,10 +31,13 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
   let asked = 0
   let introspected = 0
   let server: Server
+  const broken = new Map<string, RequestListener>()
   const listen = async (port: number) => {
     server = createServer((req, res) => {
       if (req.url === '/jwks' || req.url?.startsWith('/.well-known/')) asked++
       if (req.url === '/token/introspection') introspected++
+      const fault = broken.get(req.url!)
+      if (fault !== undefined) return fault(req, res)
       if (req.url === '/keys-of-the-api')
         return void res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [apiKey] }))
       listener(req, res)
@@ -120,6 +123,9 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
       const reply = await post('/token', form, fields)
       return ((await reply.json()) as { access_token: string }).access_token
     },
+    /** What is answered at a path instead of the truth; `undefined` mends it. */
+    breakAt: (path: string, fault: RequestListener | undefined) =>
+      fault === undefined ? void broken.delete(path) : void broken.set(path, fault),
     revoke: (token: string) => post('/token/revocation', { token }),
     close: () =>
       new Promise<void>((closed) => {
