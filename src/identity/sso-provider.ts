@@ -2,6 +2,7 @@ import type { Services } from '../kernel/services.js'
 import { loadPeer } from '../kernel/peer.js'
 import type { Problem } from '../kernel/problem.js'
 import { onDemand } from '../lib/on-demand.js'
+import { parseStrictObject } from '../lib/strict-json.js'
 import type { Claims } from './claims.js'
 import { askEndpoint, EndpointError, whyNotTrusted } from './endpoint.js'
 import type { SsoRules } from './sso-options.js'
@@ -116,7 +117,7 @@ export class SsoProvider {
     const { clientId, timeoutMs } = rules
     const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.auth())
     for (const extend of this.extensions()) extend(config)
-    config[client.customFetch] = this.bounded(services)
+    config[client.customFetch] = this.bounded(services, 'keys')
     config.timeout = timeoutMs / 1000
     const old = Math.floor(Date.now() / 1000) - OLD_SECONDS
     if (keys !== undefined) client.setJwksCache(config, { ...keys, uat: Math.min(keys.uat, old) })
@@ -143,7 +144,7 @@ export class SsoProvider {
     const { issuer, clientId, timeoutMs } = rules
     const config = await client.discovery(new URL(issuer.name), clientId, this.metadata(), this.auth(), {
       execute: this.extensions(),
-      [client.customFetch]: this.bounded(services),
+      [client.customFetch]: this.bounded(services, 'issuer'),
       timeout: timeoutMs / 1000,
     })
     const found = config.serverMetadata()
@@ -176,8 +177,13 @@ export class SsoProvider {
     return [client.enableNonRepudiationChecks, client.allowInsecureRequests]
   }
 
-  /** Asks endpoints as all others here are asked: https, no redirect, a deadline, and an end to what is read. */
-  private bounded(services: Services) {
+  /**
+   * Asks endpoints as all others here are asked: https, no redirect, a deadline, and an end to what is read. An answer without the
+   * member that makes it one is the fault of the provider, and not of the login.
+   *
+   * @param document what a GET is for
+   */
+  private bounded(services: Services, document: 'issuer' | 'keys') {
     return async (
       url: string,
       options: { method: string; body?: unknown; headers: Record<string, string> },
@@ -195,12 +201,20 @@ export class SsoProvider {
       }
       const signal = AbortSignal.timeout(this.rules.timeoutMs)
       const { status, type, bytes } = await askEndpoint(url, question, services, signal)
+      const member = method === 'POST' ? 'access_token' : document
+      if (status === 200 && !hasMember(bytes, member))
+        throw new EndpointError(`an answer of ${this.rules.issuer.name} has no ${member}`)
       return new Response(new Uint8Array(bytes), {
         status,
         headers: type === null ? {} : { 'content-type': type },
       })
     }
   }
+}
+
+function hasMember(bytes: Buffer, name: 'access_token' | 'issuer' | 'keys'): boolean {
+  const value = parseStrictObject(bytes)?.[name]
+  return name === 'keys' ? Array.isArray(value) : typeof value === 'string'
 }
 
 /** All that answers something: whether it is the right thing, `openid-client` says. */
