@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ambientProof } from '../kernel/ambient.js'
+import { ambientProof, type AmbientProof } from '../kernel/ambient.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
@@ -30,8 +30,8 @@ export const csrf = defineStage('csrf', (options: CsrfOptions = {}): Omit<Stage,
   return {
     enter(ctx) {
       if (tokens !== undefined) ctx.set(csrfTokens, tokens)
-      if (!always && ctx.get(ambientProof) === undefined) return
       const { req } = ctx
+      if (!always && !isBrowser(req, ctx.get(ambientProof))) return
       if (SAFE.has(req.method ?? '')) return ctx.note('safe-method')
 
       const site = req.headers['sec-fetch-site']
@@ -60,6 +60,12 @@ export const csrf = defineStage('csrf', (options: CsrfOptions = {}): Omit<Stage,
     ],
   }
 })
+
+/** Whether a browser may have sent the request for a page that its user did not mean. */
+function isBrowser({ headers }: IncomingMessage, proof: AmbientProof | undefined): boolean {
+  if (proof?.machines !== true) return proof !== undefined
+  return headers['sec-fetch-site'] !== undefined || headers.origin !== undefined
+}
 
 /** RFC 9110 section 9.2.1: they ask for nothing to be changed. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
-import { ambientProof } from '../kernel/ambient.js'
+import { ambientProof, type AmbientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -145,7 +145,7 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
         (outcome) => {
           if ('status' in outcome) return outcome
           ctx.principal = outcome
-          if (isBrowser(ctx)) ctx.set(ambientProof, { binding: undefined })
+          ctx.set(ambientProof, REMEMBERED)
           ctx.note('password', 'name and password are right')
         },
         (error: unknown) => {
@@ -191,10 +191,8 @@ class Nobody {
   }
 }
 
-/** Browsers send a password that they know unasked, also for pages of others; they say so, and no other client has to. */
-function isBrowser({ req: { headers } }: SecurityContext): boolean {
-  return headers['sec-fetch-site'] !== undefined || headers.origin !== undefined
-}
+/** Browsers send a password that they know unasked, also for pages of others. */
+const REMEMBERED: AmbientProof = { binding: undefined, machines: true }
 
 /** Fields by which proxies say for whom they speak, apart from all those that begin with `x-forwarded-`. */
 const PROXY_FIELDS = [

@@ -15,9 +15,14 @@ export function nameIn(certificate: X509Certificate, kind: CertificateName): str
   return names?.length === 1 && names[0] !== '' ? names[0] : undefined
 }
 
-/** As text (RFC 4514): Node gives a line for each part, the outermost first, and has escaped what is special. */
-export function distinguishedName(lines: string): string | undefined {
-  return lines === '' ? undefined : lines.split('\n').reverse().join(',').replaceAll(' + ', '+')
+/**
+ * As text (RFC 4514): Node gives a line for each part, the outermost first, and has escaped what is special. Whoever is named by
+ * `subjectAltName` alone has none, and Node says so by `undefined`, which its types do not know.
+ */
+export function distinguishedName(lines: string | undefined): string | undefined {
+  return lines === '' || lines === undefined
+    ? undefined
+    : lines.split('\n').reverse().join(',').replaceAll(' + ', '+')
 }
 
 function alternativeNames(text: string | undefined, kind: string): string[] | undefined {

@@ -1,13 +1,15 @@
 import type { X509Certificate } from 'node:crypto'
+import { ambientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
+import type { Finding } from '../kernel/stage.js'
 import { challenge, extendChallenge } from '../lib/challenge.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
 import { isStrayPromise } from '../lib/when.js'
-import { issuerOf, type Distrust } from './certificate-authorities.js'
+import { alike, issuersOf, type Distrust } from './certificate-authorities.js'
 import { distinguishedName, nameIn } from './certificate-names.js'
 import { CertificateReader, type ShownCertificate } from './client-certificate.js'
 import type { Method } from './method.js'
@@ -54,7 +56,7 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
   const { source, identity, trusted, cacheEntries } = rules
   const { realm = 'api' } = options
   const reader = new CertificateReader(source)
-  const known = new Generations<string, KnownCertificate>(cacheEntries)
+  const known = new Generations<string, readonly KnownCertificate[]>(cacheEntries)
   // No scheme is registered for what TLS has asked for before; RFC 9110 section 15.5.2 wants one.
   const offered = [challenge('ClientCertificate', { realm: realmText('mtls.realm', realm) })]
   const nothing = refusal('unauthenticated', 'No credential of an accepted kind was sent', offered[0]!)
@@ -73,9 +75,13 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
       known.set(shown.x5t, (found = judged))
     }
     const now = ctx.services.clock.now()
-    if (now < found.from) return because('certificate-not-yet-valid')
-    if (now > found.until) return because('certificate-expired')
-    ctx.principal = found.principal
+    const current = found.find(({ from, until }) => now >= from && now <= until)
+    if (current === undefined) {
+      const isEarly = found.every(({ from }) => now < from)
+      return because(isEarly ? 'certificate-not-yet-valid' : 'certificate-expired')
+    }
+    ctx.principal = current.principal
+    ctx.set(ambientProof, { binding: shown.x5t, machines: true })
     ctx.note('certificate', 'the client certificate is that of a known caller')
     return undefined
   }
@@ -89,6 +95,7 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
 
     enter(ctx) {
       ctx.principal = undefined
+      ctx.set(ambientProof, undefined)
       ctx.set(challenges, offered)
       const shown = reader.read(ctx)
       if (shown === 'none') return nothing('no-credential')
@@ -99,14 +106,14 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
     },
 
     describe: () => ({
-      ca: trusted.map(({ subject }) => distinguishedName(subject)),
+      ca: trusted.map(({ subject }) => distinguishedName(subject) ?? ''),
       certificate: source,
       identity,
       ...(rules.allowed !== undefined && { allow: [...rules.allowed] }),
       cacheEntries,
       realm,
     }),
-    findings: () => forwardedFinding('mtls', source),
+    findings: () => [...forwardedFinding('mtls', source), ...alike(trusted).map(alikeFinding)],
     // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
     ready: async (services) => reader.check(services),
     close: () => {
@@ -116,6 +123,15 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
   }
 })
 
+function alikeFinding(name: string): Finding {
+  return {
+    code: 'mtls-authorities-alike',
+    severity: 'medium',
+    cause: `mtls.ca has several keys of authorities that are called '${name}': what one of them says about a caller counts as if each had said it`,
+    fix: 'list one of them, unless they are keys of one authority that is changing its key',
+  }
+}
+
 function refusal(code: 'unauthenticated' | 'invalid-certificate', detail: string, header: string) {
   const details = { detail, headers: { 'WWW-Authenticate': header } }
   return (rule: string, reason = detail) => refuse(code, { ...details, rule, reason })
@@ -124,21 +140,23 @@ function refusal(code: 'unauthenticated' | 'invalid-certificate', detail: string
 function judge(
   { certificate, x5t }: ShownCertificate,
   { trusted, identity, allowed, claims }: MtlsRules,
-): KnownCertificate | Distrust | CertificateFault {
-  const issuer = issuerOf(certificate, trusted)
-  if (typeof issuer === 'string') return issuer
+): readonly KnownCertificate[] | Distrust | CertificateFault {
+  const issuers = issuersOf(certificate, trusted)
+  if (typeof issuers === 'string') return issuers
   const subject = nameIn(certificate, identity)
   if (subject === undefined) return 'certificate-name'
   if (allowed !== undefined && !allowed.has(subject)) return 'certificate-not-allowed'
 
-  const from = Math.max(...[certificate, issuer].map(({ validFrom }) => Date.parse(validFrom)))
-  const until = Math.min(...[certificate, issuer].map(({ validTo }) => Date.parse(validTo)))
   const said: unknown = claims?.(certificate) ?? {}
   if (isStrayPromise(said) || typeof said !== 'object')
     throw new TypeError('mtls.claims must return an object')
   // A copy: it is frozen, and must not be somebody's table.
   const copy = structuredClone(said) as object
-  return { principal: principalOf(subject, certificate, x5t, copy, { from, until }), from, until }
+  return issuers.map((issuer) => {
+    const from = Math.max(...[certificate, issuer].map(({ validFrom }) => Date.parse(validFrom)))
+    const until = Math.min(...[certificate, issuer].map(({ validTo }) => Date.parse(validTo)))
+    return { principal: principalOf(subject, certificate, x5t, copy, { from, until }), from, until }
+  })
 }
 
 function principalOf(
@@ -157,7 +175,7 @@ function principalOf(
     method: 'mtls',
     claims: {
       ...said,
-      subject_dn: distinguishedName(certificate.subject),
+      subject_dn: distinguishedName(certificate.subject) ?? '',
       serial_number: certificate.serialNumber,
       'x5t#S256': x5t,
     },

@@ -7,6 +7,11 @@ export interface AmbientProof {
    * `undefined` if there is none.
    */
   readonly binding: string | undefined
+  /**
+   * Clients that are no browsers come with such credentials too: where neither `Sec-Fetch-Site` nor `Origin` says that a browser
+   * sent the request, none did. Default: whoever has one is taken for a browser.
+   */
+  readonly machines?: true
 }
 
 /**

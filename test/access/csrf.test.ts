@@ -148,6 +148,25 @@ test('whoever was not proven by what is sent unasked is not judged, unless it is
   expect(always.handled()).toBe(1)
 })
 
+test('machines that have what browsers have too need not say where they are', async () => {
+  const machine = defineStage('machine', () => ({
+    enter: (ctx) => ctx.set(ambientProof, { binding: 'key', machines: true }),
+  }))
+  const api = serve([machine(), csrf()])
+  await api.post('/').expect(200)
+  await api.post('/').set('Sec-Fetch-Site', 'same-origin').expect(200)
+  const odd: Record<string, string>[] = [
+    { 'Sec-Fetch-Site': 'cross-site' },
+    { Origin: 'null' },
+    { Origin: '' },
+    { 'Sec-Fetch-Site': '' },
+  ]
+  for (const said of odd) await api.post('/').set(said).expect(403)
+  expect(api.handled()).toBe(2)
+  const always = serve([machine(), csrf({ always: true })])
+  await always.post('/').expect(403)
+})
+
 describe('a token that is sent twice', () => {
   /** A token for a session, and a request with it that says by nothing else where it comes from. */
   async function withToken(options: CsrfOptions = { secret }, name = 's1') {

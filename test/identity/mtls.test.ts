@@ -3,6 +3,7 @@ import { Agent, createServer, request, type RequestOptions } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { csrf } from '../../src/access/csrf.js'
 import { auth } from '../../src/identity/auth.js'
 import { bearer, type BearerOptions } from '../../src/identity/bearer.js'
 import { introspection } from '../../src/identity/introspection.js'
@@ -16,7 +17,7 @@ import type { Middleware, StageMiddleware } from '../../src/kernel/stage.js'
 import { dpopClient, fakeClock, localIssuer, serve, type ServeOptions } from '../../src/testing/index.js'
 import { silent, testApi } from '../support/api.js'
 import { sendRaw } from '../support/raw.js'
-import { authority, selfSigned, type Issued } from '../support/certificates.js'
+import { authority, renewed, selfSigned, type Issued } from '../support/certificates.js'
 
 const acme = authority('/O=Acme, Inc/CN=Acme Partners CA')
 const twin = authority('/O=Acme, Inc/CN=Acme Partners CA')
@@ -30,6 +31,8 @@ const forged = twin.issue('/C=DE/O=Partner/CN=orders')
 const alone = selfSigned('/CN=alone')
 const web = acme.issue('/CN=web', { extensions: ['extendedKeyUsage=serverAuth'] })
 const weak = acme.issue('/CN=weak', { rsaBits: 1024 })
+const curved = acme.issue('/CN=weak', { curve: 'secp112r1' })
+const nameless = acme.issue('/', { extensions: ['subjectAltName=critical,URI:spiffe://acme/nameless'] })
 
 /** Nobody vouches for it, and in a comment it has the certificate of somebody else, as text. */
 const stuffed = selfSigned('/CN=stuffed', [
@@ -212,6 +215,56 @@ describe('over TLS', () => {
     expect((await ask(partner)).status).toBe(200)
   })
 
+  test('also if its authority is listed with its old certificate and its new one', async () => {
+    const short = renewed(acme, 10)
+    const day = 86_400_000
+    for (const ca of [
+      [short.cert, acme.cert],
+      [acme.cert, short.cert],
+    ]) {
+      const ask = await overTls(partners({ ca }))
+      expect((await ask(partner)).status).toBe(200)
+      clock.jump(20 * day)
+      expect((await ask(partner)).status).toBe(200)
+      expect(principal?.expiresAt).toBe(Date.parse(new X509Certificate(acme.cert).validTo) / 1000)
+      clock.jump(4_000 * day)
+      expect((await ask(partner)).status).toBe(401)
+      expect(rule).toBe('certificate-expired')
+      clock.jump(-4_030 * day)
+      expect((await ask(partner)).status).toBe(401)
+      expect(rule).toBe('certificate-not-yet-valid')
+      clock.jump(10 * day)
+    }
+  })
+
+  test('a certificate that names its holder by subjectAltName alone is as good', async () => {
+    const ask = await overTls(partners({ identity: 'uri' }))
+    expect((await ask(nameless)).status).toBe(200)
+    expect(principal).toMatchObject({ subject: 'spiffe://acme/nameless', claims: { subject_dn: '' } })
+    const named = await overTls(partners())
+    expect((await named(nameless)).status).toBe(401)
+    expect(rule).toBe('certificate-name')
+  })
+
+  test('a page of another site cannot act by it, also where mtls stands alone; a machine can', async () => {
+    const { api } = testApi({ auth: [partners()], clock, respond: noting })
+    const evil = { Origin: 'https://evil.example' }
+    for (const stage of [api, auth([partners()]), partners()]) {
+      const ask = await overTls((req, res, next) =>
+        stage(req, res, () => (stage === api ? next() : csrf()(req, res, next))),
+      )
+      const post = async (headers: Record<string, string>) =>
+        (await ask(partner, { method: 'POST', headers })).status
+      expect(await post({})).toBe(200)
+      expect(await post({ 'Sec-Fetch-Site': 'same-origin' })).toBe(200)
+      for (const headers of [evil, { 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'null' }])
+        expect(await post(headers)).toBe(403)
+      expect((await ask(partner, { headers: evil })).status).toBe(200)
+    }
+    expect(handled).toBe(9)
+    await api.close()
+  })
+
   test.each<[Partial<MtlsOptions>, number, string | undefined]>([
     [{ identity: 'uri' }, 200, 'spiffe://acme/partner'],
     [{ identity: 'dns', allow: ['partner.example'] }, 200, 'partner.example'],
@@ -390,6 +443,8 @@ describe('behind a proxy', () => {
     ['for servers', field(web), 'certificate-purpose'],
     ['of the authority itself', field(acme), 'certificate-purpose'],
     ['with a short key', field(weak), 'certificate-key'],
+    ['with a short key on a curve', field(curved), 'certificate-key'],
+    ['without a subject', field(nameless), 'certificate-name'],
     ['without colons', field(partner).slice(1, -1), 'certificate-malformed'],
     ['with parameters', `${field(partner)};a=1`, 'certificate-malformed'],
     ['twice in one field', `${field(partner)}, ${field(partner)}`, 'certificate-malformed'],
@@ -491,6 +546,8 @@ describe('does not start', () => {
       partners(options).stage.findings!().map(({ code }) => code)
     expect(codes({})).toEqual([])
     expect(codes({ certificate: 'Client-Cert' })).toEqual(['mtls-certificate-forwarded'])
+    expect(codes({ ca: [acme.cert, twin.cert, public_.cert] })).toEqual(['mtls-authorities-alike'])
+    expect(codes({ ca: [acme.cert, renewed(acme, 10).cert, public_.cert] })).toEqual([])
   })
 
   test('and says what it does, without certificates', () => {

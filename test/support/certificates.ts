@@ -12,8 +12,10 @@ export interface Issued {
 export interface IssueOptions {
   /** Lines of an extension file of openssl. */
   readonly extensions?: readonly string[]
-  /** Default: P-256. */
+  /** Default: an elliptic key. */
   readonly rsaBits?: number
+  /** Default: P-256. */
+  readonly curve?: string
   /** Whose certificate it is, as PEM. Default: that of a new key. */
   readonly publicKey?: string
 }
@@ -26,13 +28,13 @@ export interface Authority extends Issued {
 export function authority(subject: string, ca: Issued = selfSigned(subject)): Authority {
   return {
     ...ca,
-    issue: (name, { extensions = [], rsaBits, publicKey } = {}) =>
+    issue: (name, { extensions = [], rsaBits, curve, publicKey } = {}) =>
       inFolder((folder, openssl) => {
         for (const [file, text] of Object.entries({ 'ca.pem': ca.cert, 'ca.key': ca.key })) {
           writeFileSync(join(folder, file), text)
         }
         writeFileSync(join(folder, 'extensions'), ['basicConstraints=CA:FALSE', ...extensions].join('\n'))
-        openssl('req', ...newKey(rsaBits), '-keyout', 'key', '-out', 'request', '-subj', name)
+        openssl('req', ...newKey(rsaBits, curve), '-keyout', 'key', '-out', 'request', '-subj', name)
         const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'extensions']
         if (publicKey !== undefined) writeFileSync(join(folder, 'public'), publicKey)
         const whose = publicKey === undefined ? [] : ['-force_pubkey', 'public']
@@ -40,6 +42,17 @@ export function authority(subject: string, ca: Issued = selfSigned(subject)): Au
         return issued(folder)
       }),
   }
+}
+
+/** Another certificate of the same authority, with the same key, that is good for as long as told. */
+export function renewed(ca: Issued, days: number): Issued {
+  return inFolder((folder, openssl) => {
+    writeFileSync(join(folder, 'key'), ca.key)
+    writeFileSync(join(folder, 'old'), ca.cert)
+    const kept = ['-in', 'old', '-signkey', 'key', '-days', String(days), '-out', 'cert']
+    openssl('x509', ...kept)
+    return issued(folder)
+  })
 }
 
 /** A certificate that nobody vouches for. */
@@ -52,8 +65,8 @@ export function selfSigned(subject: string, extensions: readonly string[] = []):
   })
 }
 
-function newKey(rsaBits?: number): string[] {
-  const kind = rsaBits === undefined ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : [`rsa:${rsaBits}`]
+function newKey(rsaBits?: number, curve = 'P-256'): string[] {
+  const kind = rsaBits === undefined ? ['ec', '-pkeyopt', `ec_paramgen_curve:${curve}`] : [`rsa:${rsaBits}`]
   return ['-newkey', ...kind, '-nodes']
 }
 
