@@ -31,7 +31,9 @@ type Facts = Pick<SessionRecord, 'subject' | 'issuer' | 'claims' | 'factors' | '
 
 const KNOWN = ['subject', 'issuer', 'claims', 'factors', 'authenticatedAt', 'acr', 'sid', 'attachment']
 const MAX_CLAIMS = 8_192
-const MAX_ATTACHMENT = 16_384
+/** Longest attachment, in characters. */
+export const MAX_ATTACHMENT = 16_384
+const MAX_NAME = 255
 export const MAX_FACTORS = 10
 
 /** @throws ConfigError naming option, rule and value */
@@ -53,7 +55,7 @@ export function checkLogin(options: LoginOptions, now: number): Facts {
     })),
     authenticatedAt: authenticatedAt * 1000,
     ...(acr !== undefined && { acr: text('login.acr', acr, 200) }),
-    ...(sid !== undefined && { sid: text('login.sid', sid, 200) }),
+    ...(sid !== undefined && { sid: text('login.sid', sid, MAX_NAME) }),
   }
 }
 
@@ -65,7 +67,7 @@ export function checkSubject(
   const { issuer = LOCAL_ISSUER, subject } = typeof given === 'object' ? given : { subject: given }
   if (/\s/.test(text(`${option}.issuer`, issuer, 500)))
     throw new ConfigError(`${option}.issuer must have no space: it is the exact iss of an identity provider`)
-  return { issuer, subject: text(`${option}.subject`, subject, 255) }
+  return { issuer, subject: text(`${option}.subject`, subject, MAX_NAME) }
 }
 
 /** @throws ConfigError */
@@ -84,9 +86,13 @@ export function factorName(option: string, method: unknown): string {
   )
 }
 
+/** Whether a subject, or a session of an identity provider, may be called so. */
+export function isName(value: unknown, max = MAX_NAME): value is string {
+  return typeof value === 'string' && value.length <= max && /^[^\p{Cc}\p{Cs}]+$/u.test(value)
+}
+
 function text(option: string, value: unknown, max: number): string {
-  const fits = typeof value === 'string' && value.length >= 1 && value.length <= max
-  if (fits && /^[^\p{Cc}\p{Cs}]+$/u.test(value)) return value
+  if (isName(value, max)) return value
   throw new ConfigError(
     `${option} must be 1 to ${max} characters without control characters, got ${show(value)}`,
   )

@@ -1,4 +1,5 @@
 import type { Services } from '../kernel/services.js'
+import { isName } from './session-request.js'
 import type { SsoRules } from './sso-options.js'
 import type { LogoutFault } from './sso-refusals.js'
 import { TokenReader, type ReadToken } from './token.js'
@@ -16,7 +17,6 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 /** Logout tokens say that something happened now; older ones are somebody's who kept them. */
 export const MAX_AGE_SECONDS = 300
 const MAX_TOKEN = 8_192
-const MAX_TEXT = 255
 
 /** Reads and verifies logout tokens: OpenID Connect Back-Channel Logout 1.0 section 2.6, but for their being used once. */
 export class LogoutTokens {
@@ -50,8 +50,8 @@ export class LogoutTokens {
       return 'logout-token-time'
     if (exp !== undefined && now >= exp + clockToleranceSeconds) return 'logout-token-time'
     // An ID token must never be taken for one, nor the other way round.
-    if (Object.hasOwn(payload, 'nonce') || !isText(jti) || !isEvent(events)) return 'logout-token-claims'
-    if (!isTextOrAbsent(sid) || !isTextOrAbsent(sub) || (sid ?? sub) === undefined)
+    if (Object.hasOwn(payload, 'nonce') || !isName(jti) || !isEvent(events)) return 'logout-token-claims'
+    if (!isNameOrAbsent(sid) || !isNameOrAbsent(sub) || (sid ?? sub) === undefined)
       return 'logout-token-claims'
     return { sid, subject: sub, jti }
   }
@@ -67,10 +67,6 @@ function isDate(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT
-}
-
-function isTextOrAbsent(value: unknown): value is string | undefined {
-  return value === undefined || isText(value)
+function isNameOrAbsent(value: unknown): value is string | undefined {
+  return value === undefined || isName(value)
 }

@@ -1,6 +1,6 @@
 import { boolean, func, integer, knownKeys, oneOf, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
-import type { Later, OnceStore, RecordStore, Store } from '../kernel/ports.js'
+import type { Later, RecordStore, Store } from '../kernel/ports.js'
 import { checkStore } from '../kernel/store-ports.js'
 import type { Claims } from './claims.js'
 import { endpointUrl } from './endpoint.js'
@@ -23,7 +23,7 @@ export interface SsoOptions {
   redirectUri: string
   /** Where logins lead: what `session()` returned. Required. */
   sessions: Sessions
-  /** Where logins under way are kept, and which logout tokens were used: `redis(client)`, `postgres(pool)` or `memory()`. Required. While it is away: 503. */
+  /** Where logins under way are kept, and which logout tokens were used: `redis(client)`, `postgres(pool)` or `memory()`. Required. While it is away: 503 `store-unavailable`. */
   store: Store
   /** What is asked for; `openid` must be among it. Default `'openid'`. */
   scope?: string
@@ -63,7 +63,7 @@ export interface SsoRules {
   readonly redirectUri: string
   readonly secure: boolean
   readonly sessions: Sessions
-  readonly store: Store & { readonly records: RecordStore; readonly once: OnceStore }
+  readonly store: Store & { readonly records: RecordStore }
   readonly scope: string
   readonly claims: NonNullable<SsoOptions['claims']>
   readonly maxAgeSeconds: number | undefined
@@ -143,7 +143,7 @@ export function prepareSso(options: SsoOptions): SsoRules {
     redirectUri,
     secure: redirectUri.startsWith('https:'),
     sessions,
-    store: checkStore('sso.store', options.store, 'records', 'once') as SsoRules['store'],
+    store: checkStore('sso.store', options.store, 'records') as SsoRules['store'],
     scope,
     claims: func('sso.claims', claims),
     maxAgeSeconds:

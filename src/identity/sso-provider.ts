@@ -59,7 +59,8 @@ export class SsoProvider {
     let outside: Services | undefined
     const found = onDemand(() => this.discover(outside!))
     this.configured = (services) => {
-      outside ??= services
+      // Whoever asks now: one who failed before may have had other ways to the outside.
+      outside = services
       return found()
     }
   }
@@ -151,7 +152,8 @@ export class SsoProvider {
     // `openid-client` lets some well-known providers name another one (ASVS 10.5.3).
     if (found.issuer !== issuer.name)
       throw new EndpointError(`the metadata of ${issuer.name} claims another issuer`)
-    for (const url of [found.authorization_endpoint, found.end_session_endpoint]) {
+    const { authorization_endpoint: pages = '', end_session_endpoint: end } = found
+    for (const url of [pages, end]) {
       const why = url === undefined ? undefined : whyNotTrusted(url, rules)
       if (why !== undefined) throw new EndpointError(`an endpoint in the metadata of ${issuer.name} ${why}`)
     }
@@ -220,12 +222,36 @@ function hasMember(bytes: Buffer, name: 'access_token' | 'issuer' | 'keys'): boo
 /** All that answers something: whether it is the right thing, `openid-client` says. */
 const STATUSES = [200, 400, 401, 403]
 
-/** What an error of `openid-client` means: a bad answer is the login's, anything else the provider's. */
+/** What an error of `openid-client` means for the answer of a login: a bad one is the login's, anything else the provider's. */
 export function problemOf(error: unknown): Problem {
-  const { code, error: word, status } = (error ?? {}) as Partial<Record<'code' | 'error' | 'status', unknown>>
-  const bad = typeof code === 'string' ? BAD_ANSWER[code] : undefined
-  if (bad !== undefined) return loginRefused(bad, error)
+  const { code, error: word, status } = read(error)
+  const bad = typeof code === 'string' && Object.hasOwn(BAD_ANSWER, code) ? BAD_ANSWER[code] : undefined
+  if (bad !== undefined) return loginRefused(bad, reasonOf(error))
   // Others than that say what the application is, and not what the user brought.
   const isCode = code === 'OAUTH_RESPONSE_BODY_ERROR' && word === 'invalid_grant' && Number(status) < 500
-  return isCode ? loginRefused('sso-code', error) : providerAway(error)
+  return isCode ? loginRefused('sso-code', reasonOf(error)) : awayBecause(error)
+}
+
+/** The same for all else that the provider is asked: there is no user yet who could be to blame. */
+export function awayBecause(error: unknown): Problem {
+  return providerAway(reasonOf(error))
+}
+
+/** For the log. Not the error itself: what the provider answered hangs on it, codes, tokens and claims included. */
+function reasonOf(error: unknown): object {
+  const { code, message, error: word, cause } = read(error)
+  const { code: inner, message: within } = read(cause)
+  return {
+    code: code ?? inner,
+    message,
+    // Words of `openid-client`'s own, which quote nothing.
+    ...(typeof inner === 'string' && inner.startsWith('OAUTH_') && { because: within }),
+    ...(typeof word === 'string' && /^[\w.-]{1,64}$/.test(word) && { error: word }),
+  }
+}
+
+type Told = Partial<Record<'code' | 'message' | 'error' | 'status' | 'cause', unknown>>
+
+function read(error: unknown): Told {
+  return typeof error === 'object' && error !== null ? error : {}
 }

@@ -6,14 +6,13 @@ import { RefusedError } from '../kernel/respond.js'
 import { defaultServices } from '../kernel/services.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
-import type { Claims } from './claims.js'
-import type { LoginOptions } from './session-request.js'
+import { loginOf } from './sso-login.js'
 import { LogoutTokens, MAX_AGE_SECONDS, type LoggedOut } from './sso-logout-token.js'
 import { prepareSso, type SsoOptions, type SsoRules } from './sso-options.js'
-import { problemOf, SsoProvider } from './sso-provider.js'
-import { loginRefused, logoutRefused, type LogoutFault } from './sso-refusals.js'
+import { awayBecause, problemOf, SsoProvider } from './sso-provider.js'
+import { loginRefused, logoutRefused, providerAway, type LogoutFault } from './sso-refusals.js'
 import { isLocalPath } from './sso-return-to.js'
-import { randomText, Transactions } from './sso-transaction.js'
+import { digest, randomText, Transactions } from './sso-transaction.js'
 import { storeAway } from './store-away.js'
 import { unavailable, type Unavailable } from './unavailable.js'
 
@@ -38,7 +37,7 @@ export interface Sso {
   close(): Promise<void>
 }
 
-const JTI = 'sso-logout-token'
+const LOGOUTS = 'sso-logout-token'
 
 /**
  * Logs users in by an identity provider (OpenID Connect): authorization code with PKCE, state, nonce and a check of the
@@ -65,10 +64,10 @@ export function sso(options: SsoOptions): Sso {
     const nonce = randomText()
     const verifier = randomText()
     // First of all the provider, so that nothing is kept for a login that cannot begin.
-    await asked(ctx, provider.ready(ctx.services))
+    await asked(provider.ready(ctx.services))
     const state = await transactions.begin(ctx, { nonce, verifier, returnTo })
     const challenge = createHash('sha256').update(verifier).digest('base64url')
-    return seeOther(await asked(ctx, provider.loginUrl(ctx.services, { state, nonce, challenge })))
+    return seeOther(await asked(provider.loginUrl(ctx.services, { state, nonce, challenge })))
   }
 
   const callback = async (ctx: SecurityContext): Promise<HandlerReply | Problem> => {
@@ -76,14 +75,16 @@ export function sso(options: SsoOptions): Sso {
     const [state = '', another] = query.getAll('state')
     const begun = another === undefined ? await transactions.take(ctx, state) : 'sso-state'
     if (typeof begun === 'string') return loginRefused(begun)
-    if (!(await asked(ctx, provider.isFrom(ctx.services, query.getAll('iss')))))
-      return loginRefused('sso-issuer')
+    if (!(await asked(provider.isFrom(ctx.services, query.getAll('iss'))))) return loginRefused('sso-issuer')
     const { returnTo, ...expected } = begun
     const answer = { query: query.toString(), state, ...expected }
-    const { claims, idToken } = await asked(ctx, provider.signIn(ctx.services, answer))
+    const { claims, idToken } = await asked(provider.signIn(ctx.services, answer), problemOf)
+    const latest = ctx.services.clock.now() / 1000 + rules.clockToleranceSeconds
+    const user = loginOf(claims, idToken, latest)
+    if (user === undefined) return loginRefused('sso-token')
     const own = await rules.claims(claims)
     if (own === undefined) return loginRefused('sso-user')
-    await sessions.login(ctx.req, ctx.res, { ...loginOf(claims, idToken), claims: own })
+    await sessions.login(ctx.req, ctx.res, { ...user, claims: own })
     return seeOther(returnTo)
   }
 
@@ -102,12 +103,13 @@ export function sso(options: SsoOptions): Sso {
     if (typeof token !== 'string') return logoutRefused('logout-token-missing')
     const read = await tokens.verify(token, ctx.services)
     if (typeof read === 'string')
-      return isUnavailable(read) ? problemOf(new Error(unavailable[read])) : logoutRefused(read)
-    const { once } = ctx.services.portsOf(rules.store)
-    const keptMs = (MAX_AGE_SECONDS + 2 * rules.clockToleranceSeconds) * 1000
-    if (!(await once.claim(JTI, `${issuer.name} ${read.jti}`, keptMs)))
-      return logoutRefused('logout-token-replayed')
+      return isUnavailable(read) ? providerAway({ message: unavailable[read] }) : logoutRefused(read)
+    const { records } = ctx.services.portsOf(rules.store)
+    const used = digest(JSON.stringify([issuer.name, rules.clientId, read.jti]))
+    if ((await records.get(LOGOUTS, used)) !== undefined) return logoutRefused('logout-token-replayed')
     await end(ctx, rules, read)
+    // Last of all: if something fails before, the provider tells it again; and told twice at once, it ends what it would have ended once.
+    await records.put(LOGOUTS, used, '1', (MAX_AGE_SECONDS + 2 * rules.clockToleranceSeconds) * 1000)
     return {}
   }
 
@@ -139,27 +141,6 @@ async function end(ctx: SecurityContext, rules: SsoRules, { sid, subject }: Logg
   await sessions.revokeSid(name, sid, { req: ctx.req, ...(subject !== undefined && { subject }) })
 }
 
-function loginOf({ iss, sub, sid, amr, acr, auth_time: at }: Claims, idToken: string): LoginOptions {
-  return {
-    issuer: iss as string,
-    subject: sub as string,
-    attachment: idToken,
-    factors: Array.isArray(amr) ? amr.filter(isFactor).slice(0, 10) : [],
-    // Unless the provider says when, it may be long ago.
-    authenticatedAt: typeof at === 'number' ? Math.floor(at) : 0,
-    ...(isShort(acr) && { acr }),
-    ...(isShort(sid) && { sid }),
-  }
-}
-
-function isFactor(method: unknown): method is string {
-  return typeof method === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/.test(method)
-}
-
-function isShort(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x20-\x7e]{1,200}$/.test(value)
-}
-
 function isUnavailable(fault: LogoutFault | Unavailable): fault is Unavailable {
   return fault in unavailable
 }
@@ -185,21 +166,12 @@ function handler(name: string, method: 'GET' | 'POST', answer: Answer): Middlewa
 }
 
 /** What the provider says, or why it does not: what fails elsewhere is not its fault. */
-async function asked<T>({ services }: SecurityContext, answer: Promise<T>): Promise<T> {
+async function asked<T>(answer: Promise<T>, problemFor = awayBecause): Promise<T> {
   try {
     return await answer
   } catch (error) {
-    const problem = problemOf(error)
-    if (problem.status === 503)
-      services.log.warn('sso: the identity provider cannot be asked', reasonOf(error))
-    throw new RefusedError(problem)
+    throw new RefusedError(problemFor(error))
   }
-}
-
-/** Not the error itself: what the provider answered may hang on it, tokens included. */
-function reasonOf(error: unknown): object {
-  const { code, message, cause } = (error ?? {}) as Partial<Record<'code' | 'message' | 'cause', unknown>>
-  return { code: code ?? (cause as { code?: unknown } | undefined)?.code, message }
 }
 
 /** @throws what was thrown, unless it says what to answer */

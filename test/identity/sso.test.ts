@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { inspect } from 'node:util'
 import { session } from '../../src/identity/session.js'
 import { sso, type SsoOptions } from '../../src/identity/sso.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { Store } from '../../src/kernel/ports.js'
+import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { systemClock } from '../../src/kernel/system-clock.js'
 import { localIssuer, serve, type MintOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
@@ -33,6 +36,8 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
   let idToken = (_nonce: string): Record<string, unknown> => ({})
   let nonce = ''
   const asked: { url: string; body: string; authorization: string | null }[] = []
+  const logged: unknown[] = []
+  const note = (...said: unknown[]): void => void logged.push(said)
   const fetch: typeof globalThis.fetch = async (input, init) => {
     const url = input instanceof Request ? input.url : String(input)
     const body = typeof init?.body === 'string' ? init.body : ''
@@ -55,6 +60,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
   const { api, events } = testApi({
     clock: systemClock,
     fetch,
+    log: { info: note, warn: note, error: note },
     auth: [sessions],
     rateLimit: false,
     routes: {
@@ -83,7 +89,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
     return served.get(`/callback?code=c&state=${sent.get('state')}`).set('Cookie', cookie)
   }
   const tell = (token: string) => served.post('/logged-out').type('form').send({ logout_token: token })
-  return { ...served, sessions, store, login, events, asked, signIn, tell }
+  return { ...served, sessions, store, login, events, asked, logged, signIn, tell }
 }
 
 describe('return_to', () => {
@@ -157,7 +163,14 @@ describe('an ID token', () => {
     ['without a nonce', fresh({ nonce: undefined })],
     ['that expired', fresh({ exp: seconds() - 600, iat: seconds() - 900 })],
     ['without a subject', fresh({ sub: undefined })],
+    ['of a subject that is too long', fresh({ sub: 'x'.repeat(256) })],
+    ['of a subject with a line break', fresh({ sub: 'ann\nbob' })],
     ['too old', fresh({ auth_time: seconds() - 7_200 })],
+    ['from before time', fresh({ auth_time: -1 })],
+    ['of a proof that is to come', fresh({ auth_time: seconds() + 7_200 })],
+    ['with a time in milliseconds', fresh({ auth_time: Date.now() })],
+    ['of a session that could not be found by its name', fresh({ sid: 's'.repeat(256) })],
+    ['of a session that is called by a number', fresh({ sid: 7 })],
   ])('%s opens none', async (_what, answer) => {
     const { signIn, sessions } = setUp({ maxAgeSeconds: 3_600 })
     const reply = await signIn(answer)
@@ -169,6 +182,71 @@ describe('an ID token', () => {
     expect((await setUp({ maxAgeSeconds: 3_600 }).signIn(fresh())).status).toBe(303)
   })
 })
+
+test('an ID token that is too long to be kept opens a session all the same', async () => {
+  const { signIn, sessions } = setUp()
+  const groups = 'g'.repeat(17_000)
+  const reply = await signIn((nonce) => ({
+    id_token: issuer.mint({ sub: 'ann', nonce, groups, sid: 's'.repeat(255) }, { header: { typ: 'JWT' } }),
+  }))
+  expect(reply.status).toBe(303)
+  expect(await sessions.revokeSid(issuer.issuer, 's'.repeat(255))).toBe(1)
+})
+
+test('what the provider answered is not in the log: no token, no claim, no code', async () => {
+  const { signIn, logged, get } = setUp()
+  const secrets = ['hunter2-access', 'hunter2-id', 'hunter2@mail.example', 'hunter2-code']
+  await signIn(() => ({ token_type: 7, access_token: 'hunter2-access', id_token: 'hunter2-id' }))
+  await signIn((nonce) => ({
+    id_token: issuer.mint({ sub: 'ann', nonce: `${nonce}x`, email: 'hunter2@mail.example' }),
+  }))
+  const begun = await get('/login').expect(303)
+  const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
+  const state = new URL(begun.headers['location']!).searchParams.get('state')
+  const said = 'error=access_denied&error_description=%0Ahunter2-code&code=hunter2-code'
+  const denied = await get(`/callback?state=${state}&${said}`).set('Cookie', cookie).expect(403)
+  expect(denied.text).not.toContain('access_denied')
+  const text = inspect(logged, { depth: Infinity })
+  for (const secret of secrets) expect(text).not.toContain(secret)
+  // Enough to know what is wrong.
+  expect(text).toContain('because: \'"response" body "token_type" property must be a string\'')
+  expect(text).toContain('because: \'unexpected ID Token "nonce" claim value\'')
+  expect(text).toContain("error: 'access_denied'")
+})
+
+test('what was begun with one provider is not completed with another, over one store (RFC 9700 section 4.4.2)', async () => {
+  const store = memory()
+  const one = setUp({ store })
+  const begun = await one.get('/login').expect(303)
+  const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
+  const state = new URL(begun.headers['location']!).searchParams.get('state')
+  for (const other of [{ redirectUri: 'https://shop.example/other' }, { clientId: 'other' }]) {
+    const { get, asked, events } = setUp({ store, ...other })
+    await get(`/callback?code=c&state=${state}`).set('Cookie', cookie).expect(403)
+    expect(events.map((event) => event['rule'])).toContain('sso-state')
+    expect(asked).toEqual([])
+  }
+  // It is still under way where it was begun.
+  const own = await one.get(`/callback?code=c&state=${state}`).set('Cookie', cookie)
+  expect(one.asked.map(({ url }) => url)).toContain(`${issuer.issuer}/token`)
+  expect(own.status).toBe(403)
+})
+
+test.each(['x', 'null', '{}', '{"browser":"?","sealed":"?"}'])(
+  'a record of a login that reads %j is 503, and no login',
+  async (text) => {
+    const { get, store } = setUp()
+    const begun = await get('/login').expect(303)
+    const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
+    const state = new URL(begun.headers['location']!).searchParams.get('state')!
+    const browser = createHash('sha256').update(cookie.split('=')[1]!).digest('base64url')
+    const { records } = store
+    const put = jest.spyOn(records!, 'get').mockReturnValue(text.replace('?', browser))
+    const reply = await get(`/callback?code=c&state=${state}`).set('Cookie', cookie).expect(503)
+    put.mockRestore()
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'store-unavailable' })
+  },
+)
 
 test.each<[string, SsoOptions['claims']]>([
   ['throws', () => Promise.reject(new Error('secret of the database'))],
@@ -189,6 +267,9 @@ test.each<[string, SsoOptions['claims']]>([
 describe('a provider is not spoken with', () => {
   test.each<[string, Record<string, unknown>]>([
     ['that claims to be another one (ASVS 10.5.3)', { issuer: 'https://evil.example' }],
+    ['that does not say who it is', { issuer: 5 }],
+    ['that has no pages', { authorization_endpoint: undefined }],
+    ['whose pages are nowhere', { authorization_endpoint: {} }],
     ['whose pages are without TLS', { authorization_endpoint: 'http://issuer.test/authorize' }],
     ['whose logout is without TLS', { end_session_endpoint: 'http://issuer.test/end' }],
   ])('%s: 503', async (_what, metadata) => {
@@ -203,6 +284,14 @@ describe('a provider is not spoken with', () => {
     expect((await signIn(() => ({}))).status).toBe(503)
     expect(asked.filter(({ url }) => url.startsWith('http:'))).toEqual([])
   })
+})
+
+test('a provider that could not be asked at start is asked again by the first login, in its way', async () => {
+  const { login, get } = setUp()
+  const outside = jest.spyOn(globalThis, 'fetch').mockRejectedValue(new TypeError('no way out'))
+  await expect(login.ready()).rejects.toThrow()
+  await get('/login').expect(303)
+  outside.mockRestore()
 })
 
 test('a store that is away is 503', async () => {
@@ -284,6 +373,7 @@ describe('a logout token', () => {
     ['without a jti', () => mint({ jti: undefined }), 'logout-token-claims'],
     ['with neither sub nor sid', () => mint({ sub: undefined }), 'logout-token-claims'],
     ['with a sid that is none', () => mint({ sid: '' }), 'logout-token-claims'],
+    ['with a sub that nobody can have', () => mint({ sub: 'ann\u0000' }), 'logout-token-claims'],
     ['too long', () => mint({ x: 'x'.repeat(9_000) }), 'logout-token-malformed'],
   ])('%s ends nothing: 400', async (_what, token, rule) => {
     const { tell, sessions, events } = setUp()
@@ -302,6 +392,38 @@ describe('a logout token', () => {
     await tell(token).expect(400)
     expect(events.map((event) => event['rule'])).toContain('logout-token-replayed')
     await tell(mint()).expect(200)
+  })
+
+  test.each(['ended', 'noted'])('may come again if something failed before it was %s', async (what) => {
+    const { records } = memory()
+    const down = () => Promise.reject(new StoreUnavailable('down', 0, 1_000))
+    let fails = true
+    const store: Store = {
+      records: new Proxy(records, {
+        get(target, name) {
+          const method = Reflect.get(target, name) as (...call: unknown[]) => unknown
+          const isIt = (space: unknown) => name === 'put' && space === 'sso-logout-token' && what === 'noted'
+          return (...call: unknown[]) => (fails && isIt(call[0]) ? down() : method.apply(target, call))
+        },
+      }),
+    }
+    const { tell, sessions, events } = setUp({ store })
+    const res = { getHeader: () => undefined, setHeader: () => undefined } as unknown as ServerResponse
+    const ann = { issuer: issuer.issuer, subject: 'ann' }
+    const logIn = () => sessions.login({ headers: {} } as unknown as IncomingMessage, res, ann)
+    await logIn()
+    const token = mint()
+    if (what === 'ended') jest.spyOn(sessions, 'revokeAll').mockImplementationOnce(down)
+    const away = await tell(token).expect(503)
+    expect(JSON.parse(away.text)).toMatchObject({ code: 'store-unavailable' })
+    fails = false
+    await tell(token).expect(200)
+    expect(await sessions.list(ann)).toEqual([])
+    // Who logs in afterwards is not logged out by somebody who kept it.
+    await logIn()
+    await tell(token).expect(400)
+    expect(events.map((event) => event['rule'])).toContain('logout-token-replayed')
+    expect(await sessions.list(ann)).toHaveLength(1)
   })
 
   test('of a provider that says JWT, if that is written', async () => {
@@ -344,7 +466,7 @@ test.each<[object, RegExp]>([
   [{ redirectUri: 'http://shop.example/callback', allowInsecureLoopback: true }, /must be https/],
   [{ redirectUri: 'https://shop.example/callback?a=b' }, /sso\.redirectUri must have no query/],
   [{ sessions: {} }, /sso\.sessions must be what session/],
-  [{ store: { records: memory().records } }, /sso\.store has no once/],
+  [{ store: { once: memory().once } }, /sso\.store has no records/],
   [{ scope: 'profile' }, /sso\.scope must be words .* and openid among them/],
   [{ scope: 'openid  profile' }, /sso\.scope/],
   [{ claims: 'roles' }, /sso\.claims must be a function/],
