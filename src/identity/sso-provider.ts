@@ -44,7 +44,10 @@ const BAD_ANSWER: Readonly<Record<string, 'sso-denied' | 'sso-token'>> = {
 /** As `openid-client` exports what it has fetched: `uat` is when, in seconds since 1970. */
 type Keys = NonNullable<ReturnType<OpenIdClient['getJwksCache']>>
 
-/** `openid-client` looks for a key that it does not know only if what it knows is so old. */
+/**
+ * `openid-client` looks for a key that it does not know only if what it knows is so old, so keys are kept as if they were: one that the
+ * provider has begun to use is found at once. Only the provider can make it look, by an ID token that came over TLS.
+ */
 const OLD_SECONDS = 60
 
 /** The identity provider, as `openid-client` speaks with it: found out about when it is first needed. */
@@ -94,39 +97,39 @@ export class SsoProvider {
 
   /** Gets the ID token for the code of an answer; its signature is checked although it comes over TLS (ASVS 6.8.2). */
   async signIn(services: Services, { query, state, nonce, verifier }: Answered): Promise<SignedIn> {
-    const { config, keep } = this.forOneLogin(await this.configured(services), services)
+    const { keys } = this
+    const config = this.forOneLogin(await this.configured(services), services, keys)
     const { maxAgeSeconds } = this.rules
     const url = new URL(this.rules.redirectUri)
     url.search = query
-    const tokens = await this.client.authorizationCodeGrant(config, url, {
+    const signingIn = this.client.authorizationCodeGrant(config, url, {
       pkceCodeVerifier: verifier,
       expectedState: state,
       expectedNonce: nonce,
       idTokenExpected: true,
       ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
     })
-    keep()
+    // Whatever failed, the next login has the newest keys, also where a clock was wrong or a key changed under its name.
+    const tokens = await signingIn.catch((error: unknown) => {
+      this.keys = undefined
+      throw error
+    })
+    const latest = this.client.getJwksCache(config)
+    if (latest !== undefined && latest.uat !== keys?.uat)
+      this.keys = { ...latest, uat: latest.uat - OLD_SECONDS }
     return { claims: { ...tokens.claims()! }, idToken: tokens.id_token! }
   }
 
-  /**
-   * Knows the keys of the logins before as if they were just old enough: a key that the provider has begun to use is found at once.
-   * Only the provider itself can make it look for one, by an ID token that came over TLS.
-   */
-  private forOneLogin(known: Configuration, services: Services): { config: Configuration; keep: () => void } {
-    const { client, keys, rules } = this
+  /** Knows the keys of the logins before, and looks for one that it does not know. */
+  private forOneLogin(known: Configuration, services: Services, keys: Keys | undefined): Configuration {
+    const { client, rules } = this
     const { clientId, timeoutMs } = rules
     const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.auth())
     for (const extend of this.extensions()) extend(config)
     config[client.customFetch] = this.bounded(services, 'keys')
     config.timeout = timeoutMs / 1000
-    const old = Math.floor(Date.now() / 1000) - OLD_SECONDS
-    if (keys !== undefined) client.setJwksCache(config, { ...keys, uat: Math.min(keys.uat, old) })
-    const keep = () => {
-      const latest = client.getJwksCache(config)
-      if (latest !== undefined && latest.uat > old) this.keys = latest
-    }
-    return { config, keep }
+    if (keys !== undefined) client.setJwksCache(config, keys)
+    return config
   }
 
   /** Where the user is logged out at the provider as well; `undefined` if it has no such place. */
