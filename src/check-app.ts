@@ -33,7 +33,7 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
     ...settingFindings(settings, plans.rules, stages),
     ...exceptionFindings(plans),
     ...proxyFindings(app, checked),
-    ...stages.flatMap((stage) => stage.findings?.() ?? []),
+    ...distinct(stages.flatMap((stage) => stage.findings?.() ?? [])),
     ...(walk === undefined
       ? [NO_ROUTES]
       : [...mountFindings(walk, checked), ...routeFindings(walk, checked)]),
@@ -42,6 +42,12 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
   if (strict && undecided !== undefined)
     throw new ConfigError(`${undecided.cause}. ${undecided.fix}`, undecided.code)
   return findings.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+}
+
+/** Where routes narrow `auth`, its methods stand there once more, and have nothing new to say. */
+function distinct(findings: readonly Finding[]): Finding[] {
+  const said = ({ code, route = '', cause }: Finding) => `${code} ${route} ${cause}`
+  return [...new Map(findings.map((finding) => [said(finding), finding])).values()]
 }
 
 const NO_ROUTES: Finding = {

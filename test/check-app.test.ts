@@ -1,7 +1,9 @@
 import connect from 'connect'
 import express5 from 'express'
 import request from 'supertest'
+import { session } from '../src/identity/session.js'
 import { ConfigError } from '../src/kernel/config-error.js'
+import { memory } from '../src/kernel/memory.js'
 import { testApi } from './support/api.js'
 import { expressVersions, type Express } from './support/express.js'
 
@@ -50,6 +52,20 @@ describe.each(expressVersions)('on %s', (name, express) => {
     )
     expect(lines).not.toContain('rule-without-route GET /orders/:id')
     expect(lines).not.toContain('route-without-rule GET /limited')
+  })
+
+  test('says once what a method has to say, however many routes narrow it', () => {
+    const sessions = session({ store: memory(), dangerouslyAllowHttp: true })
+    const { api } = testApi({
+      auth: [sessions],
+      routes: {
+        'GET /me': { auth: { methods: ['session'] } },
+        'GET /cards': { auth: { maxLifetimeSeconds: 60 } },
+      },
+    })
+    const app = express()
+    app.use(api as never)
+    expect(found(api, app).filter((code) => code === 'session-over-http')).toEqual(['session-over-http'])
   })
 
   test('walks into mounted routers', () => {
