@@ -57,7 +57,8 @@ export class Attempts {
     // What comes from an own address is counted there alone.
     const isKnown = (await records.get(this.known, pair)) !== undefined
     if (!isKnown) {
-      const wait = waitOf(read(await records.get(this.everywhere, subject)), all, now)
+      const count = read(await records.get(this.everywhere, subject))
+      const wait = await this.waitOf(records, this.everywhere, subject, count, all, now)
       if (wait > 0) return refused(wait)
     }
     const wait = await this.count(records, this.one, pair, each, now)
@@ -90,12 +91,35 @@ export class Attempts {
     for (let i = 0; i < TRIES; i++) {
       const text = await records.get(space, key)
       const count = read(text)
-      const wait = waitOf(count, pace, now)
+      const wait = await this.waitOf(records, space, key, count, pace, now)
       if (wait > 0) return wait
-      const next = textOf({ failures: count.failures + 1, at: now })
-      if (await records.replace(space, key, text, next, this.rules.forgetMs)) return 0
+      const failures = count.failures + 1
+      if (await records.replace(space, key, text, textOf({ failures, at: now }), this.rules.forgetMs)) {
+        const delay = delayOf(failures, pace)
+        if (delay > 0) await records.put(waitsIn(space), key, '1', delay)
+        return 0
+      }
     }
     return pace.firstMs
+  }
+
+  /**
+   * A wait that begins in the future was written by a clock that is ahead of ours, or was: then the store, which has a clock of its own,
+   * tells whether it is over. A clock that goes back by hours would lock everybody out for hours.
+   */
+  private async waitOf(
+    records: RecordStore,
+    space: string,
+    key: string,
+    count: Count,
+    pace: Pace,
+    now: number,
+  ): Promise<number> {
+    const delay = delayOf(count.failures, pace)
+    // What is free waits for nothing, also where somebody who came a moment later was faster.
+    if (delay === 0) return 0
+    if (count.at <= now) return Math.max(count.at + delay - now, 0)
+    return (await records.get(waitsIn(space), key)) === undefined ? 0 : delay
   }
 
   private async giveBack(records: RecordStore, space: string, key: string): Promise<void> {
@@ -127,11 +151,8 @@ function refused(waitMs: number): Attempt {
   return { waitMs, succeeded: () => Promise.resolve() }
 }
 
-/** A clock that was set back makes nobody wait for longer than the longest wait. */
-function waitOf({ failures, at }: Count, pace: Pace, now: number): number {
-  const delay = delayOf(failures, pace)
-  // What is free waits for nothing, also where somebody who came a moment later was faster.
-  return delay === 0 ? 0 : Math.min(Math.max(at + delay - now, 0), pace.mostMs)
+function waitsIn(space: string): string {
+  return `${space}-wait`
 }
 
 function delayOf(failures: number, { free, firstMs, mostMs }: Pace): number {

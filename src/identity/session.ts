@@ -87,7 +87,8 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     ctx.set(ambientProof, { binding: key })
     ctx.note('session', 'the session is valid')
     const now = ctx.services.clock.now()
-    if (now - record.seenAt < touchMs) return
+    // Also where it was seen in the future: by a clock that is ahead of ours, or was.
+    if (Math.abs(now - record.seenAt) < touchMs) return
     const seen = { ...record, seenAt: now }
     // Only if it is still there as it was: what has ended meanwhile stays ended.
     unwaited(() =>

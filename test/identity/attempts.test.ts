@@ -4,6 +4,7 @@ import { memory } from '../../src/kernel/memory.js'
 import type { RecordStore } from '../../src/kernel/ports.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { redis } from '../../src/stores/redis.js'
+import { fakeClock } from '../../src/testing/index.js'
 import { later } from '../support/later-store.js'
 import { PrivateRedis } from '../support/private-redis.js'
 
@@ -59,12 +60,45 @@ describe('guesses that come at once', () => {
   })
 })
 
-test('a clock that went back makes nobody wait for longer than the longest wait', async () => {
-  const { records } = memory()
+describe('a clock that went back', () => {
+  const HOURS = 3 * 3_600_000
   const pace = { free: 1, firstMs: 1_000, mostMs: 60_000 }
-  const slow = new Attempts({ space: 'x', each: pace, all: pace, forgetMs: 60_000 })
-  expect((await slow.take(records, 'ann', 'a', 1e12)).waitMs).toBe(0)
-  expect((await slow.take(records, 'ann', 'a', 0)).waitMs).toBe(60_000)
+  const slow = new Attempts({ space: 'x', each: pace, all: pace, forgetMs: 86_400_000 })
+  const setUp = () => {
+    const clock = fakeClock(NOW + HOURS)
+    const { records } = memory({ clock })
+    const take = async (client = 'a') => (await slow.take(records, 'ann', client, clock.now())).waitMs
+    return { clock, records, take }
+  }
+
+  test('makes nobody wait longer than before', async () => {
+    const { clock, take } = setUp()
+    expect(await take()).toBe(0)
+    clock.jump(-HOURS)
+    expect([await take(), await take('b')]).toEqual([1_000, 1_000])
+    clock.advance(999)
+    expect(await take()).toBe(1_000)
+    clock.advance(1)
+    expect(await take()).toBe(0)
+    // From here on, the waits are what they always are.
+    expect(await take()).toBe(2_000)
+    clock.advance(1_999)
+    expect(await take()).toBe(1)
+    clock.advance(1)
+    expect(await take()).toBe(0)
+  })
+
+  test('in one of two processes gives nobody who asks both in turn more than twice the guesses', async () => {
+    const { clock, records } = setUp()
+    let judged = 0
+    for (let second = 0; second < 600; second++) {
+      for (const now of [clock.now(), clock.now() - HOURS, clock.now()])
+        if ((await slow.take(records, 'ann', 'a', now)).waitMs === 0) judged++
+      clock.advance(1_000)
+    }
+    // Ten minutes are 16 guesses for who asks one process.
+    expect(judged).toBeLessThanOrEqual(32)
+  })
 })
 
 test.each(['', 'x', '{}', '1', '-5 0', 'NaN NaN', '1e3 0', '0x1 0', '1 0 0'])(

@@ -364,6 +364,19 @@ describe('use', () => {
     expect(await sessions.list('ann')).toMatchObject([{ seenAt: clock.now() }])
   })
 
+  test('keeps the session also where the clock goes back by hours', async () => {
+    const { send, logIn, clock } = await setUp()
+    const cookie = await logIn()
+    clock.jump(-3 * HOUR)
+    for (let n = 0; n < 8; n++) {
+      clock.advance(10 * MINUTE)
+      expect((await send('GET /me', cookie)).status).toBe(200)
+      await settled()
+    }
+    clock.advance(30 * MINUTE)
+    expect((await send('GET /me', cookie)).status).toBe(401)
+  })
+
   test('never brings back a session that ended while it was written down', async () => {
     const { send, logIn, clock, records, sessions } = await setUp()
     const cookie = await logIn()
