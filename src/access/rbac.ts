@@ -1,4 +1,4 @@
-import { challenges } from '../kernel/challenges.js'
+import { challengeFor, challengesOf } from '../kernel/challenges.js'
 import { knownKeys } from '../kernel/check.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -13,7 +13,7 @@ import {
   type Rule,
 } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
-import { challenge, extendChallenge } from '../lib/challenge.js'
+import { extendChallenge } from '../lib/challenge.js'
 
 /** The general setting of the row: the catalogue that all rules share, and a rule for every route. */
 export interface RbacSettings extends Catalogue {
@@ -94,12 +94,9 @@ function hasRequire(setting: unknown): setting is RbacOptions {
   return typeof setting === 'object' && setting !== null && Object.hasOwn(setting, 'require')
 }
 
-/** What is offered where no `auth` said how to come in. */
-const BEARER = challenge('Bearer', { realm: 'api' })
-
 function unauthenticated(ctx: SecurityContext, rule: string): Problem {
   return refuse('unauthenticated', {
-    headers: { 'WWW-Authenticate': ctx.get(challenges) ?? BEARER },
+    headers: { 'WWW-Authenticate': challengesOf(ctx) },
     rule,
     reason: 'no earlier stage established who is calling',
   })
@@ -108,10 +105,9 @@ function unauthenticated(ctx: SecurityContext, rule: string): Problem {
 /** RFC 6750 section 3.1: the caller may ask its authorization server for a token with these scopes. */
 function insufficientScope(ctx: SecurityContext, rule: string, scopes: readonly string[]): Problem {
   const scheme = /^dpop /i.test(ctx.req.headers.authorization ?? '') ? 'DPoP' : 'Bearer'
-  const offered = ctx.get(challenges)?.find((one) => one.startsWith(scheme)) ?? BEARER
   return refuse('insufficient-scope', {
     headers: {
-      'WWW-Authenticate': extendChallenge(offered, {
+      'WWW-Authenticate': extendChallenge(challengeFor(ctx, scheme), {
         error: 'insufficient_scope',
         error_description: 'The access token lacks a required scope',
         scope: scopes.join(' '),

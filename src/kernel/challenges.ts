@@ -11,4 +11,9 @@ export function challengesOf(ctx: SecurityContext): readonly string[] {
   return ctx.get(challenges) ?? UNKNOWN
 }
 
-const UNKNOWN = ['Bearer realm="api"']
+/** That of one scheme, for who came by it and lacks something; where it is not offered, a token's. */
+export function challengeFor(ctx: SecurityContext, scheme: string): string {
+  return challengesOf(ctx).find((one) => one.split(' ', 1)[0] === scheme) ?? UNKNOWN[0]
+}
+
+const UNKNOWN = ['Bearer realm="api"'] as const
