@@ -33,7 +33,7 @@ export class SessionShelf {
     private readonly records: RecordStore,
     private readonly rules: SessionRules,
   ) {
-    this.lists = new SharedLists(records, rules.clock)
+    this.lists = new SharedLists(records, rules.clock, rules.absoluteTimeoutMs)
   }
 
   async find(key: string): Promise<SessionRecord | undefined> {
@@ -151,7 +151,17 @@ export class SessionShelf {
       listed: readonly ListedSession[],
     ) => readonly ListedSession[] | undefined | Promise<readonly ListedSession[] | undefined>,
   ): Promise<boolean> {
-    return this.lists.change(OWNERS, owner, readList, changed)
+    return this.lists.change(OWNERS, owner, readList, async (listed) =>
+      changed(await this.withoutOver(listed)),
+    )
+  }
+
+  /** What is over by this clock is asked about: one that is ahead must not make others forget what can be ended. */
+  private async withoutOver(listed: readonly ListedSession[]): Promise<readonly ListedSession[]> {
+    const now = this.rules.clock.now()
+    const over = listed.filter(({ expiresAt }) => expiresAt <= now)
+    const left = over.length === 0 ? over : await this.stillThere(over)
+    return listed.filter((one) => one.expiresAt > now || left.includes(one))
   }
 
   private async endThese(sessions: readonly ListedSession[]): Promise<readonly ListedSession[]> {

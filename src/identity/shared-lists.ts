@@ -27,6 +27,8 @@ export class SharedLists {
   constructor(
     private readonly records: RecordStore,
     private readonly clock: Clock,
+    /** How long entries last. */
+    private readonly lastingMs: number,
   ) {}
 
   /** @throws StoreUnavailable where so many wait already that one more would not help */
@@ -35,7 +37,8 @@ export class SharedLists {
   }
 
   /**
-   * Whether it was changed: `undefined` leaves it as it is. What is over is left out by itself. `changed` may be asked several times.
+   * Whether it was changed: `undefined` leaves it as it is. `changed` may be asked several times. It is kept at least until the last
+   * of its entries is over, also where this clock is ahead and says that they are.
    *
    * @throws StoreUnavailable if others change it all the time
    */
@@ -45,16 +48,17 @@ export class SharedLists {
     read: (text: string | undefined) => readonly T[],
     changed: (listed: readonly T[]) => Entries<T> | Promise<Entries<T>>,
   ): Promise<boolean> {
-    const { records, clock } = this
+    const { records, clock, lastingMs } = this
     return this.inTurn(`${space} ${key}`, async () => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         if (attempt >= HASTY) await this.wait(Math.min(2 ** attempt, MAX_WAIT_MS) * Math.random())
         const now = clock.now()
         const text = await records.get(space, key)
-        const next = await changed(read(text).filter(({ expiresAt }) => expiresAt > now))
+        const next = await changed(read(text))
         if (next === undefined) return false
         if (text === undefined && next.length === 0) return true
-        const ttl = Math.max(...next.map(({ expiresAt }) => expiresAt - now), 1)
+        const ttl =
+          next.length === 0 ? 1 : Math.max(...next.map(({ expiresAt }) => expiresAt - now), lastingMs)
         if (await records.replace(space, key, text, JSON.stringify(next), ttl)) return true
       }
       throw busy()

@@ -673,6 +673,25 @@ describe('the sessions of one subject', () => {
     expect(await sessions.list('ann')).toEqual([])
   })
 
+  test('can be ended also after a clock was ahead of them, and by one that is', async () => {
+    const { send, logIn, clock, sessions } = await setUp()
+    const cookies = [await logIn({ sid: 's1', issuer: 'https://id.example' }), await logIn()]
+    clock.jump(13 * HOUR)
+    // A login by the wrong clock writes both lists.
+    await logIn({ sid: 's1', issuer: 'https://id.example' })
+    await logIn()
+    clock.jump(-13 * HOUR)
+    for (const cookie of cookies) expect((await send('GET /me', cookie)).status).toBe(200)
+    expect(await sessions.revokeSid('https://id.example', 's1')).toBe(2)
+    const [one] = await sessions.list('ann')
+    clock.jump(25 * HOUR)
+    await sessions.revoke('ann', one!.id)
+    clock.advance(MINUTE)
+    expect(await sessions.revokeAll('ann')).toBe(1)
+    clock.jump(-25 * HOUR)
+    for (const cookie of cookies) expect((await send('GET /me', cookie)).status).toBe(401)
+  })
+
   test('are listed, and end one by one, all, or all but one (ASVS 7.4.2, 7.4.3, 7.5.2)', async () => {
     const { send, logIn, sessions, clock, events } = await setUp()
     const [one, two, three] = [await logIn(), await logIn(), await logIn()]
