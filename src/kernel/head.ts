@@ -2,6 +2,8 @@ import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
 
 /** The header fields of a reply, by the names that a response has for its own. */
 export interface Head {
+  /** Whatever was set through this is still there. Default: nobody knows. */
+  readonly intact?: boolean
   hasHeader(name: string): boolean
   getHeader(name: string): OutgoingHttpHeader | undefined
   setHeader(name: string, value: OutgoingHttpHeader): unknown
@@ -16,6 +18,7 @@ export interface Head {
 export class PendingHead implements Head {
   /** Names and values in turn, as `writeHead` takes them. */
   readonly fields: OutgoingHttpHeader[] = []
+  intact = true
 
   constructor(private readonly res: ServerResponse) {}
 
@@ -31,13 +34,16 @@ export class PendingHead implements Head {
   setHeader(name: string, value: OutgoingHttpHeader): void {
     const at = this.at(name)
     if (at !== -1) this.fields[at + 1] = value
-    else if (this.res.hasHeader(name)) this.res.setHeader(name, value)
+    else if (this.res.hasHeader(name)) this.setOnResponse(name, value)
     else this.fields.push(name, value)
   }
 
   removeHeader(name: string): void {
     const at = this.at(name)
-    if (at !== -1) this.fields.splice(at, 2)
+    if (at !== -1) {
+      this.fields.splice(at, 2)
+      this.intact = false
+    }
     if (this.res.hasHeader(name)) this.res.removeHeader(name)
   }
 
@@ -50,6 +56,12 @@ export class PendingHead implements Head {
     }
   }
 
+  /** There, anybody may take it off again. */
+  private setOnResponse(name: string, value: OutgoingHttpHeader): void {
+    this.intact = false
+    this.res.setHeader(name, value)
+  }
+
   private at(name: string): number {
     const { fields } = this
     for (let i = 0; i < fields.length; i += 2) {
@@ -59,7 +71,14 @@ export class PendingHead implements Head {
   }
 }
 
-/** Names of fields are case-insensitive (RFC 9110 section 5.1). */
+/** The bit in which letters of ASCII differ from their capitals. */
+const CASE = 0x20
+
+/** Names of fields are case-insensitive (RFC 9110 section 5.1). Most that are as long as each other end differently. */
 function isSame(one: string, other: string): boolean {
-  return one === other || (one.length === other.length && one.toLowerCase() === other.toLowerCase())
+  if (one === other) return true
+  const { length } = one
+  if (length !== other.length) return false
+  const apart = one.charCodeAt(length - 1) ^ other.charCodeAt(length - 1)
+  return (apart === 0 || apart === CASE) && one.toLowerCase() === other.toLowerCase()
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http
 import type { SecurityContext } from './context.js'
 import type { Head } from './head.js'
 import { refuse, type Problem } from './problem.js'
+import { problemText } from './problem-text.js'
 import type { Next } from './stage.js'
 import { isBodyless } from './unshapable.js'
 import { hasMuchToSend } from './unsent-body.js'
@@ -25,7 +26,7 @@ export function respond(ctx: SecurityContext, problem: Problem): void {
 }
 
 function write(ctx: SecurityContext, problem: Problem): void {
-  const { res, head } = ctx
+  const { res, head, id, services } = ctx
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
     res.destroy()
@@ -36,7 +37,7 @@ function write(ctx: SecurityContext, problem: Problem): void {
     // Taking away a Transfer-Encoding that is not there would tell Node never to use one.
     if (head.hasHeader(name)) head.removeHeader(name)
   }
-  const body = textOf(problem, ctx)
+  const body = problemText(problem, services.problemBase, id)
   res.statusCode = problem.status
   res.statusMessage = STATUS_CODES[problem.status] ?? ''
   for (const name in problem.headers) setField(head, name, problem.headers[name]!)
@@ -69,30 +70,6 @@ const OF_ANOTHER_BODY = [
   'Transfer-Encoding',
   'Trailer',
 ] as const
-
-/** The members of RFC 9457 section 3.1, ours, and those of the problem: in this order, and these may replace those. */
-function textOf(
-  { code, title, status, detail, members }: Problem,
-  { id, services }: SecurityContext,
-): string {
-  const type = services.problemBase + code
-  if (members !== undefined) {
-    return JSON.stringify({
-      type,
-      title,
-      status,
-      code,
-      detail,
-      request_id: id === '' ? undefined : id,
-      ...members,
-    })
-  }
-  const text = JSON.stringify
-  return (
-    `{"type":${text(type)},"title":${text(title)},"status":${status},"code":${text(code)}` +
-    `${detail === undefined ? '' : `,"detail":${text(detail)}`}${id === '' ? '' : `,"request_id":${text(id)}`}}`
-  )
-}
 
 /** @throws TypeError for what Node would refuse to send */
 function setField(head: Head, name: string, value: string | readonly string[]): void {

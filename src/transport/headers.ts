@@ -48,8 +48,10 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
   const errorPolicy = errorPagePolicy(set)
 
   function complete({ res, head, principal }: SecurityContext): void {
-    for (const [name, value] of set) {
-      if (!head.hasHeader(name)) head.setHeader(name, value)
+    if (head.intact !== true) {
+      for (const [name, value] of set) {
+        if (!head.hasHeader(name)) head.setHeader(name, value)
+      }
     }
     for (const name of removed) head.removeHeader(name)
 
@@ -64,11 +66,11 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
 
   return {
     enter(ctx) {
+      onHead(ctx, complete)
       const { head } = ctx
       // Now as well, so that handlers can read and replace them.
       for (const [name, value] of set) head.setHeader(name, value)
       for (const name of removed) head.removeHeader(name)
-      onHead(ctx, complete)
     },
 
     describe: () => ({ preset, set: Object.fromEntries(set), removed, noStore }),

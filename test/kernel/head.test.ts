@@ -187,4 +187,26 @@ describe('fields that wait', () => {
     head.commit()
     expect(fields.size).toBe(0)
   })
+
+  test('are known to be there until somebody takes one off, or they are where anybody may', () => {
+    const { head } = waiting({ Server: 'me' })
+    head.setHeader('Vary', 'Origin')
+    head.removeHeader('X-Powered-By')
+    expect(head.intact).toBe(true)
+    head.removeHeader('vary')
+    expect(head.intact).toBe(false)
+
+    const other = waiting({ Server: 'me' }).head
+    other.setHeader('Server', 'you')
+    expect(other.intact).toBe(false)
+  })
+
+  test('are told apart by more than their length and their end', () => {
+    const { head } = waiting()
+    head.setHeader('X-Frame', 'a')
+    head.setHeader('Y-Frame', 'b')
+    head.setHeader('X-Framf', 'c')
+    head.setHeader('x-framE', 'd')
+    expect(head.fields).toEqual(['X-Frame', 'd', 'Y-Frame', 'b', 'X-Framf', 'c'])
+  })
 })

@@ -334,3 +334,37 @@ test('quote gives what JSON.parse reads back, in ASCII', () => {
     }),
   )
 })
+
+describe('events in another order than ours, or with more than ours', () => {
+  test('are written whole, in their order', () => {
+    const event = { severity: 'low', kind: 'test', facts: { a: 1 }, time: 'now' }
+    expect(`{${encodeEvent(event)}}`).toBe(JSON.stringify(event))
+  })
+
+  test('get nothing from what a polluted prototype has', () => {
+    const pollution = Object.prototype as Record<string, unknown>
+    pollution['outcome'] = pollution['stranger'] = 'inherited'
+    try {
+      expect(written({ severity: 'low' })).toBe('{"kind":"test","severity":"low"}')
+      expect(written({ facts: {} })).toBe('{"kind":"test","facts":{}}')
+    } finally {
+      delete pollution['outcome']
+      delete pollution['stranger']
+    }
+  })
+})
+
+test('numbers are written as JSON has them', () => {
+  const numbers = fc.oneof(
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.integer(),
+    fc.integer({ min: 0, max: 2e9 }).map((thousandths) => thousandths / 1000),
+  )
+  fc.assert(
+    fc.property(numbers, (durationMs) => {
+      expect(JSON.parse(written({ durationMs }))).toEqual({ kind: 'test', durationMs: durationMs || 0 })
+      expect(written({ durationMs })).toBe(`{"kind":"test","durationMs":${String(durationMs)}}`)
+    }),
+    { numRuns: 2_000 },
+  )
+})
