@@ -18,7 +18,7 @@ export { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
  */
 export const body = defineStage('body', (options: BodyOptions = {}) => {
   const limits = bodyLimits(options)
-  warmUpParser()
+  void warmUpParser()
   let parsedBefore = false
 
   return {
@@ -33,5 +33,6 @@ export const body = defineStage('body', (options: BodyOptions = {}) => {
     },
     describe: () => limits,
     findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
+    ready: () => warmUpParser(),
   }
 })

@@ -89,7 +89,7 @@ function stageFor(paramsOf: ParamsOf) {
     const validation = compileValidation(options)
     if (!hasSchema(options))
       throw new ConfigError(`validate needs a schema for at least one of ${PARTS.join(', ')}`)
-    if (options.body !== undefined) warmUpParser()
+    if (options.body !== undefined) void warmUpParser()
     const examination = { ...validation, paramsOf, limits: usualLimits() }
     let parsedBefore = false
 
@@ -108,9 +108,9 @@ function stageFor(paramsOf: ParamsOf) {
         maxErrors: validation.maxErrors,
       }),
       findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
-      ready() {
+      async ready() {
         for (const [, checker] of validation.checkers) checker.warm?.()
-        return Promise.resolve()
+        if (options.body !== undefined) await warmUpParser()
       },
     }
   })
