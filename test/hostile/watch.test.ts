@@ -59,10 +59,14 @@ test('secrets are found however they are written', () => {
     secretsOfHead({ authorization: 'Basic dXNlcjpwYXNzd29yZA==', cookie: 'a=short; b=long-enough-01' }),
   )
   expect([...known]).toEqual(['dXNlcjpwYXNzd29yZA', 'long-enough-01'])
+  const basic = `Basic ${Buffer.from('name-of-the-user:long-enough-password').toString('base64')}`
+  expect(secretsOfHead({ authorization: basic })).toContain('long-enough-password')
+  expect(secretsOfHead({ authorization: basic })).not.toContain('name-of-the-user')
   expect(
     secretsOfBody('{"a":[{"password":"a-long-password"}],"card":"4929123456781234","b":"nothing-secret"}'),
   ).toEqual(['a-long-password', '4929123456781234'])
-  expect(secretsOfBody('password=a-long-password')).toEqual([])
+  expect(secretsOfBody('password=a-long-password&other=nothing-secret')).toEqual(['a-long-password'])
+  expect(secretsOfBody('a-long-text-of-no-form')).toEqual([])
   for (const text of [
     'x=long-enough-01;',
     '{"a":"dXNlcjpwYXNzd29yZA=="}',

@@ -11,14 +11,25 @@ export const strangers = new WeakSet<object>()
 const SHORTEST = 12
 const WORDS = /[^\w-]+/
 /** Members of bodies that nobody but the handler may see. */
-const SECRET_MEMBERS = /^(?:password|passphrase|card|pan|cvv|secret|token|refresh_token|ssn|apiKey|api_key)$/i
+const SECRET_MEMBERS =
+  /^(?:password|passphrase|card|pan|cvv|secret|token|ssn|apiKey|api_key|(?:access|refresh|id|logout)_token|recovery_code|client_secret|signature)$/i
+
+const FIELDS = 'authorization proxy-authorization cookie x-api-key api-key dpop x-csrf-token'.split(' ')
 
 /** The credentials in the head of a request, as words: what would be found if somebody repeated them. */
 export function secretsOfHead(headers: NodeJS.Dict<string | string[]>): string[] {
-  const values = ['authorization', 'proxy-authorization', 'cookie', 'x-api-key', 'api-key', 'dpop'].map(
-    (name) => (name === 'cookie' ? cookieValues : String)(String(headers[name] ?? '')),
-  )
+  const values = FIELDS.map((name) => {
+    const value = String(headers[name] ?? '')
+    return name === 'cookie' ? cookieValues(value) : `${value} ${passwordOf(value)}`
+  })
   return values.flatMap((value) => value.split(WORDS).flatMap(partsOf)).filter(isLong)
+}
+
+/** RFC 7617: behind the name, which is not secret. */
+function passwordOf(credentials: string): string {
+  const [, encoded] = /^basic +(\S+)$/i.exec(credentials) ?? []
+  const pair = Buffer.from(encoded ?? '', 'base64').toString()
+  return pair.slice(pair.indexOf(':') + 1)
 }
 
 /** What a cookie is called, everybody may know. */
@@ -38,7 +49,7 @@ function partsOf(word: string): string[] {
   return id === undefined ? [word] : [word, id]
 }
 
-/** What a JSON body has under names of secrets. */
+/** What a body, as JSON or as a form, has under names of secrets. */
 export function secretsOfBody(body: string): string[] {
   const found: string[] = []
   try {
@@ -47,7 +58,8 @@ export function secretsOfBody(body: string): string[] {
       return value
     })
   } catch {
-    // No JSON, and no names of members.
+    for (const [key, value] of new URLSearchParams(body))
+      if (SECRET_MEMBERS.test(key)) found.push(...value.split(WORDS))
   }
   return found.filter(isLong)
 }
