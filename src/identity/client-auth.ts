@@ -27,8 +27,19 @@ export interface ClientProof {
 export type ClientAuth = (clock: Clock) => Later<ClientProof>
 
 const ASSERTION_SECONDS = 60
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'] as const
-const NEEDED =
+/** What clients sign with where they show who they are, the usual algorithm of a type first. */
+export const CLIENT_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+] as const
+export const CLIENT_KEYS =
   'RSA of at least 2048 bits, P-256, P-384 or P-521, and its `alg` one of RS, PS and ES that it can sign'
 
 /** @throws ConfigError that never contains the secret */
@@ -62,7 +73,7 @@ function formEncoded(text: string): string {
 }
 
 function withKey(option: string, issuer: string, clientId: string, given: PrivateKey): ClientAuth {
-  const { kid, key, algorithm } = importPrivateKey(option, given, ALGORITHMS, NEEDED)
+  const { kid, key, algorithm } = importPrivateKey(option, given, CLIENT_ALGORITHMS, CLIENT_KEYS)
   const signing = { algorithm, ...(kid !== undefined && { keyid: kid }) }
   return (clock) => {
     const now = Math.floor(clock.now() / 1000)

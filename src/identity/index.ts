@@ -76,4 +76,4 @@ export {
   type WebauthnHandlers,
   type WebauthnOptions,
 } from './webauthn.js'
-export { sso, type Sso, type SsoHandlers, type SsoOptions } from './sso.js'
+export { sso, type Sso, type SsoClientOptions, type SsoHandlers, type SsoOptions } from './sso.js'

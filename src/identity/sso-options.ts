@@ -1,4 +1,4 @@
-import { boolean, func, integer, knownKeys, oneOf, show } from '../kernel/check.js'
+import { boolean, func, integer, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import type { Later, RecordStore, Store } from '../kernel/ports.js'
 import { checkStore } from '../kernel/store-ports.js'
@@ -7,18 +7,13 @@ import { endpointUrl } from './endpoint.js'
 import { prepareIssuer, type Issuer } from './issuers.js'
 import type { Revocations } from './revocation.js'
 import type { Sessions } from './sessions.js'
+import { prepareSsoClient, registered, type SsoClient, type SsoClientOptions } from './sso-client.js'
 import { isLocalPath } from './sso-return-to.js'
 import { mediaType } from './token.js'
 
-export interface SsoOptions {
+export interface SsoOptions extends SsoClientOptions {
   /** The identity provider: the exact `iss` of its tokens, and the URL under which its metadata is found. Required. */
   issuer: string
-  /** The name under which this application is registered there. Required. */
-  clientId: string
-  /** Its password there. Required. */
-  clientSecret: string
-  /** How the password is sent: `'basic'` in `Authorization`, or `'post'` in the form (RFC 6749 section 2.3.1). Default `'basic'`. */
-  clientAuth?: 'basic' | 'post'
   /** The URL of the callback, as it is registered there, without a query: one of its own for each provider. Required. */
   redirectUri: string
   /** Where logins lead: what `session()` returned. Required. */
@@ -58,8 +53,7 @@ export interface SsoOptions {
 export interface SsoRules {
   readonly issuer: Issuer
   readonly clientId: string
-  readonly clientSecret: string
-  readonly clientAuth: 'basic' | 'post'
+  readonly client: SsoClient
   readonly redirectUri: string
   readonly secure: boolean
   readonly sessions: Sessions
@@ -82,6 +76,7 @@ const KNOWN = [
   'issuer',
   'clientId',
   'clientSecret',
+  'privateKey',
   'clientAuth',
   'redirectUri',
   'sessions',
@@ -99,7 +94,17 @@ const KNOWN = [
   'timeoutMs',
   'allowInsecureLoopback',
 ]
-const PROTECTING = ['sessions', 'store', 'claims', 'maxAgeSeconds', 'revocation', 'logoutTyp']
+const PROTECTING = [
+  'clientSecret',
+  'privateKey',
+  'clientAuth',
+  'sessions',
+  'store',
+  'claims',
+  'maxAgeSeconds',
+  'revocation',
+  'logoutTyp',
+]
 /** RFC 6749 section 3.3. */
 const SCOPE = /^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/
 const NOTHING = () => ({})
@@ -109,13 +114,13 @@ export function prepareSso(options: SsoOptions): SsoRules {
   knownKeys('sso', options, KNOWN, PROTECTING)
   const { allowInsecureLoopback = false, returnTo = '/', logoutTyp = 'logout+jwt', acrValues = [] } = options
   const { scope = 'openid', sessions, revocation, maxAgeSeconds, postLogoutRedirectUri } = options
-  const { clientAuth = 'basic', claims = NOTHING, timeoutMs = 5_000 } = options
+  const { claims = NOTHING, timeoutMs = 5_000 } = options
   const { loginTimeoutMs = 600_000, clockToleranceSeconds = 60 } = options
   const rules = { allowInsecureLoopback: boolean('sso.allowInsecureLoopback', allowInsecureLoopback) }
   const redirectUri = endpointUrl('sso.redirectUri', options.redirectUri, rules)
   if (redirectUri.includes('?'))
     throw new ConfigError('sso.redirectUri must have no query: what comes back stands there')
-  const clientId = text('sso.clientId', options.clientId)
+  const clientId = registered('sso.clientId', options.clientId)
   if (typeof scope !== 'string' || !SCOPE.test(scope) || !scope.split(' ').includes('openid'))
     throw new ConfigError(
       `sso.scope must be words with single spaces, and openid among them, got ${show(scope)}`,
@@ -138,8 +143,7 @@ export function prepareSso(options: SsoOptions): SsoRules {
       { ...rules, audience: undefined, maxStaleMs: 3_600_000 },
     ),
     clientId,
-    clientSecret: text('sso.clientSecret', options.clientSecret),
-    clientAuth: oneOf('sso.clientAuth', clientAuth, ['basic', 'post']),
+    client: prepareSsoClient(options),
     redirectUri,
     secure: redirectUri.startsWith('https:'),
     sessions,
@@ -170,11 +174,4 @@ function typesOf(typ: unknown): ReadonlySet<string | undefined> {
   if (typ === false) return new Set([undefined, 'jwt', 'logout+jwt'])
   if (typeof typ === 'string' && typ !== '') return new Set([mediaType(typ)])
   throw new ConfigError(`sso.logoutTyp must be a media type such as 'logout+jwt', or false, got ${show(typ)}`)
-}
-
-function text(option: string, value: unknown): string {
-  if (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value)) return value
-  throw new ConfigError(
-    `${option} must be a text of ASCII characters, as it is registered, got ${show(value)}`,
-  )
 }

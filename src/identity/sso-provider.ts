@@ -5,11 +5,15 @@ import { onDemand } from '../lib/on-demand.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Claims } from './claims.js'
 import { askEndpoint, EndpointError, whyNotTrusted } from './endpoint.js'
+import { jose } from './signature.js'
 import type { SsoRules } from './sso-options.js'
 import { loginRefused, providerAway } from './sso-refusals.js'
 
 type OpenIdClient = typeof import('openid-client')
 type Configuration = InstanceType<OpenIdClient['Configuration']>
+type ClientAuth = ReturnType<OpenIdClient['None']>
+/** Of Web Crypto, which has a type of its own nowhere. */
+type SigningKey = Extract<Parameters<OpenIdClient['PrivateKeyJwt']>[0], { readonly extractable: boolean }>
 
 /** Where a login is sent, and what must come back with it. */
 export interface Asked {
@@ -53,6 +57,7 @@ const OLD_SECONDS = 60
 /** The identity provider, as `openid-client` speaks with it: found out about when it is first needed. */
 export class SsoProvider {
   private readonly client: OpenIdClient
+  private proof: ClientAuth | undefined
   private keys: Keys | undefined
   private readonly configured: (services: Services) => Configuration | Promise<Configuration>
 
@@ -124,7 +129,7 @@ export class SsoProvider {
   private forOneLogin(known: Configuration, services: Services, keys: Keys | undefined): Configuration {
     const { client, rules } = this
     const { clientId, timeoutMs } = rules
-    const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.auth())
+    const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.proof)
     for (const extend of this.extensions()) extend(config)
     config[client.customFetch] = this.bounded(services, 'keys')
     config.timeout = timeoutMs / 1000
@@ -146,7 +151,8 @@ export class SsoProvider {
   private async discover(services: Services): Promise<Configuration> {
     const { client, rules } = this
     const { issuer, clientId, timeoutMs } = rules
-    const config = await client.discovery(new URL(issuer.name), clientId, this.metadata(), this.auth(), {
+    this.proof ??= await this.prove()
+    const config = await client.discovery(new URL(issuer.name), clientId, this.metadata(), this.proof, {
       execute: this.extensions(),
       [client.customFetch]: this.bounded(services, 'issuer'),
       timeout: timeoutMs / 1000,
@@ -167,11 +173,17 @@ export class SsoProvider {
     return { [this.client.clockTolerance]: this.rules.clockToleranceSeconds }
   }
 
-  private auth() {
-    const { clientAuth, clientSecret } = this.rules
-    return clientAuth === 'basic'
-      ? this.client.ClientSecretBasic(clientSecret)
-      : this.client.ClientSecretPost(clientSecret)
+  /** How it shows who it is, as `openid-client` has it. */
+  private async prove(): Promise<ClientAuth> {
+    const { client, rules } = this
+    const how = rules.client
+    if (how.by === 'none') return client.None()
+    if (how.by !== 'key')
+      return how.by === 'basic' ? client.ClientSecretBasic(how.secret) : client.ClientSecretPost(how.secret)
+    const { key, algorithm, kid } = how.key
+    const { importJWK } = await jose()
+    const imported = (await importJWK(key.export({ format: 'jwk' }), algorithm)) as SigningKey
+    return client.PrivateKeyJwt(kid === undefined ? imported : { key: imported, kid })
   }
 
   private extensions(): ((config: Configuration) => void)[] {

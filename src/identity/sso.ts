@@ -16,6 +16,7 @@ import { digest, randomText, Transactions } from './sso-transaction.js'
 import { storeAway } from './store-away.js'
 import { unavailable, type Unavailable } from './unavailable.js'
 
+export type { SsoClientOptions } from './sso-client.js'
 export type { SsoOptions } from './sso-options.js'
 
 /** Endpoints, each to be mounted by one line. */

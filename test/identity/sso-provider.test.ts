@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -18,11 +19,16 @@ let server: Server
 let app: string
 let provider: LoginProvider
 let handler: (req: IncomingMessage, res: ServerResponse) => void
+/** What the application shows to its provider, of its keys. */
+let published: readonly object[] = []
 
 beforeAll(async () => {
   jest.spyOn(console, 'warn').mockImplementation(() => undefined)
   jest.spyOn(console, 'info').mockImplementation(() => undefined)
-  server = createServer((req, res) => handler(req, res))
+  server = createServer((req, res) => {
+    if (req.url !== '/keys-of-the-shop') return handler(req, res)
+    res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }))
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   app = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -35,12 +41,13 @@ afterAll(async () => {
 })
 
 /** An application that logs in by the provider, and knows its users by sessions. */
-function start(options: Partial<SsoOptions> = {}) {
+function start(options: Partial<SsoOptions> = {}, client: Partial<SsoOptions> = CLIENT) {
   const store = memory()
   const revocation = revocations({ store })
   const sessions = session({ store, revocation, dangerouslyAllowHttp: true })
   const login: Sso = sso({
-    ...CLIENT,
+    clientId: CLIENT.clientId,
+    ...client,
     issuer: provider.issuer,
     redirectUri: `${app}/callback`,
     postLogoutRedirectUri: `${app}/bye`,
@@ -118,6 +125,68 @@ test('a user logs in, is issuer and subject, and comes out where it wanted to', 
   expect(Math.abs(Date.now() / 1000 - at)).toBeLessThan(60)
   expect(events.map(({ kind }) => kind)).toContain('session-begun')
 })
+
+describe('shows the provider who it is', () => {
+  const key = signingKey('of-the-shop', 'ES256')
+  const { clientSecret } = CLIENT
+  const pem = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const pemJwk = { ...pem.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }
+  const byKey = () => ({
+    token_endpoint_auth_method: 'private_key_jwt',
+    client_secret: undefined,
+    jwks_uri: `${app}/keys-of-the-shop`,
+  })
+  const byNothing = () => ({ token_endpoint_auth_method: 'none', client_secret: undefined })
+  const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+
+  test.each<[string, Partial<SsoOptions>, () => Record<string, unknown>, Partial<SsoOptions>]>([
+    [
+      'by a password in the form',
+      { clientAuth: 'post', clientSecret },
+      () => ({ token_endpoint_auth_method: 'client_secret_post' }),
+      { clientAuth: 'post', clientSecret: 'another' },
+    ],
+    [
+      'by a key that is a JWK (private_key_jwt)',
+      { privateKey: key },
+      byKey,
+      { privateKey: { ...stranger.export({ format: 'jwk' }), kid: 'of-the-shop' } },
+    ],
+    [
+      'by a key that is a PEM text',
+      { privateKey: pem.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string },
+      byKey,
+      { privateKey: stranger },
+    ],
+    ['by nothing, as a public client with PKCE', { clientAuth: 'none' }, byNothing, { clientId: 'another' }],
+  ])('%s', async (_what, own, registered, wrong) => {
+    published = [publicOf(key), pemJwk]
+    const other = await startLoginProvider(app, registered())
+    const as = (options: Partial<SsoOptions>) =>
+      start({ issuer: other.issuer, clientId: CLIENT.clientId, ...options }, {})
+    try {
+      as(own)
+      const { browser } = await loggedIn()
+      expect((await me(browser)).body).toMatchObject({ issuer: other.issuer, subject: 'ann' })
+      // Who shows something else is nobody there, and that is not the fault of the user.
+      const begun = await answered()
+      as({ ...own, ...wrong })
+      const login = await begun.browser.send(`${app}/login`)
+      expect(login.status).toBe(303)
+      const state = new URL(login.location!).searchParams.get('state')!
+      const back = new URL(begun.url)
+      back.searchParams.set('state', state)
+      const refused = await begun.browser.send(back.href)
+      expect([refused.status, refusalIn(refused.text)]).toEqual([503, 'identity-provider-unavailable'])
+    } finally {
+      await other.close()
+    }
+  })
+})
+
+function publicOf({ kty, crv, x, y, kid, alg, use }: Record<string, unknown>) {
+  return { kty, crv, x, y, kid, alg, use }
+}
 
 test('the provider is asked with PKCE, state and nonce, each new for every login, and none of them is in the store', async () => {
   const { store } = start({ acrValues: ['gold'] })

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
 import { session } from '../../src/identity/session.js'
@@ -13,6 +13,7 @@ import { testApi } from '../support/api.js'
 
 const issuer = localIssuer({ audience: 'shop' })
 const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 const seconds = () => Math.floor(Date.now() / 1000)
 
 function own(options: Partial<SsoOptions> = {}): SsoOptions {
@@ -460,7 +461,9 @@ test.each<[object, RegExp]>([
     { clientSecret: 'line\nbreak' },
     /sso\.clientSecret must be a text of ASCII characters, as it is registered, got a string of 10/,
   ],
-  [{ clientAuth: 'none' }, /sso\.clientAuth must be one of/],
+  [{ clientAuth: 'nobody' }, /sso\.clientAuth must be one of/],
+  [{ clientAuth: 'none' }, /sso needs one of clientSecret, privateKey, and clientAuth: 'none'/],
+  [{ privateKey: key }, /sso needs one of clientSecret, privateKey, and clientAuth: 'none'/],
   [{ redirectUri: '/callback' }, /sso\.redirectUri must be an absolute URL/],
   [{ redirectUri: 'http://shop.example/callback' }, /sso\.redirectUri must be https/],
   [{ redirectUri: 'http://shop.example/callback', allowInsecureLoopback: true }, /must be https/],
@@ -482,6 +485,30 @@ test.each<[object, RegExp]>([
   [{ discovery: false }, /no option "discovery"/],
 ])('does not start with %j', (options, message) => {
   const start = () => sso({ ...own(), ...options })
+  expect(start).toThrow(message)
+  expect(start).toThrow(ConfigError)
+})
+
+test.each<[string, object, RegExp]>([
+  ['nothing', {}, /sso needs one of clientSecret, privateKey, and clientAuth: 'none'/],
+  [
+    'a key, and a way to send a password',
+    { privateKey: key, clientAuth: 'post' },
+    /sso\.clientAuth says how/,
+  ],
+  ['a key that is none', { privateKey: 'hunter2' }, /sso\.privateKey must be a private key/],
+  [
+    'a key that no provider expects',
+    { privateKey: generateKeyPairSync('ed25519').privateKey },
+    /sso\.privateKey must be RSA of at least 2048 bits, P-256/,
+  ],
+  ['a public key', { privateKey: createPublicKey(key) }, /sso\.privateKey must be a private key/],
+  ['a secret of an unset variable', { clientSecret: undefined }, /sso\.clientSecret is undefined/],
+  ['a key of an unset variable', { privateKey: undefined }, /sso\.privateKey is undefined/],
+])('shows the provider who it is by one thing, and does not start with %s', (_what, options, message) => {
+  const rest: Partial<SsoOptions> = own()
+  delete rest.clientSecret
+  const start = () => sso({ ...rest, ...options } as SsoOptions)
   expect(start).toThrow(message)
   expect(start).toThrow(ConfigError)
 })
