@@ -126,7 +126,8 @@ function decimal(value: number): string {
   const whole = value | 0
   if (value >= 0 && value < 1e6) {
     const thousandth = Math.round((value - whole) * 1000)
-    if (thousandth < 1000 && whole + thousandth / 1000 === value) return String(whole) + THOUSANDTHS[thousandth]!
+    if (thousandth < 1000 && whole + thousandth / 1000 === value)
+      return String(whole) + THOUSANDTHS[thousandth]!
   }
   return String(value)
 }
