@@ -1,3 +1,4 @@
+import { csrfConflict } from './access/csrf-options.js'
 import { csrf, type CsrfOptions } from './access/csrf.js'
 import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
 import { body, tightenBody, unparsed, type BodyOptions } from './data/body.js'
@@ -84,6 +85,7 @@ export const order = {
         ...(place.settings.csrf as object | undefined),
         ...Object.fromEntries(membersOf(optionOf(place, 'csrf'), own)),
       }),
+    conflict: (general, own) => csrfConflict(general, own),
   }),
   /** Fresh or stronger authentication (RFC 9470): `{ acr, amr, maxAgeSeconds }`. Off by default; the stricter of two holds. 401. */
   stepUp: onDemand<StepUpOptions>({

@@ -128,6 +128,7 @@ export class Planner {
         merges.set(name, { setting: own, loosens: row.loosens?.(own) ?? false })
       } else if (row.local) {
         const { stage } = within(option, () => row.local!(own, place))
+        this.refuseConflict(`${option}.${name}`, name, own)
         additions.set(name, this.claimed(`${option}.${name}`, stage))
       } else {
         throw new ConfigError(
@@ -226,6 +227,7 @@ export class Planner {
       }
       const build = (guard === false ? undefined : guard) ?? local!
       const { stage } = within(name, () => build(own, place))
+      this.refuseConflict(`guard.${row}`, row, own)
       return [{ stage, door: 'guard' as const }]
     })
     const given = this.line().flatMap(({ stage }) => stage.gives ?? [])
@@ -247,6 +249,13 @@ export class Planner {
       this.limits.set(name, option)
     }
     return stage
+  }
+
+  /** Two stages that run one behind the other may be sound each, and let nobody through together. */
+  private refuseConflict(option: string, name: string, own: unknown): void {
+    if (this.settings[name] === false) return
+    const conflict = this.rows[name]!.conflict?.(this.settingOf(name), own)
+    if (conflict !== undefined) throw new ConfigError(`${option}${conflict}`, 'contradiction')
   }
 
   /** `true` and absent mean the defaults. */

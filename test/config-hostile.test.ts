@@ -200,6 +200,7 @@ const routes = {
 }
 const general = {
   auth: [identity()],
+  csrf: { ...csrfOptions, origins: ['https://app.example.com', 'https://other.example.com'] },
   rbac: catalogue,
   mask: { fields: { x: 'redact' }, key: 'k'.repeat(32) },
   audit: false,

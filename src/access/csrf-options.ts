@@ -20,9 +20,9 @@ export interface CsrfOptions {
    * `Sec-Fetch-Site` nor `Origin`. Default: none; such clients are refused with 403 `cross-site-request`.
    */
   secret?: Secret | readonly Secret[]
-  /** The header field that brings a token back. Default `'X-CSRF-Token'`. */
+  /** The header field that brings a token back. Default `'X-CSRF-Token'`. Without `secret` there is none. */
   header?: string
-  /** For development without TLS: the cookie of the token has neither `Secure` nor the prefix `__Host-`. Default false. `api.check(app)` names it. */
+  /** For development without TLS: the cookie of the token has neither `Secure` nor the prefix `__Host-`. Default false. Without `secret` there is none. `api.check(app)` names it. */
   dangerouslyAllowHttp?: boolean
 }
 
@@ -45,10 +45,40 @@ export function prepareCsrf(options: CsrfOptions): CsrfRules {
       `csrf.header must begin with X- and have letters, digits and hyphens, so that no page of another origin can send it unasked, got ${show(header)}`,
     )
   const secure = !boolean('csrf.dangerouslyAllowHttp', dangerouslyAllowHttp)
+  if (secret === undefined && (options.header !== undefined || !secure))
+    throw new ConfigError(
+      `csrf.${options.header === undefined ? 'dangerouslyAllowHttp' : 'header'} says something about tokens, and there are none without csrf.secret; write it, or leave this out`,
+    )
   return {
     origins: origins === undefined ? new Set() : originList('csrf.origins', origins),
     always: boolean('csrf.always', always),
     tokens: secret === undefined ? undefined : new CsrfTokens(secret, header, secure),
     secure,
   }
+}
+
+const TOKENS = { secret: undefined, header: 'X-CSRF-Token', dangerouslyAllowHttp: false } as const
+
+/**
+ * Why no request could be what the general setting and that of a route or guard ask together, behind the name of the latter; `undefined`
+ * if one could. Both are sound by themselves.
+ */
+export function csrfConflict(general: CsrfOptions, own: CsrfOptions): string | undefined {
+  const listed = new Set(general.origins)
+  // Whom the general setting does not judge, this one alone decides about: a login may have pages of its own.
+  const isAlone = own.always === true && general.always !== true
+  if (own.origins !== undefined && !isAlone && !own.origins.some((origin) => listed.has(origin)))
+    return '.origins has none of csrf.origins, and both are asked, so that it lets no page in; list them there too'
+  const differing = (['secret', 'header', 'dangerouslyAllowHttp'] as const).find(
+    (name) => own[name] !== undefined && !isSame(own[name], general[name] ?? TOKENS[name]),
+  )
+  return (
+    differing &&
+    `.${differing} is not that of the API, and both are asked: no token would be what each takes; write it in the general setting alone`
+  )
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  const [mine, theirs] = [one, other].map((value): unknown[] => (Array.isArray(value) ? value : [value]))
+  return mine!.length === theirs!.length && mine!.every((value, i) => value === theirs![i])
 }

@@ -29,6 +29,8 @@ export interface Row<General, Local = General> {
    * one another.
    */
   readonly merge?: (general: General, setting: Local, place: Place) => General | undefined
+  /** Why nothing could be what the general setting and this one ask together, where both are asked: it follows the name of this one. */
+  readonly conflict?: (general: General, setting: Local) => string | undefined
   /** Its stage may run twice: where a rule may not replace it, both run. So may that of every row with `local`. */
   readonly repeatable?: boolean
   /** The stage that a guard adds. Default: `local`. `false`: a guard comes too late for this row, and says so at start. */

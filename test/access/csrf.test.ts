@@ -316,16 +316,58 @@ test.each<[object, RegExp]>([
   [{ secret: undefined }, /csrf\.secret is undefined/],
   [{ secret, header: 'Content-Type' }, /csrf\.header must begin with X-/],
   [{ dangerouslyAllowHttp: 1 }, /csrf\.dangerouslyAllowHttp/],
+  [
+    { header: 'X-Token' },
+    /csrf\.header says something about tokens, and there are none without csrf\.secret/,
+  ],
+  [{ dangerouslyAllowHttp: true }, /csrf\.dangerouslyAllowHttp says something about tokens/],
   [{ methods: ['POST'] }, /no option "methods"/],
 ])('does not start with %j', (options, message) => {
   expect(() => csrf(options as CsrfOptions)).toThrow(message)
+})
+
+describe('a route or guard beside the general setting', () => {
+  const route = (general: CsrfOptions | boolean, own: unknown) => () =>
+    testApi({ csrf: general, routes: { 'POST /pay': { csrf: own as CsrfOptions } } })
+  const guard = (general: CsrfOptions | boolean, own: unknown) => () =>
+    testApi({ csrf: general }).api.guard({ csrf: own as CsrfOptions })
+  const other = 'https://other.example.com'
+
+  test.each<[CsrfOptions | boolean, CsrfOptions, string]>([
+    [{ origins: [APP] }, { origins: [other] }, '.csrf.origins has none of csrf.origins'],
+    [{}, { origins: [other] }, '.csrf.origins has none of csrf.origins'],
+    [{ always: true }, { always: true, origins: [other] }, '.csrf.origins has none of csrf.origins'],
+    [{ secret }, { secret: randomBytes(32) }, '.csrf.secret is not that of the API'],
+    [{}, { secret }, '.csrf.secret is not that of the API'],
+    [true, { secret, header: 'X-Token' }, '.csrf.secret is not that of the API'],
+    [{ secret }, { header: 'X-Token' }, '.csrf.header is not that of the API'],
+    [{ secret }, { dangerouslyAllowHttp: true }, '.csrf.dangerouslyAllowHttp is not that of the API'],
+  ])('does not start where both are asked and no request is both: %#', (general, own, message) => {
+    expect(route(general, own)).toThrow(`routes['POST /pay']${message}`)
+    expect(guard(general, own)).toThrow(`guard${message}`)
+    expect(route(general, { replace: own })).not.toThrow()
+  })
+
+  test.each<[CsrfOptions | boolean, CsrfOptions]>([
+    [{ origins: [APP, other] }, { origins: [other] }],
+    [{ origins: [APP] }, { origins: [other, APP] }],
+    [{}, { always: true, origins: [other] }],
+    [{ origins: [APP] }, { always: true, origins: [other] }],
+    [{ secret: [secret] }, { secret: [secret], header: 'X-CSRF-Token', dangerouslyAllowHttp: false }],
+    [{ secret }, { always: true }],
+    [false, { secret, origins: [APP] }],
+  ])('starts where some request is both: %#', (general, own) => {
+    expect(route(general, own)).not.toThrow()
+    expect(guard(general, own)).not.toThrow()
+  })
 })
 
 test('api.check names what is risky', () => {
   const codes = (stage: ReturnType<typeof csrf>) =>
     stage.stage.findings!().map(({ code, severity }) => [code, severity])
   expect(codes(csrf({ origins: [APP, 'http://localhost:3000'] }))).toEqual([])
-  expect(codes(csrf({ origins: ['http://app.example.com'], dangerouslyAllowHttp: true }))).toEqual([
+  const unsafe = { origins: ['http://app.example.com'], secret, dangerouslyAllowHttp: true }
+  expect(codes(csrf(unsafe))).toEqual([
     ['csrf-over-http', 'high'],
     ['csrf-insecure-origin', 'high'],
   ])
