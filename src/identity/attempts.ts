@@ -36,6 +36,8 @@ export interface AttemptRules {
 const NOTHING: Count = { failures: 0, at: 0 }
 /** Of those who write at once one succeeds, so that all that are free are taken before anybody has tried so often. */
 const TRIES = 200
+/** The clocks of processes are no further apart than that; a clock that is wrong is. */
+const SKEW_MS = 60_000
 /** An address from which a subject proved itself stays its own for so long. */
 const KNOWN_MS = 30 * 86_400_000
 
@@ -104,7 +106,7 @@ export class Attempts {
   }
 
   /**
-   * A wait that begins in the future was written by a clock that is ahead of ours, or was: then the store, which has a clock of its own,
+   * A wait that begins far in the future was written by a clock that is ahead of ours, or was: then the store, which has a clock of its own,
    * tells whether it is over. A clock that goes back by hours would lock everybody out for hours.
    */
   private async waitOf(
@@ -118,7 +120,7 @@ export class Attempts {
     const delay = delayOf(count.failures, pace)
     // What is free waits for nothing, also where somebody who came a moment later was faster.
     if (delay === 0) return 0
-    if (count.at <= now) return Math.max(count.at + delay - now, 0)
+    if (count.at <= now + SKEW_MS) return Math.max(count.at + delay - now, 0)
     return (await records.get(waitsIn(space), key)) === undefined ? 0 : delay
   }
 

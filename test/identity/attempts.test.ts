@@ -88,6 +88,17 @@ describe('a clock that went back', () => {
     expect(await take()).toBe(0)
   })
 
+  test('by less than clocks differ is no reason to ask the store', async () => {
+    const { clock, records, take } = setUp()
+    expect(await take()).toBe(0)
+    await records.delete('x-attempts-wait', JSON.stringify(['ann', 'a']))
+    await records.delete('x-attempts-all-wait', 'ann')
+    clock.jump(-60_000)
+    expect(await take()).toBe(61_000)
+    clock.jump(-1)
+    expect(await take()).toBe(0)
+  })
+
   test('in one of two processes gives nobody who asks both in turn more than twice the guesses', async () => {
     const { clock, records } = setUp()
     let judged = 0
