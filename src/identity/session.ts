@@ -55,6 +55,8 @@ interface Prepared {
 interface Reading {
   readonly record: SessionRecord
   readonly principal: Principal
+  /** When the store was last told to keep it, on the clock that does not jump. */
+  keptAt: number
 }
 
 /** At most so many of them, some 2 KB each. */
@@ -71,7 +73,7 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     let reading = readings.get(text)
     if (reading === undefined) {
       const record = readSession(text)
-      reading = { record, principal: sessionPrincipal(record) }
+      reading = { record, principal: sessionPrincipal(record), keptAt: -Infinity }
       readings.set(text, reading)
     }
     return reading
@@ -82,14 +84,19 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     return refusals.because(fault)
   }
 
-  const accept = (ctx: SecurityContext, key: string, text: string, { record, principal }: Reading): void => {
-    ctx.principal = principal
+  const accept = (ctx: SecurityContext, key: string, text: string, reading: Reading): void => {
+    const { record } = reading
+    ctx.principal = reading.principal
     ctx.set(ambientProof, { binding: key })
     ctx.note('session', 'the session is valid')
-    const now = ctx.services.clock.now()
-    // Also where it was seen in the future: by a clock that is ahead of ours, or was.
-    if (Math.abs(now - record.seenAt) < touchMs) return
-    const seen = { ...record, seenAt: now }
+    const { clock } = ctx.services
+    const now = clock.now()
+    const age = now - record.seenAt
+    if (Math.abs(age) < touchMs) return
+    // Seen in the future, by a clock that is ahead of ours, or was: it stays at that, and the store keeps it on.
+    if (age < 0 && clock.monotonic() - reading.keptAt < touchMs) return
+    reading.keptAt = clock.monotonic()
+    const seen = age < 0 ? record : { ...record, seenAt: now }
     // Only if it is still there as it was: what has ended meanwhile stays ended.
     unwaited(() =>
       ctx.services
