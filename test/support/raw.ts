@@ -12,11 +12,11 @@ export interface RawReply {
  * Writes bytes that HTTP clients would normalise or refuse to send, one byte per character, and reads until the server
  * closes. A server that does not listen does so on the loopback interface for as long as that takes.
  */
-export async function sendRaw(server: Server, bytes: string): Promise<RawReply> {
+export async function sendRaw(server: Server, bytes: string, stays = false): Promise<RawReply> {
   const ours = !server.listening
   if (ours) await listen(server)
   try {
-    const received = await exchange((server.address() as AddressInfo).port, bytes)
+    const received = await exchange((server.address() as AddressInfo).port, bytes, stays)
     const [head = '', body = ''] = received.split('\r\n\r\n', 2)
     return { status: Number(head.split(' ')[1]), head, body }
   } finally {
@@ -29,8 +29,11 @@ export function listen(server: Server): Promise<void> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 }
 
-/** Writes bytes, ends our side, and reads until the server closes. */
-export function exchange(port: number, bytes: string): Promise<string> {
+/**
+ * Writes bytes, ends our side, and reads until the server closes. For a reply that takes its time, the client `stays`: Node
+ * takes one that has ended its side for gone.
+ */
+export function exchange(port: number, bytes: string, stays = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = ''
@@ -38,6 +41,7 @@ export function exchange(port: number, bytes: string): Promise<string> {
     socket.on('data', (chunk: string) => (received += chunk))
     socket.on('error', reject)
     socket.on('close', () => resolve(received))
-    socket.end(Buffer.from(bytes, 'latin1'))
+    socket.write(Buffer.from(bytes, 'latin1'))
+    if (!stays) socket.end()
   })
 }

@@ -15,6 +15,7 @@ import { tokens } from '../../../src/identity/tokens.js'
 import { totp } from '../../../src/identity/totp.js'
 import { webauthn } from '../../../src/identity/webauthn.js'
 import { asyncHandler } from '../../../src/kernel/async-handler.js'
+import { contextOf, type Principal } from '../../../src/kernel/context.js'
 import { memory } from '../../../src/kernel/memory.js'
 import type { Store } from '../../../src/kernel/ports.js'
 import { secureApi, type SecureApiOptions } from '../../../src/secure-api.js'
@@ -162,11 +163,13 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
     ...mounted('/passkeys', passkeys.handlers),
   }
   let handled = 0
+  let principal: Principal | undefined
   const app = api.protect((req, res) => {
     const endpoint = endpoints[req.url!.split('?')[0]!]
     if (endpoint !== undefined)
       return endpoint(req, res, (error?: unknown) => api.errors()(error, req, res, () => undefined))
     handled++
+    principal = contextOf(req)?.principal
     sendJson(res, { ok: true })
   })
   const server = createServer(app)
@@ -212,6 +215,8 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
     ways,
     now,
     handled: () => handled,
+    /** Who was served last. */
+    principal: () => principal,
     /** What an authenticator app shows. */
     code: (secret: string, steps = 0) =>
       new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: clock.now() + steps * 30_000 }),
