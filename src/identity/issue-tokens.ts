@@ -5,7 +5,14 @@ import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { checkLogin, type IssueOptions, type Login } from './login.js'
 import { momentAfter } from './revocation.js'
-import { FAMILIES, hashOf, newRefreshToken, refreshTokenText, type Family } from './refresh-token.js'
+import {
+  FAMILIES,
+  familyKey,
+  hashOf,
+  newRefreshToken,
+  refreshTokenText,
+  type Family,
+} from './refresh-token.js'
 import { signAccessToken } from './sign-token.js'
 import type { TokensRules } from './tokens-options.js'
 
@@ -56,7 +63,7 @@ export async function issueTokens(
   const startedAt = Math.max(now, Math.round(issuedAt * 1000))
   const family: Family = { v: 1, ...login, startedAt, endsAt, idleAt, current: hashOf(token.secret) }
   const text = JSON.stringify(family)
-  if (!(await rules.records.replace(FAMILIES, token.handle, undefined, text, idleAt - now)))
+  if (!(await rules.records.replace(FAMILIES, familyKey(rules, token), undefined, text, idleAt - now)))
     throw new Error('There is a refresh token with this handle already')
   ctx?.record('tokens-issued', { ...facts, refresh: true })
   return { ...access, refresh_token: refreshTokenText(token) }

@@ -34,6 +34,11 @@ export interface RefreshToken {
   readonly secret: Buffer
 }
 
+/** Under which the login of a token is found at this issuer, and at no other one over the same store. An issuer contains no space. */
+export function familyKey({ issuer }: { readonly issuer: string }, { handle }: RefreshToken): string {
+  return `${issuer} ${handle}`
+}
+
 /** So that people and secret scanners recognise one. */
 const PREFIX = 'rt_'
 const HANDLE_BYTES = 16

@@ -4,6 +4,7 @@ import { accessToken, dateFor, type TokenResponse } from './issue-tokens.js'
 import { checkClaims, type Login } from './login.js'
 import {
   FAMILIES,
+  familyKey,
   hashOf,
   newRefreshToken,
   newSalt,
@@ -52,8 +53,9 @@ export async function refreshTokens(
 ): Promise<TokenResponse | Problem> {
   const token = parseRefreshToken(request.token)
   if (token === undefined) return invalid('refresh-malformed')
+  const key = familyKey(rules, token)
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const text = await rules.records.get(FAMILIES, token.handle)
+    const text = await rules.records.get(FAMILIES, key)
     if (text === undefined) return invalid('refresh-unknown')
     const outcome = await attemptRefresh(rules, request, token, text, ctx)
     if (outcome !== undefined) return outcome
@@ -71,25 +73,26 @@ async function attemptRefresh(
 ): Promise<TokenResponse | Problem | undefined> {
   const { records, clock, renew } = rules
   const family = readFamily(text)
+  const key = familyKey(rules, token)
   const now = clock.now()
   const facts = { subject: family.subject, sid: family.sid, clientId: family.clientId }
   if (now >= Math.min(family.idleAt, family.endsAt)) return invalid('refresh-expired')
   const place = placeOf(family, token, now)
   if (place === 'reused') {
-    await endLogin(rules, token.handle, family)
+    await endLogin(rules, token, family)
     ctx.record('tokens-reused', { ...facts, severity: 'high' })
     return invalid('refresh-reused')
   }
   if (clientId !== undefined && clientId !== family.clientId) return invalid('refresh-client')
   if (await isEnded(rules, family)) {
-    await records.delete(FAMILIES, token.handle)
+    await records.delete(FAMILIES, key)
     return invalid('refresh-revoked')
   }
   const narrowed = scope === undefined ? family.scope : narrowedTo(scope, family.scope)
   if (narrowed === undefined && scope !== undefined) return refuse('invalid-scope', { rule: 'refresh-scope' })
   const claims = await renew?.({ ...facts, scope: family.scope, claims: family.claims })
   if (claims === false) {
-    await endLogin(rules, token.handle, family)
+    await endLogin(rules, token, family)
     ctx.record('tokens-denied', { ...facts, severity: 'low' })
     return invalid('refresh-denied')
   }
@@ -99,7 +102,7 @@ async function attemptRefresh(
   const dated = await dateFor(rules, family)
   // Whoever ended all logins of the subject meanwhile ended what was issued up to then, and this token may be dated later.
   if (dated.revokedUntil !== undefined && family.startedAt / 1000 <= dated.revokedUntil) {
-    await records.delete(FAMILIES, token.handle)
+    await records.delete(FAMILIES, key)
     return invalid('refresh-revoked')
   }
   // All that can fail comes before the login moves on: until then, the token is as good as it was.
@@ -107,7 +110,7 @@ async function attemptRefresh(
   const { next, moved } = place === 'before' ? repeated(token, family) : movedOn(rules, token, login, now)
   if (moved !== undefined) {
     const ttlMs = moved.idleAt - now
-    if (!(await records.replace(FAMILIES, token.handle, text, JSON.stringify(moved), ttlMs))) return undefined
+    if (!(await records.replace(FAMILIES, key, text, JSON.stringify(moved), ttlMs))) return undefined
   }
   ctx.record(moved === undefined ? 'tokens-repeated' : 'tokens-refreshed', { ...facts, severity: 'info' })
   return { ...access, refresh_token: refreshTokenText(next) }
@@ -141,13 +144,9 @@ function scoped({ scope: _scope, ...login }: Login, scope: string | undefined): 
 }
 
 /** Ends a login: its access tokens first, so that it can be ended again if that fails. */
-export async function endLogin(
-  { records, revocation, issuer }: TokensRules,
-  handle: string,
-  { sid }: Family,
-): Promise<void> {
-  await revocation.revokeSession(issuer, sid)
-  await records.delete(FAMILIES, handle)
+export async function endLogin(rules: TokensRules, token: RefreshToken, { sid }: Family): Promise<void> {
+  await rules.revocation.revokeSession(rules.issuer, sid)
+  await rules.records.delete(FAMILIES, familyKey(rules, token))
 }
 
 async function isEnded(

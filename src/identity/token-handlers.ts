@@ -4,7 +4,7 @@ import type { HandlerBody } from '../kernel/handler-body.js'
 import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
-import { FAMILIES, parseRefreshToken, readFamily } from './refresh-token.js'
+import { FAMILIES, familyKey, parseRefreshToken, readFamily } from './refresh-token.js'
 import { endLogin, refreshTokens } from './refresh-tokens.js'
 import { whenStored } from './store-away.js'
 import type { TokensRules } from './tokens-options.js'
@@ -63,10 +63,10 @@ export function tokenHandlers(
   const revoked = async (ctx: SecurityContext, text: string): Promise<HandlerReply | Problem> => {
     const token = parseRefreshToken(text)
     if (token !== undefined) {
-      const found = await rules.records.get(FAMILIES, token.handle)
+      const found = await rules.records.get(FAMILIES, familyKey(rules, token))
       if (found === undefined) return {}
       const family = readFamily(found)
-      await endLogin(rules, token.handle, family)
+      await endLogin(rules, token, family)
       ctx.record('tokens-revoked', {
         severity: 'info',
         what: 'login',

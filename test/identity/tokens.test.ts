@@ -524,6 +524,17 @@ test('a store that is away is 503 everywhere, and a token is as good as before w
   await next(token)
 })
 
+test('a refresh token is that of its issuer, and of no other one over the same store', async () => {
+  const clock = fakeClock()
+  const store = memory({ clock })
+  const issuer = 'https://admin.test'
+  const [own, other] = [setUp({ store, clock }), setUp({ store, clock, issuer })]
+  const { refresh_token: token } = await own.login()
+  expect((await other.refresh(token).expect(400)).body).toMatchObject(GRANT)
+  await other.to.post('/revoke').send({ token }).expect(200)
+  await own.next(token)
+})
+
 test('a login moves on last of all: a store that goes away before or after that costs nobody the login', async () => {
   const clock = fakeClock()
   const inner = memory({ clock })
@@ -584,7 +595,7 @@ test.each<[string, (family: Record<string, unknown>) => unknown]>([
   const [text] = (await store.records.list('refresh-token')).values as [string]
   const handle = Buffer.from(token.slice(3), 'base64url').subarray(0, 16).toString('base64url')
   const changed = change(JSON.parse(text) as Record<string, unknown>)
-  const put = (value: string) => store.records.put('refresh-token', handle, value)
+  const put = (value: string) => store.records.put('refresh-token', `${ISSUER} ${handle}`, value)
   await put(typeof changed === 'string' ? changed : JSON.stringify(changed))
   await refresh(token).expect(expectRefused('store-unavailable'))
   await to.post('/revoke').send({ token }).expect(expectRefused('store-unavailable'))
