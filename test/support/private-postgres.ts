@@ -26,13 +26,21 @@ export class PrivatePostgres {
     }
   }
 
+  /** Ends it; it can be started again, where it was and with what it has. */
+  async down(): Promise<void> {
+    if (this.child?.exitCode !== null) return
+    const gone = once(this.child, 'exit')
+    // Connections that are left over are cut.
+    this.child.kill('SIGINT')
+    await gone
+  }
+
+  async start(): Promise<void> {
+    await until(() => this.tryStart())
+  }
+
   async stop(): Promise<void> {
-    if (this.child?.exitCode === null) {
-      const gone = once(this.child, 'exit')
-      // Connections that are left over are cut.
-      this.child.kill('SIGINT')
-      await gone
-    }
+    await this.down()
     rmSync(this.dir, { recursive: true, force: true })
   }
 
