@@ -1,14 +1,28 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { ServerResponse } from 'node:http'
-import { clearInterval, setInterval } from 'node:timers'
-import { apiKey, apiKeys, introspection, memory, secureApi, session } from 'secure-api'
+import {
+  apiKey,
+  apiKeys,
+  bearer,
+  introspection,
+  memory,
+  revocations,
+  secureApi,
+  session,
+  tokens,
+} from 'secure-api'
 import { redis } from 'secure-api/stores/redis'
+import { localIssuer } from 'secure-api/testing'
 import { ask, flood, listen, told } from './support/http.mjs'
 import { ms, percentile, until, upTo } from './support/measure.mjs'
 import { outages } from './support/redis-outages.mjs'
 import { drivers, startProxy, startRedis } from './support/redis-server.mjs'
+import { silences } from './support/silences.mjs'
 
-/** Callers who are known by a record in Redis: how each is made, and what its requests bring along. */
+/**
+ * Callers who are known by a record in Redis: how each is made, what its requests bring along, how they are answered, and how when Redis
+ * has lost all it had. By default, 200 for good ones and 401 for bad ones, and 401 for both after a loss.
+ */
 const kinds = {
   'API keys': async (store) => {
     const options = { store, pepper: randomBytes(32) }
@@ -17,8 +31,8 @@ const kinds = {
     const { key: other } = await apiKeys({ ...options, store: memory() }).create({ owner: 'nobody' })
     return {
       method: apiKey({ ...options, lastUsedMs: 0 }),
-      good: { 'X-API-Key': key },
-      bad: { 'X-API-Key': other },
+      good: { headers: { 'X-API-Key': key } },
+      bad: { headers: { 'X-API-Key': other } },
     }
   },
   sessions: async (store) => {
@@ -27,29 +41,61 @@ const kinds = {
     await method.login({ headers: {} }, res, { subject: 'chaos', factors: ['pwd'] })
     const [cookie] = [res.getHeader('Set-Cookie')].flat()[0].split(';')
     const unknown = `${cookie.split('=')[0]}=${randomBytes(32).toString('base64url')}`
-    return { method, good: { Cookie: cookie }, bad: { Cookie: unknown } }
+    return { method, good: { headers: { Cookie: cookie } }, bad: { headers: { Cookie: unknown } } }
+  },
+  'revoked tokens': async (store) => {
+    const issuer = localIssuer()
+    const revocation = revocations({ store })
+    const trust = { issuer: issuer.issuer, audience: issuer.audience, keys: issuer.jwks.keys }
+    await revocation.revokeToken(issuer.issuer, 'revoked', Date.now() / 1000 + 300)
+    return {
+      method: bearer({ ...trust, revocation }),
+      good: { headers: issuer.asUser() },
+      bad: { headers: issuer.asUser({ jti: 'revoked' }) },
+      // A list that was lost names nobody.
+      afterLoss: [200, 200],
+    }
+  },
+  'refresh tokens': async (store) => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    // A client that did not get an answer asks again, and gets the same: so does this one, all the time.
+    const graceMs = 60_000
+    const issuer = 'https://api.test'
+    const own = tokens({ issuer, audience: issuer, store, keys: privateKey, graceMs, storeTimeoutMs: 40 })
+    const { refresh_token: token } = await own.issue({ subject: 'chaos' })
+    const elsewhere = tokens({ issuer, audience: issuer, store: memory(), keys: privateKey })
+    const { refresh_token: other } = await elsewhere.issue({ subject: 'nobody' })
+    const sent = (refresh_token) => ({
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ refresh_token }),
+    })
+    return {
+      method: bearer(own.bearerOptions),
+      handler: own.refresh,
+      good: sent(token),
+      bad: sent(other),
+      usual: [200, 400],
+      afterLoss: [400, 400],
+    }
   },
 }
 
 /** Those in which Redis does not answer; where it only takes no writes, callers are known all the same. */
 const SILENT = ['killed', 'stopped (SIGSTOP)', 'slow (100 ms each way)', 'refusing the password']
 
-/** How an authorization server fails to say whether a token is good. */
-const silences = {
-  'status 500': (_req, res) => res.writeHead(500).end('{}'),
-  'an HTML page': (_req, res) => res.setHeader('Content-Type', 'text/html').end('<h1>Sign in</h1>'),
-  'half of an answer': (_req, res) => res.setHeader('Content-Type', 'application/json').end('{"active":tr'),
-  'one byte a second': (_req, res) => drip(res),
-  '100 MB': (_req, res) => endless(res),
-  never: () => undefined,
+/** What becomes of those who are no strangers after a loss. */
+const LOST = {
+  'revoked tokens': 'answered again after it came back empty, and nobody is revoked,',
+  'refresh tokens': 'over (400) after it came back empty,',
 }
 
 export const rows = [
   ...Object.keys(kinds).flatMap((kind) =>
     SILENT.map((name) => ({
       name: `${kind}: Redis ${name}`,
-      promise: `503 with Retry-After, good or bad, and never 401 or 500; decided within 60 ms, within 1 ms once the circuit is open; ${name === 'killed' ? 'strangers after it came back empty,' : 'known again'} within 1 s`,
-      run: () => upTo(5, () => survive(kind, outages[name], name === 'killed' ? 401 : 200)),
+      promise: `503 with Retry-After, good or bad, and never 401 or 500; decided within 60 ms, within 1 ms once the circuit is open; ${name === 'killed' ? (LOST[kind] ?? 'strangers after it came back empty,') : 'known again'} within 1 s`,
+      run: () => upTo(5, () => survive(kind, outages[name], name === 'killed')),
     })),
   ),
   ...Object.entries(silences).map(([what, answer]) => ({
@@ -60,27 +106,39 @@ export const rows = [
   })),
 ]
 
-async function survive(kind, { password, breakIt, mendIt }, afterwards) {
+async function survive(kind, { password, breakIt, mendIt }, loses) {
   const access = password === undefined ? {} : { password }
   const server = await startRedis(...(password === undefined ? [] : ['--requirepass', password]))
   const proxy = await startProxy(server.port)
   const client = await drivers.ioredis(proxy.port, access)
-  const { method, good, bad } = await kinds[kind](redis(client))
+  const {
+    method,
+    handler = (_req, res) => res.end(),
+    good,
+    bad,
+    usual = [200, 401],
+    afterLoss = [401, 401],
+  } = await kinds[kind](redis(client))
+  const afterwards = loses ? afterLoss : usual
   const decided = []
   const log = heard()
-  const api = secureApi({ auth: [method], audit: false, rateLimit: false, log })
-  const enter = api.protect((_req, res) => res.end())
+  // Endpoints have circuits of their own, which say so on the console.
+  Object.assign(console, { error: log.error, warn: log.warn })
+  // What is asked by POST is an endpoint of its own.
+  const routes = { 'POST /': { public: true } }
+  const api = secureApi({ auth: [method], audit: false, rateLimit: false, log, routes })
+  const enter = api.protect(handler)
   const http = await listen((req, res) => {
     const at = performance.now()
     res.on('close', () => decided.push(performance.now() - at))
     enter(req, res)
   })
-  const of = (headers) => () => ({ headers })
+  const of = (request) => () => request
   const before = [await flood(http.port, 50, of(good), 1), await flood(http.port, 20, of(bad), 1)]
   decided.length = 0
 
   await breakIt({ server, proxy })
-  const answer = await ask(http.port, { headers: good })
+  const answer = await ask(http.port, good)
   const first = await flood(http.port, 20, of(good), 1)
   const longest = Math.max(...decided)
   await until(log.isOpen, 1_000)
@@ -90,10 +148,7 @@ async function survive(kind, { password, breakIt, mendIt }, afterwards) {
 
   await mendIt({ server, proxy })
   const mended = performance.now()
-  const isBack = await until(
-    async () => (await ask(http.port, { headers: good })).status === afterwards,
-    5_000,
-  )
+  const isBack = await until(async () => (await ask(http.port, good)).status === afterwards[0], 5_000)
   const backMs = performance.now() - mended
   const after = [await flood(http.port, 20, of(good), 1), await flood(http.port, 20, of(bad), 1)]
   http.close()
@@ -102,13 +157,11 @@ async function survive(kind, { password, breakIt, mendIt }, afterwards) {
   await server.kill()
 
   const kept =
-    isOnly(before[0], 200) &&
-    isOnly(before[1], 401) &&
+    before.every((statuses, i) => isOnly(statuses, usual[i])) &&
     answer.status === 503 &&
     Number(answer.headers['retry-after']) >= 1 &&
     [first, ...during].every((statuses) => isOnly(statuses, 503)) &&
-    isOnly(after[0], afterwards) &&
-    isOnly(after[1], 401)
+    after.every((statuses, i) => isOnly(statuses, afterwards[i]))
   const times = `first ${ms(longest)}, then ${ms(later)} (p95 of 400), back ${isBack ? `in ${ms(backMs)}` : 'never'}`
   const statuses = [...before, first, ...during, ...after].map(told).join('; ')
   return {
@@ -191,21 +244,4 @@ function heard() {
 
 function isOnly(statuses, status) {
   return Object.keys(statuses).join() === String(status)
-}
-
-function drip(res) {
-  res.setHeader('Content-Type', 'application/json')
-  const timer = setInterval(() => res.write(' '), 1_000)
-  res.on('close', () => clearInterval(timer))
-}
-
-function endless(res) {
-  res.setHeader('Content-Type', 'application/json')
-  const chunk = Buffer.alloc(65_536, ' ')
-  let left = 1_600
-  const more = () => {
-    while (left-- > 0) if (!res.write(chunk)) return res.once('drain', more)
-    res.end()
-  }
-  more()
 }

@@ -20,7 +20,7 @@ export async function listen(listener) {
 }
 
 /** One request. Resolves to status and headers; the status of one without an answer after `limitMs` is `'hung'`. */
-export function ask(port, { path = '/', headers = {}, agent = false, limitMs = 5_000, ...rest } = {}) {
+export function ask(port, { path = '/', headers = {}, agent = false, limitMs = 5_000, body, ...rest } = {}) {
   return new Promise((resolve) => {
     const req = request({ port, host: '127.0.0.1', path, headers, agent, ...rest })
     const hung = setTimeout(() => {
@@ -36,7 +36,7 @@ export function ask(port, { path = '/', headers = {}, agent = false, limitMs = 5
       res.once('error', () => settle({ status: 'cut', headers: {} }))
     })
     req.once('error', (error) => settle({ status: error.code ?? 'failed', headers: {} }))
-    req.end()
+    req.end(body)
   })
 }
 
