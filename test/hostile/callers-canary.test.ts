@@ -29,6 +29,14 @@ async function start(store?: Store) {
   plant(...everybody.secrets)
 }
 
+// Nobody who takes it for writable can work any more: what is asked for here goes on all the same. Some peers cannot even
+// be loaded then.
+beforeAll(async () => {
+  const { close } = await knowsEverybody()
+  await close()
+  Object.freeze(Object.prototype)
+})
+
 beforeEach(() => {
   outside = []
   planted = []
@@ -37,6 +45,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
+  expect(Object.isFrozen(Object.prototype)).toBe(true)
   await everybody.close()
   jest.restoreAllMocks()
   outside.push(readFileSync(file, 'utf8'))
