@@ -8,6 +8,7 @@ import type { Later, OnceStore, RecordStore } from '../kernel/ports.js'
 import { isProblem, problemIn, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { isStrayPromise } from '../lib/when.js'
 import { unauthenticated } from './auth-refusals.js'
 import type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
 import { storeAway } from './store-away.js'
@@ -32,6 +33,17 @@ export interface FactorHooks {
    * throws as `RefusedError`. Default: nobody is told, and the reply has the factor.
    */
   verified?: (proof: FactorProof, req: IncomingMessage, res: ServerResponse) => unknown
+}
+
+/**
+ * What `account` says of a caller.
+ *
+ * @throws TypeError for what is no text, such as a promise: it must answer at once
+ */
+export function accountOf(account: NonNullable<FactorHooks['account']>, principal: Principal): string {
+  const said: unknown = account(principal)
+  if (isStrayPromise(said) || typeof said !== 'string') throw new TypeError('account gave no text')
+  return said
 }
 
 /** The outside world of one call: of a request, or of whoever calls without one. */

@@ -3,7 +3,7 @@ import type { Principal, SecurityContext } from '../kernel/context.js'
 import { guardedOnce, guardedRecords } from '../kernel/guarded.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
-import { conclude, ownFactorHandler, type FactorProof, type Outside } from './factor-handler.js'
+import { accountOf, conclude, ownFactorHandler, type FactorProof, type Outside } from './factor-handler.js'
 import { invalidProof } from './factor-refusals.js'
 import { TotpDesk, type TotpConfirmation, type TotpEnrolment, type TotpStatus } from './totp-desk.js'
 import { prepareTotp, type TotpOptions } from './totp-options.js'
@@ -78,7 +78,7 @@ export function totp(options: TotpOptions): Totp {
       return { active, ...(since !== undefined && { since }), recovery_codes_left: recoveryCodesLeft }
     }),
     enrol: ownFactorHandler('totp', 'POST', async (principal, ctx) => {
-      const made = await desk.enrol(outside(ctx), principal.id, account(principal))
+      const made = await desk.enrol(outside(ctx), principal.id, accountOf(account, principal))
       return isProblem(made) ? made : { uri: made.uri, secret: made.secret, expires_in: made.expiresIn }
     }),
     confirm: ownFactorHandler('totp', 'POST', async ({ id }, ctx, { code }) => {

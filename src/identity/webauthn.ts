@@ -6,6 +6,7 @@ import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { addCookie, cookieField, cookiesNamed } from '../lib/cookie.js'
 import {
+  accountOf,
   conclude,
   factorHandler,
   ownFactorHandler,
@@ -97,7 +98,7 @@ export function webauthn(options: WebauthnOptions): Webauthn {
 
   const handlers: WebauthnHandlers = {
     registrationOptions: ownFactorHandler('webauthn', 'POST', (principal, ctx) =>
-      desk.registrationOptions(outside(ctx), principal, account(principal)),
+      desk.registrationOptions(outside(ctx), principal, accountOf(account, principal)),
     ),
     register: ownFactorHandler(
       'webauthn',

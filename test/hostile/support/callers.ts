@@ -4,16 +4,17 @@ import { Secret, TOTP } from 'otpauth'
 import { csrfToken } from '../../../src/access/csrf-token.js'
 import { apiKey } from '../../../src/identity/api-key.js'
 import { apiKeys } from '../../../src/identity/api-keys.js'
-import { basic } from '../../../src/identity/basic.js'
+import { basic, type BasicUser } from '../../../src/identity/basic.js'
 import { bearer } from '../../../src/identity/bearer.js'
 import { introspection } from '../../../src/identity/introspection.js'
-import { mtls } from '../../../src/identity/mtls.js'
+import { mtls, type MtlsOptions } from '../../../src/identity/mtls.js'
 import { hashPassword } from '../../../src/identity/passwords.js'
+import type { Revocation } from '../../../src/identity/revocation.js'
 import { session } from '../../../src/identity/session.js'
-import { sso } from '../../../src/identity/sso.js'
-import { tokens } from '../../../src/identity/tokens.js'
-import { totp } from '../../../src/identity/totp.js'
-import { webauthn } from '../../../src/identity/webauthn.js'
+import { sso, type SsoOptions } from '../../../src/identity/sso.js'
+import { tokens, type TokensOptions } from '../../../src/identity/tokens.js'
+import { totp, type TotpOptions } from '../../../src/identity/totp.js'
+import { webauthn, type WebauthnOptions } from '../../../src/identity/webauthn.js'
 import { asyncHandler } from '../../../src/kernel/async-handler.js'
 import { contextOf, type Principal } from '../../../src/kernel/context.js'
 import { memory } from '../../../src/kernel/memory.js'
@@ -39,8 +40,27 @@ export interface Known {
   readonly secrets: readonly string[]
 }
 
+/** Functions that an application may hand over, to those that know callers. */
+export interface Hooks {
+  readonly 'mtls.claims'?: MtlsOptions['claims']
+  readonly 'basic.users'?: (name: string) => Promise<BasicUser | undefined>
+  readonly 'tokens.renew'?: TokensOptions['renew']
+  readonly 'totp.account'?: TotpOptions['account']
+  readonly 'totp.verified'?: TotpOptions['verified']
+  readonly 'webauthn.account'?: WebauthnOptions['account']
+  readonly 'webauthn.attested'?: WebauthnOptions['attested']
+  readonly 'webauthn.verified'?: WebauthnOptions['verified']
+  readonly 'sso.claims'?: SsoOptions['claims']
+  readonly 'revocation.check'?: Revocation['check']
+  readonly 'bearer.keys'?: () => Promise<never>
+}
+
 /** An API that knows callers in every way there is, with all endpoints of the package mounted. */
-export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, store?: Store) {
+export async function knowsEverybody(
+  options: Partial<SecureApiOptions> = {},
+  store?: Store,
+  hooks: Hooks = {},
+) {
   const clock = fakeClock(Math.floor(Date.now() / 1_000) * 1_000)
   const kept = store ?? memory({ clock })
   const issuer = localIssuer({ clock })
@@ -63,15 +83,27 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
     store: kept,
     keys: [keyPair.privateKey],
     clock,
+    ...given({ renew: hooks['tokens.renew'] }),
   })
-  const factors = { store: kept, clock, account: () => 'ann@example.com' }
-  const otp = totp({ ...factors, key: secrets.totpKey, issuer: 'Acme' })
+  const factors = { store: kept, clock }
+  const otp = totp({
+    ...factors,
+    key: secrets.totpKey,
+    issuer: 'Acme',
+    account: hooks['totp.account'] ?? (() => 'ann@example.com'),
+    ...given({ verified: hooks['totp.verified'] }),
+  })
   const passkeys = webauthn({
     ...factors,
     key: secrets.passkeyKey,
     rpId: 'example.com',
     rpName: 'Acme',
     origins: [ORIGIN],
+    ...given({
+      account: hooks['webauthn.account'],
+      attested: hooks['webauthn.attested'],
+      verified: hooks['webauthn.verified'],
+    }),
   })
   const provider = {
     answer: (_nonce: string): Record<string, unknown> => ({}),
@@ -85,6 +117,7 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
     redirectUri: `${ORIGIN}/callback`,
     sessions,
     store: kept,
+    ...given({ claims: hooks['sso.claims'] }),
   })
 
   const fetch: typeof globalThis.fetch = (input, init) => {
@@ -109,9 +142,14 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
       bearer({
         issuers: [
           { issuer: issuer.issuer, audience: issuer.audience },
-          { issuer: own.issuer, audience: issuer.audience, keys: own.bearerOptions.keys! },
+          {
+            issuer: own.issuer,
+            audience: issuer.audience,
+            keys: hooks['bearer.keys'] ?? own.bearerOptions.keys!,
+          },
         ],
-        revocation: own.revocation,
+        revocation:
+          hooks['revocation.check'] === undefined ? own.revocation : { check: hooks['revocation.check'] },
         certificate: 'Client-Cert',
         dpop,
       }),
@@ -123,8 +161,8 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
         clientSecret: secrets.introspectionSecret,
       }),
       apiKey(keySpace),
-      mtls({ ca: ca.cert, certificate: 'Client-Cert' }),
-      basic({ users: { ann: hash }, store: kept, allowInsecureLoopback: true }),
+      mtls({ ca: ca.cert, certificate: 'Client-Cert', ...given({ claims: hooks['mtls.claims'] }) }),
+      basic({ users: hooks['basic.users'] ?? { ann: hash }, store: kept, allowInsecureLoopback: true }),
       sessions,
     ],
     csrf: { secret: secrets.csrfSecret },
@@ -173,7 +211,8 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
     sendJson(res, { ok: true })
   })
   const server = createServer(app)
-  await Promise.all([listen(server), api.ready()])
+  // Keys that cannot be had are nothing to wait for.
+  await Promise.all([listen(server), hooks['bearer.keys'] === undefined ? api.ready() : undefined])
 
   const client = dpopClient({ clock })
   const { key } = await keys.create({ owner: 'partner', scopes: ['orders:read'] })
@@ -226,6 +265,12 @@ export async function knowsEverybody(options: Partial<SecureApiOptions> = {}, st
       await api.close()
     },
   }
+}
+
+/** Without what is `undefined`. */
+function given<O extends object>(options: O): { [N in keyof O]?: Exclude<O[N], undefined> } {
+  const named = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(named) as { [N in keyof O]?: Exclude<O[N], undefined> }
 }
 
 export type Everybody = Awaited<ReturnType<typeof knowsEverybody>>
