@@ -48,6 +48,13 @@ const targets = fc
   )
   .map(([path, value, list]) => list.reduce((bent, twist) => twist(bent), path.replace(/:\w+/g, value)))
 
+/** Every route with every single trick. */
+const PRODUCT = [...ROUTES, ...PUBLIC].flatMap((path) =>
+  (path.includes(':') ? ['new', '7'] : ['']).flatMap((value) =>
+    tricks.map((twist) => twist(path.replace(/:\w+/g, value))),
+  ),
+)
+
 const settings = [false, true].flatMap((caseSensitive) =>
   [false, true].map((strict) => ({ caseSensitive, strict })),
 )
@@ -97,6 +104,21 @@ describe.each(expressVersions)('on %s', (_name, express) => {
         }),
         { numRuns: 120 },
       )
+    })
+
+    test('over the product of routes and tricks, whoever lacks the role of the route that serves is served by none', async () => {
+      const all = as({ roles: ROUTES.map(roleOf) })
+      const routes = new Set<string>()
+      for (const port of ports) {
+        for (const target of PRODUCT) {
+          const route = await served(port, target, all)
+          if (route === undefined || PUBLIC.includes(route)) continue
+          routes.add(route)
+          const others = as({ roles: ROUTES.filter((path) => path !== route).map(roleOf) })
+          expect([target, await served(port, target, others)]).toEqual([target, undefined])
+        }
+      }
+      expect(routes.size).toBe(ROUTES.length)
     })
 
     test('the property can fail: whoever holds the roles is served', async () => {
