@@ -53,15 +53,20 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     ctx?.set(ambientProof, sessionId === '' ? undefined : { binding: keyOf(sessionId) })
   }
 
-  /** The session of a request, whether it was revoked elsewhere or not: to be ended. */
-  const held = async (req: IncomingMessage): Promise<Current | undefined> => {
+  /** What the browser has, if it is an id. */
+  const shownBy = (req: IncomingMessage): Pick<Current, 'sent' | 'key'> | undefined => {
     const [sent = '', another] = given.has(req) ? [given.get(req)] : cookiesNamed(cookie, req.headers.cookie)
     if (another !== undefined) throw new RefusedError(refusals.twice())
-    if (!isSessionId(sent)) return undefined
-    const key = keyOf(sent)
-    const record = await shelf.find(key)
-    if (record === undefined || faultOf(record, rules, clock.now()) !== undefined) return undefined
-    return { sent, key, record }
+    return isSessionId(sent) ? { sent, key: keyOf(sent) } : undefined
+  }
+
+  const running = (record: SessionRecord | undefined): SessionRecord | undefined =>
+    record !== undefined && faultOf(record, rules, clock.now()) === undefined ? record : undefined
+
+  /** The session of a request, to be ended: whether it was revoked elsewhere or not, and also by an id that it had before. */
+  const held = async (req: IncomingMessage): Promise<SessionRecord | undefined> => {
+    const shown = shownBy(req)
+    return shown && running((await shelf.find(shown.key)) ?? (await shelf.findMoved(shown.key)))
   }
 
   const isGood = async (record: SessionRecord, services = defaultServices()): Promise<boolean> =>
@@ -69,8 +74,10 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
 
   /** The session of a request, which may be used: also where nobody was asked who is calling. */
   const current = async (req: IncomingMessage): Promise<Current | undefined> => {
-    const found = await held(req)
-    return found !== undefined && (await isGood(found.record, contextOf(req)?.services)) ? found : undefined
+    const shown = shownBy(req)
+    const record = shown && running(await shelf.find(shown.key))
+    const isUsable = record !== undefined && (await isGood(record, contextOf(req)?.services))
+    return isUsable ? { ...shown!, record } : undefined
   }
 
   const note = (
@@ -137,11 +144,10 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
         ...(attachment !== undefined && { attached: true }),
       }
       const sealed = attachment === undefined ? undefined : seal(sessionId, attachment)
-      const opened = await shelf.open(keyOf(sessionId), record, sealed, before?.record.id)
+      const opened = await shelf.open(keyOf(sessionId), record, sealed, before?.id)
       if (opened === 'full') throw new RefusedError(refusals.full())
       // Only now: where there is no new one, whoever is logged in stays so.
-      if (before !== undefined)
-        await end(ownerOf(before.record), ({ id }) => id === before.record.id, { req })
+      if (before !== undefined) await end(ownerOf(before), ({ id }) => id === before.id, { req })
       give(req, res, sessionId)
       note(req, 'session-ended', opened.ended, ownerOf(record))
       note(req, 'session-begun', [record], ownerOf(record))
@@ -170,11 +176,11 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       refuseBegun(res)
       const found = await held(req)
       // By its name, which a rotation at the same moment leaves as it is.
-      if (found !== undefined) await shelf.end(ownerOf(found.record), ({ id }) => id === found.record.id)
+      if (found !== undefined) await shelf.end(ownerOf(found), ({ id }) => id === found.id)
       give(req, res, '')
       if (found === undefined) return undefined
-      note(req, 'session-logout', [found.record], ownerOf(found.record))
-      return infoOf(found.record)
+      note(req, 'session-logout', [found], ownerOf(found))
+      return infoOf(found)
     },
 
     async attachment(req) {
@@ -185,9 +191,9 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     async list(subject) {
       const now = clock.now()
       const listed = await shelf.list(ownerOf(checkSubject('list', subject)))
-      const running = listed.filter((record) => faultOf(record, rules, now) === undefined)
-      const good = await Promise.all(running.map(async (record) => isGood(record)))
-      return running.filter((_one, i) => good[i]).map(infoOf)
+      const there = listed.filter((record) => faultOf(record, rules, now) === undefined)
+      const good = await Promise.all(there.map(async (record) => isGood(record)))
+      return there.filter((_one, i) => good[i]).map(infoOf)
     },
 
     async revoke(subject, id, options) {

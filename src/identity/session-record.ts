@@ -8,6 +8,8 @@ export const OWNERS = 'session-owner'
 export const PROVIDER_SESSIONS = 'session-sid'
 /** What is kept beside a session and seldom asked for. */
 export const ATTACHMENTS = 'session-attachment'
+/** Which session a key was of before it got a new one. */
+export const MOVED = 'session-moved'
 
 /** Who vouches for subjects that are this application's own. No issuer of tokens is called so. */
 export const LOCAL_ISSUER = 'session'
@@ -41,6 +43,12 @@ export interface ListedSession {
   readonly sid?: string
   readonly attached?: true
   readonly expiresAt: number
+}
+
+/** Which session a key was of. */
+export interface MovedSession {
+  readonly owner: string
+  readonly id: string
 }
 
 /** Whose a session of an identity provider is. */
@@ -89,6 +97,14 @@ export function readList(text: string | undefined): readonly ListedSession[] {
 /** @throws StoreUnavailable for what this package did not write */
 export function readOwners(text: string | undefined): readonly SidOwner[] {
   return listOf(text, ({ owner, expiresAt }) => isText(owner) && Number.isFinite(expiresAt))
+}
+
+/** @throws StoreUnavailable for what this package did not write */
+export function readMoved(text: string): MovedSession {
+  const moved = parsed(text)
+  const { owner, id }: Unread<MovedSession> = isObject(moved) ? moved : {}
+  if (isText(owner) && isText(id)) return moved as MovedSession
+  throw unreadable('what became of a session')
 }
 
 type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>

@@ -3,10 +3,12 @@ import type { RecordStore } from '../kernel/ports.js'
 import type { SessionRules } from './session-options.js'
 import {
   ATTACHMENTS,
+  MOVED,
   ownerOf,
   OWNERS,
   PROVIDER_SESSIONS,
   readList,
+  readMoved,
   readOwners,
   readSession,
   SESSIONS,
@@ -76,12 +78,14 @@ export class SessionShelf {
   async move(from: string, to: string, record: SessionRecord, attachment?: string): Promise<boolean> {
     const owner = ownerOf(record)
     const next = entryOf(to, record)
+    const ttlMs = timeToLive(record, this.rules)
     await this.write(to, record, attachment)
     const listed = await this.relist(owner, (all) =>
       all.some(({ key }) => key === from)
         ? all.flatMap((one) => (one.key === from ? [one, next] : [one]))
         : undefined,
     )
+    if (listed) await this.records.put(MOVED, from, JSON.stringify({ owner, id: record.id }), ttlMs)
     const moved = listed && (await this.remove(entryOf(from, record)))
     // Somebody ended it meanwhile, or moved it.
     if (!moved) await this.remove(next)
@@ -96,6 +100,14 @@ export class SessionShelf {
       // The move is made: an entry too many names what is gone.
       () => moved,
     )
+  }
+
+  /** The session that had this key before it got another one, for as long as it would have been there without. */
+  async findMoved(key: string): Promise<SessionRecord | undefined> {
+    const text = await this.records.get(MOVED, key)
+    if (text === undefined) return undefined
+    const { owner, id } = readMoved(text)
+    return (await this.list(owner)).find((record) => record.id === id)
   }
 
   /** Ends those sessions of a subject that are chosen, also such as are opened meanwhile. */

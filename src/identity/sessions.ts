@@ -56,7 +56,7 @@ export interface Sessions {
   ): Promise<SessionInfo>
   /** Notes that a factor was shown just now, such as `'otp'` (RFC 8176), and gives the session a new id. The level of the login gets no younger. No session: 401 `invalid-session`. */
   addFactor(req: IncomingMessage, res: ServerResponse, method: string): Promise<SessionInfo>
-  /** Ends the session of this request and takes its cookie away, whether it is still good or not. Two cookies: 400 `invalid-request`. */
+  /** Ends the session of this request, also by an id that it had before, and takes its cookie away, whether it is still good or not. Two cookies: 400 `invalid-request`. */
   logout(req: IncomingMessage, res: ServerResponse): Promise<SessionInfo | undefined>
   /** The `attachment` of the session of this request, unless that is over or was revoked. */
   attachment(req: IncomingMessage): Promise<string | undefined>

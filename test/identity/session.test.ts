@@ -542,6 +542,51 @@ describe('a logout', () => {
   )
 
   test.each(['POST /logout', 'POST /login'])(
+    '%s by an id of before ends the session all the same, and such an id opens nothing',
+    async (line) => {
+      const { send, logIn, sessions, events, clock, store } = await setUp()
+      const first = await logIn({ attachment: 'kept' })
+      const other = await logIn()
+      const second = (await send('POST /rotate', first)).cookie!
+      const third = (await send('POST /rotate', second)).cookie!
+      for (const cookie of [first, second])
+        for (const asked of ['GET /me', 'POST /rotate', 'GET /attachment'])
+          expect((await send(asked, cookie)).status).toBe(401)
+      const [{ id } = { id: '' }] = await sessions.list('ann')
+      const reply = await send(line, first)
+      expect(reply.status).toBe(200)
+      expect((await send('GET /me', third)).body).toMatchObject({ status: 401, code: 'invalid-session' })
+      expect((await send('GET /me', other)).status).toBe(200)
+      expect(
+        events.filter(({ kind }) => kind === 'session-logout' || kind === 'session-ended'),
+      ).toMatchObject([{ facts: { session: id } }])
+      // It is over for the other id as well, and none of them is kept for long.
+      if (line === 'POST /logout') expect((await send(line, second)).body).toBeNull()
+      clock.advance(30 * MINUTE)
+      expect((await store.records.list('session-moved')).values).toEqual([])
+    },
+  )
+
+  test('by an id of before ends nothing that somebody else has, or that the store does not say', async () => {
+    const { send, logIn, records } = await setUp()
+    const first = await logIn()
+    const second = (await send('POST /rotate', first)).cookie!
+    const { get } = records
+    for (const odd of ['', 'null', '[]', '{}', '{"owner":"session ann"}', '{"owner":1,"id":"x"}']) {
+      records.get = (...call) => (call[0] === 'session-moved' ? odd : get(...call))
+      expect((await send('POST /logout', first)).body).toMatchObject({
+        status: 503,
+        code: 'store-unavailable',
+      })
+    }
+    records.get = (...call) =>
+      call[0] === 'session-moved' ? JSON.stringify({ owner: 'session eve', id: 'x' }) : get(...call)
+    expect((await send('POST /logout', first)).body).toBeNull()
+    records.get = get
+    expect((await send('GET /me', second)).status).toBe(200)
+  })
+
+  test.each(['POST /logout', 'POST /login'])(
     '%s with two cookies is refused, and ends nothing',
     async (line) => {
       const { send, logIn } = await setUp()
