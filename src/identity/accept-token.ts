@@ -28,7 +28,8 @@ export interface Acceptance {
 /** Lets its bearer in, unless its time is over or has not come, its key was not shown, or it was revoked. */
 export function acceptToken(
   ctx: SecurityContext,
-  { token, digest }: { token: string; digest: string },
+  token: string,
+  digest: string,
   good: GoodToken,
   acceptance: Acceptance,
 ): Later<Problem | undefined> {

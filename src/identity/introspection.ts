@@ -37,10 +37,10 @@ export const introspection = defineStage(
       cacheEntries: rules.cacheEntries,
       why: 'the issuer says that the access token is active',
 
+      known: (digest, { services }) => cache.get(digest, services.clock),
+
       judge(token, digest, { services }) {
         const { clock } = services
-        const known = cache.get(digest, clock)
-        if (known !== undefined) return known
         return when(calls.ask(token, digest, services), (said) => {
           if (typeof said === 'string') return said
           const answer = judgeAnswer(said, rules)

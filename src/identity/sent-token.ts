@@ -10,8 +10,8 @@ export const BEARER = 'bearer-token'
 /** How an access token is sent: RFC 6750 section 2.1, RFC 9449 section 7.1. */
 export type Scheme = 'bearer' | 'dpop'
 
-/** The scheme, one or more spaces, and a `b64token` or `token68`, which are the same. */
-const B64TOKEN = /^ +([A-Za-z0-9\-._~+/]+=*)$/
+/** `b64token` of RFC 6750 section 2.1, and `token68` of RFC 9110 section 11.2, which are the same. */
+const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
 
 /** Whether an access token was sent as RFC 6750 or RFC 9449 say, good or bad. */
 export function hasToken(req: IncomingMessage, mode: DpopMode): boolean {
@@ -23,7 +23,10 @@ export function schemeOf({ headers: { authorization = '' } }: IncomingMessage): 
   return authorization.startsWith('D') || authorization.startsWith('d') ? 'dpop' : 'bearer'
 }
 
-/** The access token of a request, or why there is none that could be judged. */
+/**
+ * What a request has in the place of an access token, or why there is nothing that could be one. Whether it has the form of a
+ * token is asked of those that nobody knows.
+ */
 export function sentToken(
   req: IncomingMessage,
   mode: DpopMode,
@@ -33,16 +36,32 @@ export function sentToken(
   if (authorizationCount(req) > 1) return refusals.twice()
   const credentials = credentialsOf(req, mode)
   if (credentials === undefined) return refusals.nothing()
-  const token = B64TOKEN.exec(credentials)?.[1]
-  if (token === undefined) return refusals.malformed(req)
-  return token.length > maxTokenBytes ? refusals.because('token-too-long', req) : token
+  const token = afterSpaces(credentials)
+  if (token.length <= maxTokenBytes) return token
+  return isToken(token) ? refusals.because('token-too-long', req) : refusals.malformed(req)
+}
+
+/** Whether a text has the form of an access token. */
+export function isToken(text: string): boolean {
+  return B64TOKEN.test(text)
 }
 
 /** The token if one was sent well formed, for whoever only wants a look at it. */
 export function peekToken(req: IncomingMessage, mode: DpopMode): string | undefined {
   const credentials = credentialsOf(req, mode)
-  return credentials === undefined ? undefined : B64TOKEN.exec(credentials)?.[1]
+  if (credentials === undefined) return undefined
+  const token = afterSpaces(credentials)
+  return isToken(token) ? token : undefined
 }
+
+/** Behind a scheme are one or more spaces (RFC 9110 section 11.4). */
+function afterSpaces(credentials: string): string {
+  let start = 0
+  while (credentials.charCodeAt(start) === SPACE) start++
+  return credentials.slice(start)
+}
+
+const SPACE = 0x20
 
 function credentialsOf(req: IncomingMessage, mode: DpopMode): string | undefined {
   return credentialsFor('bearer', req) ?? (mode === 'off' ? undefined : credentialsFor('dpop', req))

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { challenges } from '../kernel/challenges.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
+import type { Problem } from '../kernel/problem.js'
 import { when } from '../lib/when.js'
 import { acceptToken, forgetToken, type GoodToken } from './accept-token.js'
 import { CertificateReader, type CertificateSource } from './client-certificate.js'
@@ -11,7 +12,7 @@ import type { Fault } from './faults.js'
 import type { Method } from './method.js'
 import { Possession, type CertificateRules } from './possession.js'
 import type { Revocation } from './revocation.js'
-import { BEARER, hasToken, peekToken, sentToken } from './sent-token.js'
+import { BEARER, hasToken, isToken, peekToken, sentToken } from './sent-token.js'
 import { tokenRefusals } from './token-refusals.js'
 import type { Unavailable } from './unavailable.js'
 
@@ -34,6 +35,8 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
   readonly why: string
   /** Whether a token is surely of this method. Default: nobody can tell. */
   readonly knows?: (token: string) => boolean
+  /** What is remembered of the token with this digest, if anything is. */
+  readonly known: (digest: string, ctx: SecurityContext) => GoodToken | Fault | undefined
   /** @param digest SHA-256 of the token, as `latin1` */
   readonly judge: (
     token: string,
@@ -58,7 +61,7 @@ function inMode(
   proofs: DpopProofs | undefined,
   certificates: CertificateRules,
 ): Method {
-  const { methodName, issuers, rules, realm, why, knows, judge, describe, findings } = own
+  const { methodName, issuers, rules, realm, why, knows, known, judge, describe, findings } = own
   const {
     resource,
     dpop,
@@ -72,6 +75,15 @@ function inMode(
   const { offered } = refusals
   const possession = new Possession(mode, proofs, refusals, certificates)
   const acceptance = { refusals, possession, toleranceSeconds, revocation, why }
+  const conclude = (
+    ctx: SecurityContext,
+    token: string,
+    digest: string,
+    found: GoodToken | Fault | Unavailable,
+  ): Later<Problem | undefined> =>
+    typeof found === 'string'
+      ? refusals.because(found, ctx.req)
+      : acceptToken(ctx, token, digest, found, acceptance)
 
   return {
     name: methodName,
@@ -107,11 +119,10 @@ function inMode(
       const token = sentToken(ctx.req, mode, refusals, maxTokenBytes)
       if (typeof token !== 'string') return token
       const digest = hash('sha256', token, 'binary')
-      return when(judge(token, digest, ctx), (found) =>
-        typeof found === 'string'
-          ? refusals.because(found, ctx.req)
-          : acceptToken(ctx, { token, digest }, found, acceptance),
-      )
+      const found = known(digest, ctx)
+      if (found !== undefined) return conclude(ctx, token, digest, found)
+      if (!isToken(token)) return refusals.malformed(ctx.req)
+      return when(judge(token, digest, ctx), (late) => conclude(ctx, token, digest, late))
     },
 
     forget: forgetToken,

@@ -127,7 +127,8 @@ export class SecurityContext {
   /** As seen by the services in force; and by others that were, once there are some. */
   private client: Client | undefined = undefined
   private clients: Map<Services, Client> | undefined = undefined
-  private slots: Map<symbol, unknown> | undefined = undefined
+  /** Keys and values in turn: of so few, a list is faster to make and to search than a map. */
+  private readonly slots: unknown[] = []
 
   constructor(
     readonly req: IncomingMessage,
@@ -177,11 +178,17 @@ export class SecurityContext {
   }
 
   get<T>(key: Slot<T>): T | undefined {
-    return this.slots?.get(key.symbol) as T | undefined
+    const { slots } = this
+    for (let i = 0; i < slots.length; i += 2) if (slots[i] === key.symbol) return slots[i + 1] as T
+    return undefined
   }
 
   set<T>(key: Slot<T>, value: T): void {
-    ;(this.slots ??= new Map<symbol, unknown>()).set(key.symbol, value)
+    const { slots } = this
+    let i = 0
+    while (i < slots.length && slots[i] !== key.symbol) i += 2
+    slots[i] = key.symbol
+    slots[i + 1] = value
   }
 
   /** Says which rule decided and why, for the trace. Pass static text: it costs nothing when nobody asks. */

@@ -101,10 +101,26 @@ export interface OwnProblem {
  *
  * @throws ConfigError for a code that the catalogue does not have, and a kind of your own that is no refusal
  */
-export function refuse(kind: ProblemCode | OwnProblem, details?: ProblemDetails): Problem {
+export function refuse(kind: ProblemCode | OwnProblem, details: ProblemDetails = {}): Problem {
   const { status, title } = typeof kind === 'string' ? entryOf(kind) : checkOwn(kind)
   const code = typeof kind === 'string' ? kind : kind.code
-  return { [PROBLEM]: true, code, status, title, ...details } as Problem
+  const { detail, members, mediaType, headers, rule, reason, cause, always } = details
+  // One shape for all: whoever sends and records refusals meets many.
+  const all = {
+    [PROBLEM]: true,
+    code,
+    status,
+    title,
+    detail,
+    members,
+    mediaType,
+    headers,
+    rule,
+    reason,
+    cause,
+    always,
+  }
+  return all as Problem
 }
 
 function entryOf(code: ProblemCode): { readonly status: number; readonly title: string } {

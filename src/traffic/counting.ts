@@ -2,7 +2,7 @@ import type { SecurityContext } from '../kernel/context.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { MemoryCounters } from '../kernel/memory.js'
 import type { Hit, HitResult, Policy } from '../kernel/ports.js'
-import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
+import { refuse, type Problem, type ProblemCode, type ProblemDetails } from '../kernel/problem.js'
 import type { Finding, Stage, Verdict } from '../kernel/stage.js'
 import { retryAfter } from '../lib/retry-after.js'
 import { isThenable } from '../lib/when.js'
@@ -129,20 +129,14 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
 
 function exceeded(code: ProblemCode, violated: readonly Rule[], retryMs: number | undefined): Problem {
   const { name, reason } = violated[0]!
-  return refuse(code, {
-    // RFC 6585 section 4: it may be there, and says how long to wait. For nothing, nobody should.
-    ...(retryMs === undefined
-      ? { detail: 'The request takes more units than the limit has; no waiting will help.' }
-      : { headers: { 'Retry-After': retryAfter(retryMs) } }),
-    rule: name,
-    reason,
-    ...(violated.some(({ problemType }) => problemType === 'iana') && {
-      members: {
-        type: IANA_QUOTA_EXCEEDED,
-        'violated-policies': violated.map((rule) => rule.name),
-      },
-    }),
-  })
+  const details: ProblemDetails = { rule: name, reason }
+  // RFC 6585 section 4: it may be there, and says how long to wait. For nothing, nobody should.
+  if (retryMs === undefined)
+    details.detail = 'The request takes more units than the limit has; no waiting will help.'
+  else details.headers = { 'Retry-After': retryAfter(retryMs) }
+  if (violated.some(({ problemType }) => problemType === 'iana'))
+    details.members = { type: IANA_QUOTA_EXCEEDED, 'violated-policies': violated.map((rule) => rule.name) }
+  return refuse(code, details)
 }
 
 function failsOpen({ name, policy }: Rule): Finding {
