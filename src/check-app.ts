@@ -5,6 +5,7 @@ import { mountFindings } from './check/mounts.js'
 import { routeFindings } from './check/routes.js'
 import { proxyFindings } from './check/proxies.js'
 import { settingFindings } from './check/settings.js'
+import { lateFindings, unaskedFindings } from './check/unasked.js'
 import { ConfigError } from './kernel/config-error.js'
 import type { Finding } from './kernel/stage.js'
 
@@ -33,10 +34,15 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
     ...settingFindings(settings, plans.rules, stages),
     ...exceptionFindings(plans),
     ...proxyFindings(app, checked),
+    ...lateFindings(checked),
     ...distinct(stages.flatMap((stage) => stage.findings?.() ?? [])),
     ...(walk === undefined
       ? [NO_ROUTES]
-      : [...mountFindings(walk, checked), ...routeFindings(walk, checked)]),
+      : [
+          ...mountFindings(walk, checked),
+          ...routeFindings(walk, checked),
+          ...unaskedFindings(walk, checked),
+        ]),
   ]
   const undecided = findings.find(({ code, severity }) => UNDECIDED.has(code) && severity !== 'low')
   if (strict && undecided !== undefined)

@@ -1,3 +1,4 @@
+import { unaskedBy } from '../kernel/ambient.js'
 import { enforcementOf, type Mode } from '../kernel/mode.js'
 import type { Finding, Stage } from '../kernel/stage.js'
 import type { RouteRule } from '../plan.js'
@@ -17,8 +18,9 @@ export function settingFindings(
   stages: readonly Stage[],
 ): Finding[] {
   const { auth, csrf, firewall, mode, headers } = settings
+  const why = stages.map(unaskedBy).find((one) => one !== undefined)
   // Where nothing is sent unasked, it has nothing to judge.
-  const judging = stages.filter(({ name }) => name !== 'csrf' || isAmbient(auth))
+  const judging = stages.filter(({ name }) => name !== 'csrf' || why !== undefined)
   const found: (Finding | false)[] = [
     auth === false && {
       code: 'auth-off',
@@ -26,7 +28,7 @@ export function settingFindings(
       cause: 'auth is false: nobody is asked who they are',
       fix: 'write auth: [bearer({ issuer, audience })] if this API is not open to everybody',
     },
-    csrf === false && isAmbient(auth) && csrfOff(undefined),
+    csrf === false && why !== undefined && csrfOff(why),
     mode === 'report' && {
       code: 'report-mode',
       severity: 'medium',
@@ -48,35 +50,24 @@ export function settingFindings(
   ]
   return [
     ...found.filter((finding) => finding !== false),
-    ...(isAmbient(auth)
-      ? rules
+    ...(why === undefined
+      ? []
+      : rules
           .filter(({ takes, isPublic }) => takes.includes('csrf') && !isPublic)
-          .map(({ pattern }) => csrfOff(pattern))
-      : []),
+          .map(({ pattern }) => csrfOff(why, pattern))),
     ...reported(mode as Mode | undefined, undefined, judging),
     ...rules.flatMap((rule) => routeMode(mode as Mode | undefined, rule, judging)),
   ]
 }
 
-function csrfOff(route: string | undefined): Finding {
+function csrfOff(why: string, route?: string): Finding {
   return {
     code: 'csrf-off',
     severity: 'high',
-    cause: `csrf is false${route === undefined ? '' : ` on ${route}`}: pages of other sites can act by what browsers of their visitors send unasked`,
+    cause: `csrf is false${route === undefined ? '' : ` on ${route}`}: ${why}, so pages of other sites can act as whoever visits them`,
     fix: 'leave csrf on, and list your own other origins in csrf.origins',
     ...(route === undefined ? {} : { route }),
   }
-}
-
-/** Whether some way to prove who is calling is sent by browsers unasked. */
-function isAmbient(auth: unknown): boolean {
-  const { any, all } = (auth ?? {}) as Partial<Record<'any' | 'all', unknown>>
-  const methods = [auth, any, all].flatMap((list): unknown[] => (Array.isArray(list) ? list : []))
-  return methods.some((one) => {
-    const { ambient, methodName } = (one as { stage?: Partial<Record<string, unknown>> }).stage ?? {}
-    // A browser that was told a password once repeats it by itself.
-    return ambient === true || methodName === 'basic'
-  })
 }
 
 function routeMode(general: Mode | undefined, rule: RouteRule, stages: readonly Stage[]): Finding[] {

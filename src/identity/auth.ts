@@ -1,4 +1,4 @@
-import { ambientProof } from '../kernel/ambient.js'
+import { ambientProof, unaskedBy } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import { slot, type Principal, type SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -32,6 +32,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const nobody = unauthenticated(offered)
   const explicit = methods.filter((one) => one.ambient !== true)
   const unasked = methods.filter((one) => one.ambient === true)
+  const why = methods.map(unaskedBy).find((one) => one !== undefined)
 
   const withoutCredential = (ctx: SecurityContext): Verdict => {
     if (!optional) return nobody
@@ -98,6 +99,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
 
   return {
     gives: ['principal'],
+    ...(why !== undefined && { unasked: why }),
 
     enter(ctx) {
       ctx.principal = undefined

@@ -129,6 +129,7 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
   return {
     gives: ['principal'],
     methodName: 'basic',
+    unasked: 'a browser that was told a password once repeats it by itself',
     recognises: ({ req }) => credentialsFor('basic', req) !== undefined,
     challenge: () => refusals.offered,
 

@@ -90,6 +90,7 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
     gives: ['principal'],
     methodName: 'mtls',
     ambient: true,
+    unasked: 'browsers send certificates unasked',
     recognises: (ctx) => reader.read(ctx) !== 'none',
     challenge: () => offered,
 

@@ -129,6 +129,7 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     gives: ['principal'],
     methodName: 'session',
     ambient: true,
+    unasked: 'browsers send its cookie unasked',
     recognises: ({ req }) => cookiesNamed(cookie, req.headers.cookie).length > 0,
     challenge: () => refusals.offered,
 

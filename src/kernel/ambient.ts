@@ -1,4 +1,5 @@
 import { slot } from './context.js'
+import type { Stage } from './stage.js'
 
 /** What is known of a credential that the client sent unasked. */
 export interface AmbientProof {
@@ -19,3 +20,11 @@ export interface AmbientProof {
  * page on the web could have caused the request. `undefined` where it was not.
  */
 export const ambientProof = slot<AmbientProof | undefined>('ambient-proof')
+
+/** Why pages of other sites can act by what a stage knows callers by; `undefined` if they cannot. */
+export function unaskedBy({
+  unasked,
+  ambient,
+}: Pick<Stage, 'unasked'> & { ambient?: unknown }): string | undefined {
+  return unasked ?? (ambient === true ? 'browsers send its credential unasked' : undefined)
+}

@@ -17,6 +17,9 @@ export interface PipelineOptions extends ServiceOptions {
   asyncContext?: boolean
 }
 
+/** The property by which `check()` knows what is in a pipeline, also one of another copy of the package. */
+export const STAGES = 'secure-api.stages'
+
 /** Your own order, as one middleware. */
 export interface PipelineMiddleware extends Middleware {
   /** Resolves when keys are fetched and files are open. */
@@ -52,13 +55,12 @@ export function pipeline(
   )
   const run = compile(stages, { services: shared, trace, asyncContext, enforcement: enforcementOf(named) })
 
-  return Object.assign<Middleware, Pick<PipelineMiddleware, 'ready' | 'close'>>(
-    (req, res, next) => run(req, res, next),
-    {
-      ready: () => readyAll(stages, shared),
-      close: () => closeAll(stages, shared),
-    },
-  )
+  const together: Middleware = (req, res, next) => run(req, res, next)
+  return Object.assign(together, {
+    [STAGES]: stages,
+    ready: () => readyAll(stages, shared),
+    close: () => closeAll(stages, shared),
+  })
 }
 
 function stageOf(middleware: Partial<StageMiddleware> | null, position: number): Stage {

@@ -49,6 +49,12 @@ export interface Stage {
    */
   readonly timeoutMs?: number | false
 
+  /**
+   * Why a page of another site can act by what this one knows callers by, in words that go on: `browsers send its cookie unasked`. Then
+   * `check` wants `csrf` behind it. Default: no page can.
+   */
+  readonly unasked?: string
+
   /** What it counts by; names must differ within one pipeline. */
   readonly policies?: readonly { readonly name: string }[]
 
