@@ -42,6 +42,8 @@ export interface Lookup {
 const MIN_RSA_BITS = 2048
 /** Above this, one check costs milliseconds. */
 const MAX_RSA_BITS = 8192
+/** The same for exponents, of keys of up to 3,072 bits: OpenSSL itself takes no longer ones with longer keys. */
+const MAX_EXPONENT = 2n ** 64n
 
 /**
  * What a public key may be used with: the allow-list, cut down to what its type, its curve and its own `alg` permit
@@ -64,6 +66,7 @@ function isSoundRsa({ asymmetricKeyDetails: details }: KeyObject): boolean {
     modulusLength >= MIN_RSA_BITS &&
     modulusLength <= MAX_RSA_BITS &&
     publicExponent >= 3n &&
+    publicExponent < MAX_EXPONENT &&
     publicExponent % 2n === 1n
   )
 }

@@ -56,3 +56,17 @@ describe('a key of Ed25519 under which everybody can sign', () => {
     expect(usableAlgorithms(publicKey, undefined)).toEqual(['EdDSA', 'Ed25519'])
   })
 })
+
+test('an RSA key whose exponent makes each check dear, or none at all, may be used for nothing', () => {
+  const { n } = generateKeyPairSync('rsa', { modulusLength: 3_072 }).publicKey.export({ format: 'jwk' })
+  const usable = (exponent: bigint) => {
+    const hex = exponent.toString(16)
+    const e = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url')
+    const made = createPublicKey({ key: { kty: 'RSA', n: n!, e }, format: 'jwk' })
+    return usableAlgorithms(made, undefined, ['PS256']).length > 0
+  }
+  const good = [3n, 65_537n, 2n ** 32n + 1n, 2n ** 64n - 1n]
+  expect(good.map(usable)).toEqual([true, true, true, true])
+  const bad = [1n, 2n, 65_536n, 2n ** 64n + 1n, 2n ** 2_048n + 1n]
+  expect(bad.map(usable)).toEqual([false, false, false, false, false])
+})
