@@ -1,122 +1,150 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
 import { backends, startProcess, type ApiProcess, type Backend } from '../support/processes.js'
 
-/** An application that is one of several behind one address. */
+/** An application in a process of its own, as one of several behind a load balancer at `origin`. */
 const SERVER = `
-  const [issuer, app, client] = [args[0], args[1], JSON.parse(args[2])]
-  const waits = { storeTimeoutMs: 10_000 }
-  const revocation = secureApi.revocations({ store, ...waits })
-  const sessions = secureApi.session({ store, revocation, dangerouslyAllowHttp: true, ...waits })
-  const login = secureApi.sso({
-    ...{ ...client, issuer, redirectUri: app + '/callback', sessions, store, revocation, allowInsecureLoopback: true },
+  const [issuer, origin, clientSecret, framework] = args
+  const revocation = secureApi.revocations({ store, storeTimeoutMs: 10_000 })
+  const sessions = secureApi.session({ store, revocation, dangerouslyAllowHttp: true, storeTimeoutMs: 10_000 })
+  const { handlers } = secureApi.sso({
+    issuer, clientId: 'shop', clientSecret, redirectUri: origin + '/callback', postLogoutRedirectUri: origin + '/bye',
+    scope: 'openid profile', sessions, store, revocation, allowInsecureLoopback: true,
   })
   const open = { public: true }
-  const routes = { 'GET /login': open, 'GET /callback': open, 'POST /backchannel-logout': open }
-  const api = secureApi.secureApi({ auth: [sessions], audit: false, rateLimit: false, routes, ...waits })
-  const handlers = { login: login.handlers.login, callback: login.handlers.callback, 'backchannel-logout': login.handlers.backChannelLogout }
-  listen(api.protect((req, res) => {
-    const handler = handlers[req.url.slice(1).split('?')[0]]
-    if (handler === undefined) return res.end('in')
-    handler(req, res, () => res.end())
-  }))
+  const api = secureApi.secureApi({
+    auth: [sessions], audit: false, rateLimit: false, storeTimeoutMs: 10_000,
+    routes: {
+      'GET /login': open, 'GET /callback': open, 'POST /backchannel-logout': open,
+      'POST /logout': { public: true, csrf: { always: true } },
+    },
+  })
+  const app = require(framework)()
+  app.use(api)
+  app.use('/login', handlers.login)
+  app.use('/callback', handlers.callback)
+  app.use('/logout', handlers.logout)
+  app.use('/backchannel-logout', handlers.backChannelLogout)
+  app.use('/me', (req, res) => res.end(JSON.stringify(req.security.principal)))
+  app.use(api.errors())
+  console.warn = () => undefined
+  listen(app)
 `
 
-let door: Server
-let app: string
-let provider: Awaited<ReturnType<typeof startLoginProvider>>
-/** What the provider has told the application by the back channel. */
-let told: string[] = []
-
-beforeAll(async () => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-  door = createServer((req, res) => {
-    let form = ''
-    req.on('data', (chunk) => (form += String(chunk)))
-    req.on('end', () => {
-      told.push(form)
-      res.end()
-    })
-  })
-  door.listen(0, '127.0.0.1')
-  await once(door, 'listening')
-  app = `http://127.0.0.1:${(door.address() as AddressInfo).port}`
-  provider = await startLoginProvider(app)
-})
-afterAll(async () => {
-  door.close().closeAllConnections()
-  await provider.close()
-  jest.restoreAllMocks()
-})
-
-describe.each(backends)('two processes over one %s', (_kind, start) => {
+describe.each(backends)('two processes over one %s, behind one address', (_kind, start) => {
   let backend: Backend
   let apis: ApiProcess[] = []
+  let front: Server
+  let app: string
+  /** Which of the two the load balancer asks next; where they take turns, both. */
+  let turn = 0
+  let takeTurns = false
+  let provider: Awaited<ReturnType<typeof startLoginProvider>>
+
   beforeAll(async () => {
+    jest.spyOn(console, 'warn').mockImplementation(() => undefined)
+    jest.spyOn(console, 'info').mockImplementation(() => undefined)
     backend = await start()
-    const args = [provider.issuer, app, JSON.stringify(CLIENT)] as const
-    apis = await Promise.all([1, 2].map(() => startProcess(backend, SERVER, ...args)))
+    front = createServer((req, res) => {
+      if (takeTurns) turn = 1 - turn
+      const { method, url, headers } = req
+      const onward = request(apis[turn]!.origin + url!, { method: method!, headers }, (reply) => {
+        res.writeHead(reply.statusCode!, reply.headers)
+        reply.pipe(res)
+      })
+      req.pipe(onward)
+    })
+    await new Promise<void>((listening) => front.listen(0, '127.0.0.1', listening))
+    app = `http://127.0.0.1:${(front.address() as AddressInfo).port}`
+    provider = await startLoginProvider(app)
+    apis = await Promise.all(
+      ['express', 'connect'].map((framework) =>
+        startProcess(backend, SERVER, provider.issuer, app, CLIENT.clientSecret, framework),
+      ),
+    )
   })
   afterAll(async () => {
+    front.close().closeAllConnections()
     for (const api of apis) await api.stop()
+    await provider.close()
     await backend.stop()
-  })
-  beforeEach(() => void (told = []))
-
-  const send = async (api: number, path: string, cookie = '', form?: string) => {
-    const reply = await fetch(apis[api]!.origin + path, {
-      redirect: 'manual',
-      headers: { cookie, ...(form && { 'Content-Type': 'application/x-www-form-urlencoded' }) },
-      ...(form !== undefined && { method: 'POST', body: form }),
-    })
-    await reply.arrayBuffer()
-    const set = reply.headers.getSetCookie()[0]?.split(';')[0] ?? ''
-    return { status: reply.status, location: reply.headers.get('location') ?? '', cookie: set }
-  }
-  /** What a browser has that the provider has just sent back. */
-  const answered = async (browser = new Browser()) => {
-    const begun = await send(0, '/login')
-    const url = await browser.follow(begun.location, (next) => next.startsWith(`${app}/callback?`))
-    return { browser, callback: url.slice(app.length), cookie: begun.cookie }
-  }
-  const both = async (cookie: string) =>
-    Promise.all([0, 1].map(async (api) => (await send(api, '/me', cookie)).status))
-
-  test('a login that one began is ended by the other, and both know who it is', async () => {
-    const { callback, cookie } = await answered()
-    const reply = await send(1, callback, cookie)
-    expect(reply.status).toBe(303)
-    expect(await both(reply.cookie)).toEqual([200, 200])
+    jest.restoreAllMocks()
   })
 
-  test('racing for one answer of the provider let exactly one session begin', async () => {
-    for (let round = 0; round < 3; round++) {
-      const { callback, cookie } = await answered()
-      const replies = await Promise.all([0, 1, 0, 1].map((api) => send(api, callback, cookie)))
-      expect(replies.map(({ status }) => status).sort()).toEqual([303, 403, 403, 403])
-      expect(replies.filter((reply) => reply.cookie !== '')).toHaveLength(1)
+  const at = async <T>(api: number, work: () => Promise<T>): Promise<T> => {
+    turn = api
+    return work()
+  }
+  const atCallback = (url: string) => url.startsWith(`${app}/callback?`)
+  /** Begins a login at one process, and stops where the provider sends the browser back. */
+  const answered = async (browser: Browser, api: number) =>
+    at(api, () => browser.follow(`${app}/login?return_to=/me`, atCallback))
+  const me = async (browser: Browser) => [
+    await at(0, () => browser.send(`${app}/me`)),
+    await at(1, () => browser.send(`${app}/me`)),
+  ]
+  const statuses = async (browser: Browser) => (await me(browser)).map(({ status }) => status)
+
+  test.each([0, 1])('a login that begins at number %i comes back to the other, once', async (first) => {
+    const browser = new Browser()
+    const url = await answered(browser, first)
+    const back = await at(1 - first, () => browser.send(url))
+    expect([back.status, back.location]).toEqual([303, `${app}/me`])
+    for (const { status, text } of await me(browser))
+      expect([status, JSON.parse(text)]).toEqual([
+        200,
+        expect.objectContaining({ issuer: provider.issuer, subject: 'ann' }),
+      ])
+    const again = await at(first, () => browser.send(url))
+    expect([again.status, (JSON.parse(again.text) as { code: string }).code]).toEqual([403, 'login-refused'])
+  })
+
+  test('an answer that comes to both at once opens one session', async () => {
+    const browser = new Browser()
+    const url = await answered(browser, 0)
+    takeTurns = true
+    const replies = await Promise.all(Array.from({ length: 6 }, () => browser.send(url)))
+    takeTurns = false
+    expect(replies.map(({ status }) => status).sort()).toEqual([303, 403, 403, 403, 403, 403])
+  })
+
+  test('a logout that the provider tells one of them ends the session at both', async () => {
+    for (const told of [0, 1]) {
+      const browser = new Browser()
+      const url = await answered(browser, told)
+      await at(1 - told, () => browser.send(url))
+      const elsewhere = new Browser()
+      const other = await answered(elsewhere, told)
+      await at(told, () => elsewhere.send(other))
+      expect([await statuses(browser), await statuses(elsewhere)]).toEqual([
+        [200, 200],
+        [200, 200],
+      ])
+
+      turn = told
+      const page = await browser.send(`${provider.issuer}/session/end`)
+      const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.text)![1]!
+      const action = /action="([^"]+)"/.exec(page.text)![1]!
+      await browser.send(action, { form: { xsrf, logout: 'yes' } })
+      expect(provider.failures).toEqual([])
+      expect([await statuses(browser), await statuses(elsewhere)]).toEqual([
+        [401, 401],
+        [200, 200],
+      ])
     }
   })
 
-  test('a logout at the provider that one is told of ends the session in both, and is taken once', async () => {
-    const { browser, callback, cookie } = await answered()
-    const { cookie: session } = await send(1, callback, cookie)
-    const page = await browser.send(`${provider.issuer}/session/end`)
-    const [, xsrf] = /name="xsrf" value="([^"]+)"/.exec(page.text)!
-    const [, action] = /action="([^"]+)"/.exec(page.text)!
-    await browser.send(action!, { form: { xsrf: xsrf!, logout: 'yes' } })
-    expect(provider.failures).toEqual([])
-    expect(told).toHaveLength(1)
-
-    expect(await both(session)).toEqual([200, 200])
-    const tell = async (api: number) => (await send(api, '/backchannel-logout', '', told[0])).status
-    // Told at once, each ends what is there; told again, it is an old story.
-    expect(await Promise.all([0, 1].map(tell))).toContain(200)
-    expect(await Promise.all([0, 1].map(tell))).toEqual([400, 400])
-    expect(await both(session)).toEqual([401, 401])
+  test('a logout at one of them ends the session at both, and the user is sent to the provider', async () => {
+    const browser = new Browser()
+    const url = await answered(browser, 0)
+    await at(0, () => browser.send(url))
+    const out = await at(1, () => browser.send(`${app}/logout`, { method: 'POST' }))
+    expect([out.status, out.location]).toEqual([
+      303,
+      expect.stringContaining(`${provider.issuer}/session/end`),
+    ])
+    expect(new URL(out.location!).searchParams.get('id_token_hint')).toMatch(/^eyJ/)
+    expect(await statuses(browser)).toEqual([401, 401])
   })
 })
