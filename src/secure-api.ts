@@ -112,7 +112,7 @@ export interface SecureApi extends Middleware {
   explain(subject?: string | Middleware | GuardMiddleware<never>): ExplainedStage[]
   /** Which role grants which permission. */
   roles(): RoleMatrix
-  /** Resolves when keys are fetched, files are open, and the parser of bodies runs at full speed. */
+  /** Resolves when keys are fetched, files are open, and what reads bodies and paths runs at full speed. */
   ready(): Promise<void>
   /** Flushes and releases everything. */
   close(): Promise<void>

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -102,7 +103,32 @@ const heads = {
   'a long media type': (token) =>
     get(token, `Content-Type: application/json;${times('a="b";')}\r\nContent-Length: 0`),
   'a long list of what is accepted': (token) => get(token, `Accept: ${times('a/b;q=0.1,')}`),
+  'a token bound to a long certificate': () =>
+    get(forged({ cnf: { 'x5t#S256': 'a'.repeat(43) } }), `Client-Cert: ${CROWDED}`),
+  'a certificate of thousands of names': () => get('', `Client-Cert: ${CROWDED}`),
+  'a certificate field of nothing': () => get('', `Client-Cert: :${times('AAAA')}:`),
+  'a proof of many claims': () =>
+    proven(Object.fromEntries(Array.from({ length: 400 }, (_, i) => [i.toString(36), 1]))),
+  'a proof that is too long': () => proven({ a: 'a'.repeat(9_000) }),
+  'a long API key': () => get('', `X-API-Key: apikey_${times('A')}`),
+  'a long password': () => get('', `Authorization: Basic ${times(encode('ann:aaaaa'))}`),
+  'many session cookies': () => get('', `Cookie: ${times(`__Host-session=${'A'.repeat(43)}; `)}`),
+  'a long session cookie': () => get('', `Cookie: __Host-session=${times('A')}`),
   'a long origin': (token) => get(token, `Origin: https://${times('a.')}`),
+}
+
+/** Of another authority of the same name: thousands of names, and as long as a head can be. */
+const CROWDED = `:${readFileSync(new URL('support/certificates/crowded.pem', import.meta.url), 'latin1').replace(/-.*-|\s/g, '')}:`
+
+/** A token that is bound to a key, and a proof that nobody signed. */
+function proven(claims) {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const head = { alg: 'ES256', typ: 'dpop+jwt', jwk: publicKey.export({ format: 'jwk' }) }
+  const proof = [JSON.stringify(head), JSON.stringify({ htm: 'GET', ...claims }), 'x'.repeat(64)]
+    .map(encode)
+    .join('.')
+  const token = forged({ cnf: { jkt: 'a'.repeat(43) } })
+  return get('', `Authorization: DPoP ${token}\r\nDPoP: ${proof}`)
 }
 
 /** Well formed, and signed by nobody. */

@@ -6,6 +6,8 @@ import { mayLackFields } from '../kernel/dropped-fields.js'
 import { refuse } from '../kernel/problem.js'
 import type { Finding } from '../kernel/stage.js'
 import { ambiguityOf, type Ambiguity } from '../lib/ambiguous-path.js'
+import { once } from '../lib/once.js'
+import { warmUp } from '../lib/warm-up.js'
 import { hostList } from './host-list.js'
 
 export interface FirewallOptions {
@@ -71,6 +73,7 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
   const allowHeader = { Allow: [...known].join(', ') }
   const served = hosts === undefined ? undefined : hostList('firewall.hosts', hosts)
   const allowed = allowedAmbiguities(allow)
+  void warmUpPaths()
 
   return {
     reportable: 'never' as const,
@@ -95,6 +98,8 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
         return refuse('malformed-body', UNKNOWN_CODING)
     },
 
+    ready: () => warmUpPaths(),
+
     describe: () => ({ methods: [...known], hosts: served && [...served], allow: [...allowed] }),
 
     findings: (): Finding[] =>
@@ -106,6 +111,10 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
       })),
   }
 })
+
+/** Encodings of one to four bytes, dots, and what is written plainly. */
+const PATHS = ['%61'.repeat(150), 'a.b/%c3%a9c/..d/%7Ex/'.repeat(8), '%e2%82%ac%F0%9F%98%80.'.repeat(20)]
+const warmUpPaths = once(() => warmUp(PATHS.map((path) => () => ambiguityOf(`/${path}`))))
 
 const UNKNOWN_CODING = {
   detail: 'The only transfer coding of requests is chunked.',

@@ -1,6 +1,7 @@
 // An API with everything on, in a process of its own. Told `watch`, it measures the turns of its event loop; told
 // `report`, it says how long the longest was. Told a text, how long `JSON.parse` takes for it.
-import { bearer, secureApi } from 'secure-api'
+import { readFileSync } from 'node:fs'
+import { apiKey, basic, bearer, hashPassword, memory, mtls, secureApi, session } from 'secure-api'
 import { localIssuer } from 'secure-api/testing'
 import { listen } from './http.mjs'
 
@@ -9,8 +10,22 @@ const anything = { type: ['object', 'array'], additionalProperties: true, items:
 const order = { type: 'object', properties: { item: { type: 'string' } } }
 const texts = { type: 'object', additionalProperties: { type: 'string' } }
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+const store = memory()
+const ca = readFileSync(new URL('certificates/authority.pem', import.meta.url), 'utf8')
 const api = secureApi({
-  auth: [bearer({ issuer: issuer.issuer, audience: issuer.audience, keys: issuer.jwks.keys })],
+  auth: [
+    bearer({
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      keys: issuer.jwks.keys,
+      dpop: { mode: 'allowed', baseUrls: ['https://api.test'] },
+      certificate: 'Client-Cert',
+    }),
+    apiKey({ store, pepper: 'p'.repeat(32) + Math.random() }),
+    mtls({ ca, certificate: 'Client-Cert' }),
+    basic({ users: { ann: await hashPassword('correct horse') }, store, allowInsecureLoopback: true }),
+    session({ store }),
+  ],
   cors: { origins: ['https://app.example.com'] },
   rateLimit: { limit: 1_000_000 },
   trustProxy: 2,
