@@ -27,11 +27,18 @@ const PEM = /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE
 
 function envoyCertificate(value: string): Buffer | undefined {
   let certificates: string[] = []
+  let isNamed = false
   PAIR.lastIndex = 0
   for (;;) {
     const [all, key, quoted, bare, end] = (PAIR.exec(value) ?? []) as (string | undefined)[]
     if (all === undefined) return undefined
-    if (key!.toLowerCase() === 'cert') certificates.push(quoted ?? bare!)
+    const name = key!.toLowerCase()
+    // Envoy writes these as they stand in the certificate: whoever chose them may have written what follows.
+    if ((name === 'uri' || name === 'dns') && bare !== undefined) isNamed = true
+    if (name === 'cert') {
+      if (isNamed) return undefined
+      certificates.push(quoted ?? bare!)
+    }
     if (end === '') break
     if (end === ',') certificates = []
   }

@@ -12,6 +12,7 @@ test.each([
   `By=spiffe://a;Hash=00;cert="${escaped}";Subject="CN=a\\"b,O=c;d";URI=`,
   `Cert="other",By=;Cert="${escaped}"`,
   `Subject="Cert=x";Cert="${escaped}"`,
+  `Cert="other";URI="x,Cert=y",Cert="${escaped}";URI=z;DNS=a`,
 ])('X-Forwarded-Client-Cert: %s', (value) => {
   expect(envoy(value)).toBe('AAAA')
 })
@@ -28,6 +29,9 @@ test.each([
   `Cert="${escaped}" ;Hash=00`,
   `Subject="\\";Cert="${escaped}"`,
   'Cert="%"',
+  `Hash=00;Cert="other";Subject="";URI=x,Hash=00;Cert="${escaped}";Subject=""`,
+  `Hash=00;Cert="other";DNS=x,By=y;Cert="${escaped}"`,
+  `URI=,cert="${escaped}"`,
   `Cert="${encodeURIComponent(PEM.replace('AAAA', 'AA=A'))}"`,
   `Cert="${encodeURIComponent(PEM.replace('AAAA', 'AB=='))}"`,
   `Cert="${encodeURIComponent(PEM + PEM)}"`,

@@ -427,7 +427,7 @@ describe('behind a proxy', () => {
       { certificate: 'X-Forwarded-Client-Cert' },
       { trustProxy: 1 },
       'X-Forwarded-Client-Cert',
-      `${envoy(stranger)},${envoy(partner)}`,
+      `Hash=00;Cert="${encodeURIComponent(stranger.cert)}",${envoy(partner)}`,
     ],
   ])('it says which certificate it has seen: %s', async (_what, options, services, name, value) => {
     const { get, handled: served } = behind(options, services)
@@ -470,6 +470,9 @@ describe('behind a proxy', () => {
     expect(new X509Certificate(der(stuffed)).subject).toContain('CN=orders')
     const { get, handled: served } = behind({ certificate: 'X-Forwarded-Client-Cert' })
     await get('/').set('X-Forwarded-Client-Cert', envoy(stuffed)).expect(401)
+    await get('/')
+      .set('X-Forwarded-Client-Cert', `${envoy(stranger)},${envoy(partner)}`)
+      .expect(401)
     const bound = serve(own({ certificate: 'Client-Cert' }), { clock, trustProxy: 1, fetch: issuer.fetch })
     const ask = (one: Issued) =>
       bound
