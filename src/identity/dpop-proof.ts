@@ -21,7 +21,8 @@ export interface ProofClaims {
   readonly htm: string
   readonly htu: string
   readonly iat: number
-  readonly ath: string
+  /** Of the access token that comes with it; there is none where one is asked for. */
+  readonly ath: string | undefined
   readonly nonce: unknown
 }
 
@@ -98,7 +99,7 @@ function hasClaims(claims: Claims): claims is Claims & ProofClaims {
     isText(jti, MAX_JTI_LENGTH) &&
     isText(htm, MAX_JTI_LENGTH) &&
     isText(htu, MAX_URL_LENGTH) &&
-    isText(ath, MAX_JTI_LENGTH) &&
+    (ath === undefined || isText(ath, MAX_JTI_LENGTH)) &&
     Number.isFinite(iat)
   )
 }

@@ -13,11 +13,15 @@ import type { VerificationKey } from './key-set.js'
 import { isSignedBy, jose, jsonwebtoken } from './signature.js'
 
 /** Whether a request proves that its client has a key: what is wrong, or that the proof needs a nonce. */
-export type ProofOutcome = DpopFault | 'dpop-nonce' | 'dpop-binding' | undefined
+export type ProofOutcome = ProofRefusal | undefined
+export type ProofRefusal = DpopFault | 'dpop-nonce' | 'dpop-binding'
 
-interface KnownHead extends VerificationKey {
+/** A key that a client has shown to have: its thumbprint (RFC 7638). */
+export interface ShownKey {
   readonly jkt: string
 }
+
+interface KnownHead extends VerificationKey, ShownKey {}
 
 /** The proof that this very request has used: an API may ask about it twice. */
 const used = slot<string>('dpop.used')
@@ -46,6 +50,19 @@ export class DpopProofs {
    * @param jkt the thumbprint of the key that the token is bound to
    */
   check(ctx: SecurityContext, digest: string, jkt: string): Later<ProofOutcome> {
+    return when(this.examine(ctx, digest, jkt), (shown) => (typeof shown === 'string' ? shown : undefined))
+  }
+
+  /** The key of a client that asks for a token, which is bound to nothing yet (RFC 9449 section 5). */
+  shown(ctx: SecurityContext): Later<ShownKey | ProofRefusal> {
+    return this.examine(ctx, undefined, undefined)
+  }
+
+  private examine(
+    ctx: SecurityContext,
+    digest: string | undefined,
+    jkt: string | undefined,
+  ): Later<KnownHead | ProofRefusal> {
     const { req } = ctx
     const sent = req.headers.dpop
     if (sent === undefined) return 'dpop-missing'
@@ -60,7 +77,7 @@ export class DpopProofs {
       const signed = { text: proof.text, algorithm: known.algorithms[0]! }
       const nowSeconds = ctx.services.clock.now() / 1000
       const good = isSignedBy([known], signed, { nowSeconds, toleranceSeconds: this.rules.maxAgeSeconds })
-      return when(good, (yes) => (yes ? this.claim(ctx, proof, jkt) : 'dpop-signature'))
+      return when(good, (yes) => (yes ? this.claim(ctx, proof, known) : 'dpop-signature'))
     })
   }
 
@@ -77,13 +94,15 @@ export class DpopProofs {
     this.heads.clear()
   }
 
-  private judge(ctx: SecurityContext, { claims }: ReadProof, digest: string): ProofOutcome {
+  private judge(ctx: SecurityContext, { claims }: ReadProof, digest: string | undefined): ProofOutcome {
     const { maxAgeSeconds, bases } = this.rules
+    if (digest !== undefined && claims.ath === undefined) return 'dpop-claims'
     if (claims.htm !== ctx.req.method) return 'dpop-method'
     const url = normalUrl(claims.htu)
     const path = normalPath(ctx.path)
     if (!bases.some((base) => base + path === url)) return 'dpop-url'
-    if (claims.ath !== Buffer.from(digest, 'latin1').toString('base64url')) return 'dpop-token'
+    if (digest !== undefined && claims.ath !== Buffer.from(digest, 'latin1').toString('base64url'))
+      return 'dpop-token'
 
     const now = ctx.services.clock.now()
     const nonce = this.nonces?.judge(claims.nonce, now)
@@ -94,16 +113,18 @@ export class DpopProofs {
     return undefined
   }
 
-  private keyOf(head: string, jkt: string): Later<KnownHead | (ProofOutcome & string)> {
+  /** @param jkt which one it has to be; `undefined` takes any */
+  private keyOf(head: string, jkt: string | undefined): Later<KnownHead | ProofRefusal> {
     const known = this.heads.get(head)
-    if (known !== undefined) return known.jkt === jkt ? known : 'dpop-binding'
+    if (known !== undefined) return jkt === undefined || known.jkt === jkt ? known : 'dpop-binding'
     const read = readHead(head, this.rules.algorithms)
     if (typeof read === 'string') return read
     return when(jose(), async ({ calculateJwkThumbprint }) => {
-      if ((await calculateJwkThumbprint(read.jwk)) !== jkt) return 'dpop-binding'
+      const shown = await calculateJwkThumbprint(read.jwk)
+      if (jkt !== undefined && shown !== jkt) return 'dpop-binding'
       const key = importKey(read)
       if (key === undefined) return 'dpop-key'
-      const found = { algorithms: [read.algorithm], jkt, key }
+      const found = { algorithms: [read.algorithm], jkt: shown, key }
       // A copy: a part of the proof's text would hold on to the whole of it.
       this.heads.set(Buffer.from(head, 'latin1').toString('latin1'), found)
       return found
@@ -111,18 +132,22 @@ export class DpopProofs {
   }
 
   /** RFC 9449 section 11.1. Only a hash is kept, and nobody can use up a name in the place of another key. */
-  private claim(ctx: SecurityContext, { claims }: ReadProof, jkt: string): Later<ProofOutcome> {
+  private claim(
+    ctx: SecurityContext,
+    { claims }: ReadProof,
+    known: KnownHead,
+  ): Later<KnownHead | ProofRefusal> {
     const { store, maxAgeSeconds } = this.rules
     const { services } = ctx
-    const key = hash('sha256', `${jkt} ${claims.jti}`, 'base64url')
-    if (ctx.get(used) === key) return undefined
+    const key = hash('sha256', `${known.jkt} ${claims.jti}`, 'base64url')
+    if (ctx.get(used) === key) return known
     const once = store === undefined ? services.once : services.portsOf(store).once
     // As long as it could be sent again, here or where the clock is behind.
     const keepSeconds = claims.iat - services.clock.now() / 1000 + 2 * maxAgeSeconds
     return when(once.claim(SPACE, key, Math.ceil(keepSeconds * 1000)), (first) => {
       if (!first) return 'dpop-replayed'
       ctx.set(used, key)
-      return undefined
+      return known
     })
   }
 }

@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { boolean } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
+import { isProblem } from '../kernel/problem.js'
+import { RefusedError } from '../kernel/respond.js'
 import { checkLogin, type IssueOptions, type Login } from './login.js'
 import { momentAfter } from './revocation.js'
 import {
@@ -14,12 +16,14 @@ import {
   type Family,
 } from './refresh-token.js'
 import { signAccessToken } from './sign-token.js'
+import { tokenError } from './token-errors.js'
 import type { TokensRules } from './tokens-options.js'
 
 /** What a client gets (RFC 6749 section 5.1): the body of the reply. */
 export interface TokenResponse {
   readonly access_token: string
-  readonly token_type: 'Bearer'
+  /** `DPoP` where the client has shown a key, and the tokens are bound to it. */
+  readonly token_type: 'Bearer' | 'DPoP'
   /** In seconds. */
   readonly expires_in: number
   readonly refresh_token?: string
@@ -37,7 +41,11 @@ export async function issueTokens(
 ): Promise<TokenResponse> {
   const { clock, idleMs, absoluteMs } = rules
   const now = clock.now()
-  const login = checkLogin(rules.clientId, options, now)
+  const jkt = await keyOf(rules, req)
+  const login: Login = {
+    ...checkLogin(rules.clientId, options, now),
+    ...(jkt !== undefined && { jkt }),
+  }
   const { refresh = true } = options
   boolean('issue.refresh', refresh)
   const { issuedAt } = await dateFor(rules, login)
@@ -69,6 +77,22 @@ export async function issueTokens(
   return { ...access, refresh_token: refreshTokenText(token) }
 }
 
+/** @throws RefusedError for a proof that is none, and for none where it is required */
+async function keyOf(
+  { clientKeys }: TokensRules,
+  req: IncomingMessage | undefined,
+): Promise<string | undefined> {
+  if (!clientKeys.required && req?.headers.dpop === undefined) return undefined
+  const ctx = req === undefined ? undefined : contextOf(req)
+  if (ctx === undefined) {
+    if (!clientKeys.isOn) return undefined
+    throw new Error('issue needs the request, behind secureApi(): which key its client has is proven there')
+  }
+  const shown = await clientKeys.shownBy(ctx)
+  if (isProblem(shown)) throw new RefusedError(tokenError(shown))
+  return shown
+}
+
 /** When what is issued now is dated, and up to when everything of its subject is over. In seconds since 1970. */
 export interface Dated {
   readonly issuedAt: number
@@ -91,7 +115,7 @@ export async function dateFor(
 /** An access token for somebody who is logged in. */
 export async function accessToken(
   { issuer, audiences, accessSeconds, keys }: TokensRules,
-  { sid, subject, clientId, scope, claims, authentication: { at, acr, amr } }: Login,
+  { sid, subject, clientId, scope, claims, authentication: { at, acr, amr }, jkt }: Login,
   issuedAt: number,
 ): Promise<TokenResponse> {
   const key = await keys.signing()
@@ -109,6 +133,7 @@ export async function accessToken(
     ...(at !== undefined && { auth_time: Math.floor(at) }),
     ...(acr !== undefined && { acr }),
     ...(amr.length > 0 && { amr }),
+    ...(jkt !== undefined && { cnf: { jkt } }),
   }
   const token = await signAccessToken(payload, key)
   if (token.length > MAX_TOKEN)
@@ -117,7 +142,7 @@ export async function accessToken(
     )
   return {
     access_token: token,
-    token_type: 'Bearer',
+    token_type: jkt === undefined ? 'Bearer' : 'DPoP',
     expires_in: accessSeconds,
     ...(scope !== undefined && { scope }),
   }

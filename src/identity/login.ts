@@ -24,7 +24,10 @@ export interface IssueOptions {
 }
 
 /** What is said in the access tokens of a login. */
-export type Login = Pick<Family, 'sid' | 'subject' | 'clientId' | 'scope' | 'claims' | 'authentication'>
+export type Login = Pick<
+  Family,
+  'sid' | 'subject' | 'clientId' | 'scope' | 'claims' | 'authentication' | 'jkt'
+>
 
 /** Claims that say who issued what to whom, and until when. */
 const OURS = [

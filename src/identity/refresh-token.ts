@@ -16,6 +16,8 @@ export interface Family {
   readonly scope?: string
   readonly claims: Claims
   readonly authentication: Authentication
+  /** The thumbprint of the key without which its tokens are worth nothing (RFC 9449 section 5). */
+  readonly jkt?: string
   readonly startedAt: number
   /** When the family is over, however often it is refreshed. */
   readonly endsAt: number
@@ -110,7 +112,7 @@ function isFamily(value: unknown): value is Family {
   return (
     v === 1 &&
     [sid, subject, clientId, current].every(isText) &&
-    (scope === undefined || isText(scope)) &&
+    [scope, rest.jkt].every((one) => one === undefined || isText(one)) &&
     isObject(rest.claims) &&
     isAuthentication(rest.authentication) &&
     [rest.startedAt, rest.endsAt, rest.idleAt].every(Number.isFinite) &&

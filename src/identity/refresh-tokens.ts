@@ -16,6 +16,7 @@ import {
   type Family,
   type RefreshToken,
 } from './refresh-token.js'
+import { keyRefused } from './client-key.js'
 import { storeAway } from './store-away.js'
 import type { TokensRules } from './tokens-options.js'
 
@@ -25,6 +26,8 @@ export interface RefreshRequest {
   /** Less than was granted, for the access token. */
   readonly scope?: string | undefined
   readonly clientId?: string | undefined
+  /** The thumbprint of the key that it has shown to have. */
+  readonly jkt?: string | undefined
 }
 
 /** Why a refresh token is refused: the rule in the audit log, and its reason. To the client they are all one. */
@@ -33,6 +36,7 @@ const faults = {
   'refresh-unknown': 'There is no such login, or it is over',
   'refresh-expired': 'The login is over: it was idle for too long, or lasted too long',
   'refresh-reused': 'The token was used before: somebody has a copy; the login was ended',
+  'refresh-key': 'The client has another key than the one that the login is bound to',
   'refresh-client': 'The token was issued to another client',
   'refresh-revoked': 'The login was ended',
   'refresh-denied': 'The application said no to the renewal; the login was ended',
@@ -66,7 +70,7 @@ export async function refreshTokens(
 /** `undefined` if somebody else has written meanwhile. */
 async function attemptRefresh(
   rules: TokensRules,
-  { scope, clientId }: RefreshRequest,
+  { scope, clientId, jkt }: RefreshRequest,
   token: RefreshToken,
   text: string,
   ctx: SecurityContext,
@@ -77,6 +81,9 @@ async function attemptRefresh(
   const now = clock.now()
   const facts = { subject: family.subject, sid: family.sid, clientId: family.clientId }
   if (now >= Math.min(family.idleAt, family.endsAt)) return invalid('refresh-expired')
+  // Before anything ends: whoever stole a token and not the key must not be able to end the login either.
+  if (family.jkt !== undefined && jkt !== family.jkt)
+    return jkt === undefined ? keyRefused('dpop-missing') : invalid('refresh-key')
   const place = placeOf(family, token, now)
   if (place === 'reused') {
     await endLogin(rules, token, family)
@@ -96,8 +103,12 @@ async function attemptRefresh(
     ctx.record('tokens-denied', { ...facts, severity: 'low' })
     return invalid('refresh-denied')
   }
-  const login: Family =
-    claims === undefined ? family : { ...family, claims: checkClaims('tokens.renew', claims) }
+  const login: Family = {
+    ...family,
+    ...(claims !== undefined && { claims: checkClaims('tokens.renew', claims) }),
+    // From here on, if it was not before.
+    ...(jkt !== undefined && { jkt }),
+  }
 
   const dated = await dateFor(rules, family)
   // Whoever ended all logins of the subject meanwhile ended what was issued up to then, and this token may be dated later.

@@ -3,10 +3,12 @@ import { defineHandler, type HandlerReply } from '../kernel/handler.js'
 import type { HandlerBody } from '../kernel/handler-body.js'
 import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
+import { when } from '../lib/when.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
 import { FAMILIES, familyKey, parseRefreshToken, readFamily } from './refresh-token.js'
 import { endLogin, refreshTokens } from './refresh-tokens.js'
 import { whenStored } from './store-away.js'
+import { tokenError } from './token-errors.js'
 import type { TokensRules } from './tokens-options.js'
 import { unavailable } from './unavailable.js'
 import { verifyToken } from './verify.js'
@@ -29,34 +31,23 @@ const MAX_BODY_BYTES = 16_384
 const JWKS_HEADERS = { 'Cache-Control': 'public, max-age=300' }
 const AWAY = 'The store of the tokens cannot be reached'
 
-const ERRORS: Partial<Record<string, string>> = {
-  'invalid-grant': 'invalid_grant',
-  'invalid-scope': 'invalid_scope',
-  'unsupported-grant-type': 'unsupported_grant_type',
-}
-
-/** RFC 6749 section 5.2, in the body of a problem: clients of OAuth read `error`, and want `application/json`. */
-function refused(problem: Problem): Problem {
-  if (problem.status >= 500) return problem
-  const error = ERRORS[problem.code] ?? 'invalid_request'
-  const members = { ...problem.members, error, error_description: problem.detail ?? problem.title }
-  return { ...problem, members, mediaType: 'application/json' }
-}
-
 export function tokenHandlers(
   rules: TokensRules,
   bearerOptions: BearerOptions,
 ): TokenHandlers & { close: () => void } {
   const verifying = prepareRules(bearerOptions)
-  const post = { methods: ['POST'] as const, maxBodyBytes: MAX_BODY_BYTES, refused }
+  const post = { methods: ['POST'] as const, maxBodyBytes: MAX_BODY_BYTES, refused: tokenError }
 
   const refreshed = (ctx: SecurityContext, body: HandlerBody) => {
     const { refresh_token: token, scope, client_id: clientId } = body
     if (!isGiven(token)) return missing('refresh_token')
     if (!isOptional(scope)) return missing('scope')
     if (!isOptional(clientId)) return missing('client_id')
-    const request = { token, scope: scope || undefined, clientId: clientId || undefined }
-    return whenStored(refreshTokens(rules, request, ctx), AWAY, replied)
+    return when(rules.clientKeys.shownBy(ctx), (jkt) => {
+      if (isProblem(jkt)) return jkt
+      const request = { token, scope: scope || undefined, clientId: clientId || undefined, jkt }
+      return whenStored(refreshTokens(rules, request, ctx), AWAY, replied)
+    })
   }
 
   /** Whether there was something to be ended is not said: RFC 7009 section 2.2. */

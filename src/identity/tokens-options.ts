@@ -8,11 +8,13 @@ import type { Clock, Later, RecordStore, Store } from '../kernel/ports.js'
 import { checkStore } from '../kernel/store-ports.js'
 import { systemClock } from '../kernel/system-clock.js'
 import type { Claims } from './claims.js'
+import type { DpopMode, DpopOptions } from './dpop-options.js'
 import { checkAudience, checkName } from './issuer-names.js'
 import type { PrivateKey } from './private-key.js'
 import { checkRevocation, revocations, type Revocations } from './revocation.js'
 import type { SigningKeys } from './signing-keys.js'
 import { tokensKeys, type SigningKeyRingOptions } from './tokens-keys.js'
+import { tokensProofs, type TokensProofs } from './tokens-proofs.js'
 
 export type { SigningKeyRingOptions } from './tokens-keys.js'
 
@@ -57,6 +59,12 @@ export interface TokensOptions {
    * `invalid-grant`. Default: what was said at the login.
    */
   renew?: (login: RenewalRequest) => Later<Claims | false>
+  /**
+   * Whether tokens are bound to a key of their client, access and refresh tokens alike, where it sends a DPoP proof with the login and each refresh (RFC
+   * 9449 section 5): `'allowed'`, or `'required'` for all, or options, which `bearer` gets too. `baseUrls` is the origin of `issuer`, and `store` that of the
+   * tokens, unless they are there. Default `'off'`. Bad proofs, or none: 400 `invalid-dpop-proof`.
+   */
+  dpop?: DpopMode | DpopOptions
   /** What was revoked, if other methods share it. Default: a list of its own in `store`. */
   revocation?: Revocations
   /** The clock. Default: the system's. */
@@ -77,12 +85,12 @@ const KNOWN = [
     'absoluteSeconds',
     'graceMs',
   ],
-  ...['clientId', 'renew', 'revocation', 'clock', 'storeTimeoutMs'],
+  ...['clientId', 'renew', 'dpop', 'revocation', 'clock', 'storeTimeoutMs'],
 ]
 const YEAR_SECONDS = 31_536_000
 
 /** The same, checked. */
-export interface TokensRules {
+export interface TokensRules extends TokensProofs {
   readonly issuer: string
   readonly audiences: readonly string[]
   readonly records: RecordStore
@@ -99,7 +107,7 @@ export interface TokensRules {
 
 /** @throws ConfigError naming option, rule, value and fix */
 export function prepareTokens(options: TokensOptions): TokensRules {
-  knownKeys('tokens', options, KNOWN, ['store', 'keys', 'keyRing', 'revocation', 'renew'])
+  knownKeys('tokens', options, KNOWN, ['store', 'keys', 'keyRing', 'revocation', 'renew', 'dpop'])
   const { issuer, clientId = 'first-party', renew, storeTimeoutMs = 1_000 } = options
   const clock = checkClock('tokens.clock', options.clock === undefined ? systemClock : options.clock)
   checkName('tokens.issuer', issuer)
@@ -143,6 +151,7 @@ export function prepareTokens(options: TokensOptions): TokensRules {
     graceMs: whole('graceMs', 10_000, 0, 60_000),
     clientId,
     renew: renew === undefined ? undefined : func('tokens.renew', renew),
+    ...tokensProofs(options.dpop, issuer, store),
     revocation,
     clock,
   }

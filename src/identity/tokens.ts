@@ -56,13 +56,14 @@ export interface Tokens extends TokenHandlers {
  */
 export function tokens(options: TokensOptions): Tokens {
   const rules = prepareTokens(options)
-  const { issuer, audiences, keys, revocation, accessSeconds } = rules
+  const { issuer, audiences, keys, revocation, accessSeconds, proofs } = rules
   const bearerOptions: BearerOptions = {
     issuer,
     audience: audiences,
     keys: keys.fixed ?? (async () => ({ keys: await keys.published(true) })),
     maxLifetimeSeconds: accessSeconds,
     revocation,
+    ...proofs,
   }
   const { close, ...handlers } = tokenHandlers(rules, bearerOptions)
 
