@@ -4,7 +4,7 @@ import { Generations } from '../lib/generations.js'
 import type { VerifiedKey } from './api-key.js'
 import type { ApiKeyRules } from './api-key-options.js'
 import { KEYS, LAST_USED, timeToLive, type KeyRecord } from './api-key-record.js'
-import type { KeyText } from './api-key-text.js'
+import { bodyOf } from './api-key-text.js'
 
 /** Keys of which a process knows when it noted them last. Beyond that, some are noted more often. */
 const MAX_KEYS = 10_000
@@ -18,12 +18,13 @@ export class KeyUse {
 
   constructor(private readonly rules: ApiKeyRules) {}
 
-  note(ctx: SecurityContext, used: VerifiedKey, key: KeyText): void {
+  note(ctx: SecurityContext, used: VerifiedKey, key: string): void {
     const { clock, portsOf } = ctx.services
     const { lastUsedMs, store } = this.rules
-    const { id } = used.record
+    const { id } = used
+    if (lastUsedMs === 0) return
     const monotonic = clock.monotonic()
-    if (lastUsedMs === 0 || monotonic - (this.noted.get(id) ?? -Infinity) < lastUsedMs) return
+    if (monotonic - (this.noted.get(id) ?? -Infinity) < lastUsedMs) return
     this.noted.set(id, monotonic)
 
     const { records } = portsOf(store)
@@ -35,8 +36,8 @@ export class KeyUse {
   }
 
   /** The same record, its secret hashed with the pepper of today. */
-  private rehashed({ record, secret }: VerifiedKey, { body }: KeyText): string {
-    const hashed = this.rules.peppers.hash(body)
+  private rehashed({ record, secret }: VerifiedKey, key: string): string {
+    const hashed = this.rules.peppers.hash(bodyOf(key))
     const secrets = record.secrets.map((one) => (one === secret ? { ...one, ...hashed } : one))
     return JSON.stringify({ ...record, secrets } satisfies KeyRecord)
   }

@@ -6,13 +6,13 @@ import { defineStage } from '../kernel/define.js'
 import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
-import { isThenable } from '../lib/when.js'
+import { when } from '../lib/when.js'
 import { addressList, isListed } from './api-key-addresses.js'
 import { KeyLimits } from './api-key-limit.js'
 import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
 import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
 import { apiKeyRefusals, type KeyFault } from './api-key-refusals.js'
-import { bodyOf, keyLength, newId, newKey, parseKey, type KeyText } from './api-key-text.js'
+import { bodyOf, keyLength, newId, newKey, parseKey } from './api-key-text.js'
 import { KeyUse } from './api-key-use.js'
 import { authorizationCount, credentialsFor, fieldCount } from './authorization.js'
 import type { Method } from './method.js'
@@ -22,14 +22,18 @@ export type { ApiKeyOptions, ApiKeyStoreOptions } from './api-key-options.js'
 
 /** A key whose secret was verified, as long as its record is the one it was verified with. */
 export interface VerifiedKey {
+  readonly id: string
   readonly text: string
   readonly record: KeyRecord
   /** Which of its secrets it was. */
   readonly secret: KeyRecord['secrets'][number]
   readonly principal: Principal
   readonly addresses: BlockList | undefined
-  /** When the secret ends, in milliseconds since 1970. */
+  readonly isLimited: boolean
+  /** When it ends, in milliseconds since 1970; what was revoked has ended. */
   readonly endsAt: number
+  /** From when on its end is announced. */
+  readonly noticeFrom: number
 }
 
 /**
@@ -54,10 +58,10 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   const nobody = recordOfNobody(prefix, (body) => peppers.hash(body))
 
   /** An id that nobody has is looked at like one that somebody has. */
-  const verify = (key: KeyText, text: string = nobody): VerifiedKey | undefined => {
+  const verify = (field: string, text: string = nobody): VerifiedKey | undefined => {
     const record = readRecord(text)
-    const secret = record.secrets[peppers.find(key.body, record.secrets)]
-    return secret === undefined ? undefined : verifiedKey(text, record, secret)
+    const secret = record.secrets[peppers.find(bodyOf(field), record.secrets)]
+    return secret === undefined ? undefined : verifiedKey(text, record, secret, noticeMs)
   }
 
   const refuseUse = (ctx: SecurityContext, { record }: VerifiedKey, fault: KeyFault): Verdict => {
@@ -68,14 +72,15 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
 
   const judge = (
     ctx: SecurityContext,
-    key: KeyText,
+    field: string,
     digest: string,
+    known: VerifiedKey | undefined,
     text: string | undefined,
   ): Verdict | Promise<Verdict> => {
-    let found = verified.get(digest)
+    let found = known
     if (found === undefined || found.text !== text) {
       try {
-        found = verify(key, text)
+        found = verify(field, text)
       } catch (cause) {
         return storeAway(1_000, 'The record of the key cannot be read', cause)
       }
@@ -83,26 +88,21 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
         return refusals.because(text === undefined ? 'api-key-unknown' : 'api-key-secret')
       verified.set(digest, found)
     }
-    const { record, secret, addresses, endsAt, principal } = found
     const now = ctx.services.clock.now()
-    if (record.revokedAt !== undefined) return refuseUse(ctx, found, 'api-key-revoked')
-    if (now >= (record.expiresAt ?? Infinity)) return refuseUse(ctx, found, 'api-key-expired')
-    if (now >= (secret.graceUntil ?? Infinity)) return refuseUse(ctx, found, 'api-key-superseded')
-    if (addresses !== undefined && !isListed(addresses, ctx.clientIp))
+    if (!(now < found.endsAt)) return refuseUse(ctx, found, whyEnded(found, now))
+    if (found.addresses !== undefined && !isListed(found.addresses, ctx.clientIp))
       return refuseUse(ctx, found, 'api-key-address')
 
+    const exhausted = found.isLimited ? limits.take(ctx, found.record) : undefined
     const accepted = found
-    const accept = (): void => {
-      ctx.principal = principal
-      if (secret.graceUntil !== undefined || endsAt - now < noticeMs) {
-        ctx.head.setHeader(EXPIRES, new Date(endsAt).toUTCString())
-      }
-      use.note(ctx, accepted, key)
-      ctx.note('api-key', 'the API key is valid')
-    }
-    const exhausted = limits.take(ctx, record)
-    if (isThenable(exhausted)) return exhausted.then((problem) => problem ?? accept())
-    return exhausted ?? accept()
+    return when(exhausted, (problem) => problem ?? accept(ctx, accepted, field, now))
+  }
+
+  const accept = (ctx: SecurityContext, key: VerifiedKey, field: string, now: number): undefined => {
+    ctx.principal = key.principal
+    if (now > key.noticeFrom) ctx.head.setHeader(EXPIRES, new Date(key.endsAt).toUTCString())
+    use.note(ctx, key, field)
+    ctx.note('api-key', 'the API key is valid')
   }
 
   return {
@@ -123,12 +123,12 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       const digest = hash('sha256', field, 'base64')
       const known = verified.get(digest)
       // What was verified before need not be read again to be found.
-      const key = known === undefined ? parseKey(prefix, field) : { id: known.record.id, body: bodyOf(field) }
-      if (key === undefined) return refusals.malformed()
+      const id = known === undefined ? parseKey(prefix, field)?.id : known.id
+      if (id === undefined) return refusals.malformed()
 
-      const text = ctx.services.portsOf(store).records.get(KEYS, key.id)
+      const text = ctx.services.portsOf(store).records.get(KEYS, id)
       return whenStored(text, 'The store of the keys cannot be reached', (found) =>
-        judge(ctx, key, digest, found),
+        judge(ctx, field, digest, known, found),
       )
     },
 
@@ -156,9 +156,15 @@ function fieldOf(place: Place, { req }: SecurityContext): string | undefined {
   return req.headers[place.field] as string | undefined
 }
 
-function verifiedKey(text: string, record: KeyRecord, secret: VerifiedKey['secret']): VerifiedKey {
-  const { id, owner, name, scopes, roles, cidrs, expiresAt = Infinity } = record
-  const endsAt = Math.min(expiresAt, secret.graceUntil ?? Infinity)
+function verifiedKey(
+  text: string,
+  record: KeyRecord,
+  secret: VerifiedKey['secret'],
+  noticeMs: number,
+): VerifiedKey {
+  const { id, owner, name, scopes, roles, cidrs, limit, expiresAt = Infinity, revokedAt } = record
+  const { graceUntil } = secret
+  const endsAt = Math.min(expiresAt, graceUntil ?? Infinity)
   const claims = { key_id: id, ...(name !== undefined && { key_name: name }), scope: scopes.join(' '), roles }
   const principal: Principal = {
     // No issuer is called so, and no issuer can speak for an owner of keys (ASVS 6.8.1).
@@ -171,13 +177,22 @@ function verifiedKey(text: string, record: KeyRecord, secret: VerifiedKey['secre
   }
   deepFreeze(principal)
   return {
+    id,
     text,
     record,
     secret,
     principal,
     addresses: cidrs.length === 0 ? undefined : addressList(cidrs),
-    endsAt,
+    isLimited: limit !== undefined,
+    endsAt: revokedAt === undefined ? endsAt : -Infinity,
+    noticeFrom: graceUntil === undefined ? endsAt - noticeMs : -Infinity,
   }
+}
+
+function whyEnded({ record }: VerifiedKey, now: number): KeyFault {
+  if (record.revokedAt !== undefined) return 'api-key-revoked'
+  if (now >= (record.expiresAt ?? Infinity)) return 'api-key-expired'
+  return 'api-key-superseded'
 }
 
 /** Looks like any other record, and no key that anybody has fits it. */
