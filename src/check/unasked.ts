@@ -38,8 +38,10 @@ export function lateFindings({ plans, settings }: CheckedApi): Finding[] {
 function metIn(handler: unknown, { api, settings }: CheckedApi): Met[] {
   const mark = markOf(handler)
   if (mark !== undefined) {
-    const judges = mark.settings === undefined ? settings.csrf !== false : mark.settings.csrf !== undefined
-    return mark.by === api && judges ? [{ name: 'csrf' }] : []
+    // What another API lets in is for the check of that one.
+    const isOn = mark.by !== api || settings.csrf !== false
+    const judges = mark.settings === undefined ? isOn : mark.settings.csrf !== undefined
+    return judges ? [{ name: 'csrf' }] : []
   }
   const { stage, [STAGES]: stages } = handler as { stage?: Met; [STAGES]?: readonly Met[] }
   return stages === undefined ? (typeof stage?.name === 'string' ? [stage] : []) : [...stages]

@@ -12,6 +12,7 @@ import { testApi } from '../support/api.js'
 import { expressVersions } from '../support/express.js'
 
 const sessions = session({ store: memory() })
+const another = testApi().api
 const passwords = basic({ users: {} })
 const keys = apiKey({ store: memory(), pepper: randomBytes(32) })
 /** A method of the user's own. */
@@ -96,6 +97,14 @@ describe.each(expressVersions)('on %s', (_name, express) => {
     ],
     ['csrf is in its pipeline', (app, api) => app.use(api).use(pipeline([sessions, csrf()]) as never)],
     ['the API stands behind it', (app, api) => app.use(sessions as never).use(api)],
+    [
+      'another API stands behind it',
+      (app, api) =>
+        app
+          .use(api)
+          .use(sessions as never)
+          .use(another as never),
+    ],
     ['it is a key', (app, api) => app.use(api).use(keys as never)],
     ['there is none', (app, api) => app.use(api)],
   ])('nothing is named where %s', (_what, mount) => {
