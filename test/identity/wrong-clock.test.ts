@@ -10,6 +10,7 @@ import { revocations } from '../../src/identity/revocation.js'
 import { session } from '../../src/identity/session.js'
 import { tokens } from '../../src/identity/tokens.js'
 import { totp } from '../../src/identity/totp.js'
+import { webauthn } from '../../src/identity/webauthn.js'
 import { memory } from '../../src/kernel/memory.js'
 import { isProblem } from '../../src/kernel/problem.js'
 import type { MethodMiddleware } from '../../src/identity/method.js'
@@ -21,6 +22,8 @@ import {
   serve,
   type FakeClock,
 } from '../../src/testing/index.js'
+import { as, caller } from '../support/as.js'
+import { SoftPasskey } from '../support/authenticator.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -243,6 +246,39 @@ describe('what is made by a clock that is wrong', () => {
       expect(await status(issuer.asUser())).toBe(off < 0 ? 200 : 401)
       right.advance(Math.max(off, 0))
       expect(await status(issuer.asUser())).toBe(200)
+    },
+  )
+
+  test.each(OFF)(
+    'a challenge for a passkey, %d ms off: proves where it was made, and nothing where the clock is another',
+    async (off) => {
+      const { right, api } = clocks()
+      api.jump(off)
+      const options = { store: memory({ clock: right }), key: randomBytes(32), verified: () => undefined }
+      const site = { rpId: 'example.com', rpName: 'Acme', origins: ['https://app.example.com'] }
+      const at = (clock: FakeClock) => {
+        const { handlers } = webauthn({ ...options, ...site, clock })
+        const served = serve(as(caller()), {
+          clock,
+          handler: (req, res, next) => handlers[req.url!.slice(1) as keyof typeof handlers](req, res, next),
+        })
+        return async (path: string, body: object = {}) => served.post(`/${path}`).send(body)
+      }
+      const [wrong, good] = [at(api), at(right)]
+      const passkey = new SoftPasskey('example.com', 'https://app.example.com')
+      const { body } = await good('registrationOptions')
+      await good('register', { credential: passkey.create(body as never), name: 'phone' })
+
+      for (const [asked, told] of [
+        [wrong, wrong],
+        [wrong, good],
+        [good, wrong],
+        [good, good],
+      ] as const) {
+        const challenge = (await asked('authenticationOptions')).body as never
+        const { status } = await told('authenticate', { credential: passkey.get(challenge) })
+        expect(status).toBe(asked === told ? 200 : 403)
+      }
     },
   )
 })
