@@ -1,7 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import { apiKey } from '../src/identity/api-key.js'
+import { newId, newKey } from '../src/identity/api-key-text.js'
+import { basic } from '../src/identity/basic.js'
+import { introspection } from '../src/identity/introspection.js'
+import { verifyPassword } from '../src/identity/passwords.js'
+import { session } from '../src/identity/session.js'
+import { memory } from '../src/kernel/memory.js'
 import type { Clock } from '../src/kernel/ports.js'
+import type { SecureApiOptions } from '../src/secure-api.js'
 import { fakeClock } from '../src/testing/index.js'
 import { testApi } from './support/api.js'
 
@@ -31,7 +40,27 @@ interface Moment {
   readonly text: (valid: string, unknown: string) => string
   /** What tells that the moment has come. */
   readonly until: 'connected' | 'arrived' | 'handled'
+  /** How callers are known, if not by a token. */
+  readonly auth?: SecureApiOptions['auth']
+  /** As much work as goes on for who has left, and more. */
+  readonly meanwhile?: () => Promise<unknown>
 }
+
+const never = () => new Promise<never>(() => undefined)
+/** A store that does not say a word. */
+const store = {
+  records: { get: never, put: never, replace: never, delete: never, list: never },
+  once: { claim: never },
+}
+/** Sent by nobody else, and good for nothing: nobody will ever know. */
+const asking = (auth: SecureApiOptions['auth'], field: string): Moment => ({
+  text: () => head('GET / HTTP/1.1', field),
+  until: 'arrived',
+  auth,
+})
+
+const PEPPER = randomBytes(32)
+const HASH = `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 const moments: Record<string, Moment> = {
   'in the middle of the head': { text: () => 'GET / HTTP/1.1\r\nHost: a\r\nX-Half: ', until: 'connected' },
@@ -44,6 +73,39 @@ const moments: Record<string, Moment> = {
     text: (_valid, unknown) => head('GET / HTTP/1.1', `Authorization: ${unknown}`),
     until: 'arrived',
   },
+  'while its session is looked up': asking(
+    [session({ store })],
+    `Cookie: __Host-session=${randomBytes(32).toString('base64url')}`,
+  ),
+  'while its key is looked up': asking(
+    [apiKey({ store, pepper: PEPPER })],
+    `X-API-Key: ${newKey('apikey', newId()).key}`,
+  ),
+  'while its token is asked about': asking(
+    [
+      introspection({
+        issuer: 'https://id.test',
+        endpoint: 'https://id.test/introspect',
+        audience: 'orders',
+        clientId: 'orders',
+        clientSecret: 'secret of the orders',
+      }),
+    ],
+    'Authorization: Bearer opaque',
+  ),
+  'while its password is hashed': {
+    ...asking(
+      [basic({ users: { ann: HASH }, store: memory(), allowInsecureLoopback: true })],
+      `Authorization: Basic ${Buffer.from('ann:wrong').toString('base64')}`,
+    ),
+    meanwhile: async () => {
+      for (let times = 0; times < 3; times++) await verifyPassword('wrong', HASH)
+    },
+  },
+  'while its name is looked up': asking(
+    [basic({ users: never, store: memory(), allowInsecureLoopback: true })],
+    `Authorization: Basic ${Buffer.from('ann:wrong').toString('base64')}`,
+  ),
   'while the handler works': {
     text: (valid) => head('GET / HTTP/1.1', `Authorization: ${valid}`),
     until: 'handled',
@@ -62,8 +124,9 @@ test.each(Object.entries(moments))(
   'a client that leaves %s leaves no timer and no listener',
   async (_when, moment) => {
     const clock = countingClock()
-    const { api, as, issuer } = testApi({ clock })
-    await api.ready()
+    const asks = moment.auth !== undefined
+    const { api, as, issuer } = testApi({ clock, ...(asks && { auth: moment.auth, fetch: never }) })
+    if (!asks) await api.ready()
     const server = createServer(
       api.protect((req, res) => {
         if (req.url === '/big') res.write(Buffer.alloc(4_000_000))
@@ -86,6 +149,7 @@ test.each(Object.entries(moments))(
       client.destroy()
       await gone
       await new Promise(setImmediate)
+      await moment.meanwhile?.()
       // Who waits for keys waits a second, whether or not anybody listens; the deadline of a handler is far beyond this.
       for (let turn = 0; turn < 200 && clock.timers.size > 0; turn++) {
         clock.advance(100)
