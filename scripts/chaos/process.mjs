@@ -1,6 +1,17 @@
+import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bearer, defineStage, memory, secureApi } from 'secure-api'
+import {
+  apiKey,
+  apiKeys,
+  basic,
+  bearer,
+  defineStage,
+  hashPassword,
+  memory,
+  secureApi,
+  session,
+} from 'secure-api'
 import { localIssuer } from 'secure-api/testing'
 import { redis } from 'secure-api/stores/redis'
 import { ask, flood, listen, told } from './support/http.mjs'
@@ -63,13 +74,21 @@ async function abortedRequests() {
   const issuer = localIssuer()
   const server = await startRedis()
   const client = await drivers.ioredis(server.port)
+  const store = redis(client)
+  const pepper = randomBytes(32)
+  const { key } = await apiKeys({ store, pepper }).create({ owner: 'chaos' })
   const api = secureApi({
-    auth: [bearer({ issuer: issuer.issuer, audience: issuer.audience })],
+    auth: [
+      bearer({ issuer: issuer.issuer, audience: issuer.audience }),
+      apiKey({ store, pepper }),
+      session({ store }),
+      basic({ users: { ann: await hashPassword('correct horse') }, store, allowInsecureLoopback: true }),
+    ],
     fetch: issuer.fetch,
     clock,
     log: silent,
     audit: { logger: silent },
-    store: redis(client),
+    store,
     rateLimit: { limit: 1_000_000 },
     quota: { limit: 1_000_000 },
     mask: { '**.card': 'last4' },
@@ -97,6 +116,13 @@ async function abortedRequests() {
     { text: `GET /wait HTTP/1.1\r\nHost: a\r\n${authorization}\r\n` },
     { text: `GET /big HTTP/1.1\r\nHost: a\r\n${authorization}\r\n`, answered: true },
     { text: `GET /wait HTTP/1.1\r\nHost: a\r\n${unknown}\r\n` },
+    { text: `GET /wait HTTP/1.1\r\nHost: a\r\nX-API-Key: ${key}\r\n\r\n` },
+    {
+      text: `GET /wait HTTP/1.1\r\nHost: a\r\nCookie: __Host-session=${randomBytes(32).toString('base64url')}\r\n\r\n`,
+    },
+    {
+      text: `GET /wait HTTP/1.1\r\nHost: a\r\nAuthorization: Basic ${Buffer.from('ann:wrong').toString('base64')}\r\n\r\n`,
+    },
     // A second request behind one that is still being served.
     { text: `GET /wait HTTP/1.1\r\nHost: a\r\n${authorization}\r\n`.repeat(2) },
   ]
