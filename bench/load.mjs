@@ -54,6 +54,8 @@ const FIELDS = {
 /** How far each contestant has come in the list of fresh tokens, so that it meets none twice before all were used. */
 const cursors = new Map()
 
+// Whoever asks has gone.
+process.on('disconnect', () => process.exit())
 process.on('message', async ({ port, scenario, ...how }) => {
   try {
     process.send({ done: await run(port, scenario, how) })
