@@ -11,6 +11,8 @@ export interface LoggedOut {
   readonly sid: string | undefined
   readonly subject: string | undefined
   readonly jti: string
+  /** When the provider said so, in seconds since 1970. */
+  readonly issuedAt: number
 }
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -53,7 +55,7 @@ export class LogoutTokens {
     if (Object.hasOwn(payload, 'nonce') || !isName(jti) || !isEvent(events)) return 'logout-token-claims'
     if (!isNameOrAbsent(sid) || !isNameOrAbsent(sub) || (sid ?? sub) === undefined)
       return 'logout-token-claims'
-    return { sid, subject: sub, jti }
+    return { sid, subject: sub, jti, issuedAt: iat }
   }
 }
 

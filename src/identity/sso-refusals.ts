@@ -8,6 +8,7 @@ const faults = {
   'sso-denied': 'The identity provider refused the login',
   'sso-code': 'The identity provider does not take the code',
   'sso-token': 'The answer or the ID token is not what it must be',
+  'sso-ended': 'The identity provider logged the user out while the login came back',
   'sso-user': 'The application does not take this user',
 } as const
 

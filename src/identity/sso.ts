@@ -7,12 +7,13 @@ import { defaultServices } from '../kernel/services.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { loginOf } from './sso-login.js'
-import { LogoutTokens, MAX_AGE_SECONDS, type LoggedOut } from './sso-logout-token.js'
+import { LogoutTokens, type LoggedOut } from './sso-logout-token.js'
+import { Logouts } from './sso-logouts.js'
 import { prepareSso, type SsoOptions, type SsoRules } from './sso-options.js'
 import { awayBecause, problemOf, SsoProvider } from './sso-provider.js'
 import { loginRefused, logoutRefused, providerAway, type LogoutFault } from './sso-refusals.js'
 import { isLocalPath } from './sso-return-to.js'
-import { digest, randomText, Transactions } from './sso-transaction.js'
+import { randomText, Transactions } from './sso-transaction.js'
 import { storeAway } from './store-away.js'
 import { unavailable, type Unavailable } from './unavailable.js'
 
@@ -38,8 +39,6 @@ export interface Sso {
   close(): Promise<void>
 }
 
-const LOGOUTS = 'sso-logout-token'
-
 /**
  * Logs users in by an identity provider (OpenID Connect): authorization code with PKCE, state, nonce and a check of the
  * issuer (RFC 7636, RFC 9207), logout there, and logouts that come from there. A user is issuer and subject (ASVS 6.8.1); a login
@@ -56,6 +55,7 @@ export function sso(options: SsoOptions): Sso {
   const provider = new SsoProvider(rules)
   const transactions = new Transactions(rules)
   const tokens = new LogoutTokens(rules)
+  const logouts = new Logouts(rules)
   const { sessions, issuer } = rules
 
   const login = async (ctx: SecurityContext): Promise<HandlerReply | Problem> => {
@@ -86,6 +86,11 @@ export function sso(options: SsoOptions): Sso {
     const own = await rules.claims(claims)
     if (own === undefined) return loginRefused('sso-user')
     await sessions.login(ctx.req, ctx.res, { ...user, claims: own })
+    // Whoever ended all there was a moment ago did not find this one.
+    if (await logouts.overtook(ctx, claims)) {
+      await sessions.logout(ctx.req, ctx.res)
+      return loginRefused('sso-ended')
+    }
     return seeOther(returnTo)
   }
 
@@ -105,12 +110,11 @@ export function sso(options: SsoOptions): Sso {
     const read = await tokens.verify(token, ctx.services)
     if (typeof read === 'string')
       return isUnavailable(read) ? providerAway({ message: unavailable[read] }) : logoutRefused(read)
-    const { records } = ctx.services.portsOf(rules.store)
-    const used = digest(JSON.stringify([issuer.name, rules.clientId, read.jti]))
-    if ((await records.get(LOGOUTS, used)) !== undefined) return logoutRefused('logout-token-replayed')
+    if (await logouts.isDone(ctx, read)) return logoutRefused('logout-token-replayed')
+    await logouts.note(ctx, read)
     await end(ctx, rules, read)
     // Last of all: if something fails before, the provider tells it again; and told twice at once, it ends what it would have ended once.
-    await records.put(LOGOUTS, used, '1', (MAX_AGE_SECONDS + 2 * rules.clockToleranceSeconds) * 1000)
+    await logouts.done(ctx, read)
     return {}
   }
 

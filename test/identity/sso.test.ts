@@ -160,6 +160,8 @@ describe('an ID token', () => {
     ['without a signature', fresh({}, { header: { typ: 'JWT', alg: 'none' } })],
     ['of another issuer (ASVS 10.5.2)', fresh({ iss: 'https://evil.example' })],
     ['for another client (ASVS 10.5.4)', fresh({ aud: 'other' })],
+    ['for several clients, and not a word of which got it', fresh({ aud: ['shop', 'other'] })],
+    ['that was given to another of its clients', fresh({ aud: ['shop', 'other'], azp: 'other' })],
     ['of another login (ASVS 10.5.1)', fresh({ nonce: 'A'.repeat(43) })],
     ['without a nonce', fresh({ nonce: undefined })],
     ['that expired', fresh({ exp: seconds() - 600, iat: seconds() - 900 })],
@@ -425,6 +427,39 @@ describe('a logout token', () => {
     await tell(token).expect(400)
     expect(events.map((event) => event['rule'])).toContain('logout-token-replayed')
     expect(await sessions.list(ann)).toHaveLength(1)
+  })
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['its session there', { sid: 's1' }, { sub: undefined, sid: 's1' }],
+    ['its user', { sid: 's1' }, {}],
+    ['its user, and no name of its own', {}, {}],
+    ['its user and some session, and no name of its own', {}, { sid: 's2' }],
+  ])('that comes while a login is on its way back ends that one too: %s', async (_what, own, told) => {
+    // A slow database of users, so to speak.
+    const api = setUp({ claims: async () => (await api.tell(mint(told)).expect(200), {}) })
+    const { signIn, sessions, events } = api
+    const idToken = (nonce: string) => ({
+      id_token: issuer.mint({ sub: 'ann', nonce, ...own }, { header: { typ: 'JWT' } }),
+    })
+    const reply = await signIn(idToken)
+    expect([reply.status, JSON.parse(reply.text).code]).toEqual([403, 'login-refused'])
+    expect(reply.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-session=; .*Max-Age=0/)])
+    expect(events.map((event) => event['rule'])).toContain('sso-ended')
+    expect(await sessions.list({ issuer: issuer.issuer, subject: 'ann' })).toEqual([])
+  })
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['another session there', { sid: 's1' }, { sub: undefined, sid: 's2' }],
+    ['another session of the user', { sid: 's1' }, { sid: 's2' }],
+    ['another user', {}, { sub: 'bob' }],
+    ['what was before this login', {}, { iat: seconds() - 10, exp: undefined }],
+  ])('that comes meanwhile for %s does not', async (_what, own, told) => {
+    const api = setUp({ claims: async () => (await api.tell(mint(told)).expect(200), {}) })
+    const reply = await api.signIn((nonce) => ({
+      id_token: issuer.mint({ sub: 'ann', nonce, ...own }, { header: { typ: 'JWT' } }),
+    }))
+    expect(reply.status).toBe(303)
+    expect(await api.sessions.list({ issuer: issuer.issuer, subject: 'ann' })).toHaveLength(1)
   })
 
   test('of a provider that says JWT, if that is written', async () => {
