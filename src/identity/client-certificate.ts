@@ -74,7 +74,7 @@ export class CertificateReader {
     const tls = socket as Partial<TLSSocket>
     const certificate = tls.getPeerX509Certificate?.()
     if (certificate === undefined) return undefined
-    const shown = shownCertificate(certificate, tls.authorized === true)
+    const shown = shownCertificate(certificate, isTrusted(tls))
     this.bySocket.set(socket, shown)
     return shown
   }
@@ -90,6 +90,11 @@ export class CertificateReader {
     this.byText.set(digest, shown)
     return shown
   }
+}
+
+/** Whoever renegotiates (TLS 1.2) may show another certificate. Node then says what is wrong with it, and leaves `authorized` as it was. */
+function isTrusted({ authorized, authorizationError }: Partial<TLSSocket>): boolean {
+  return authorized === true && !(authorizationError as unknown)
 }
 
 function shownCertificate(certificate: X509Certificate, authorized: boolean | undefined): ShownCertificate {

@@ -192,6 +192,20 @@ describe('over TLS', () => {
     expect(handled).toBe(0)
   })
 
+  test('what TLS has found wrong since counts, as in a certificate that was shown in a renegotiation', async () => {
+    let wrong: unknown = null
+    const stage = partners()
+    const ask = await overTls((req, res, next) => {
+      // As Node leaves it behind a second handshake: https://github.com/nodejs/node/blob/v20.20.0/lib/_tls_wrap.js (onServerSocketSecure)
+      Object.assign(req.socket, { authorizationError: wrong })
+      stage(req, res, next)
+    })
+    expect((await ask(partner)).status).toBe(200)
+    wrong = 'CERT_REVOKED'
+    expect((await ask(partner)).status).toBe(401)
+    expect(handled).toBe(1)
+  })
+
   test('no certificate is 401, and so is what a client writes into a field', async () => {
     const ask = await overTls(partners())
     const { status, challenge, body } = await ask(undefined, { headers: { 'Client-Cert': field(partner) } })
