@@ -77,6 +77,8 @@ export function sso(options: SsoOptions): Sso {
     const begun = another === undefined ? await transactions.take(ctx, state) : 'sso-state'
     if (typeof begun === 'string') return loginRefused(begun)
     if (!(await asked(provider.isFrom(ctx.services, query.getAll('iss'))))) return loginRefused('sso-issuer')
+    // Of flows that nobody asked for: whoever put that there, it was not the provider.
+    if (query.has('id_token') || query.has('token')) return loginRefused('sso-token')
     const { returnTo, ...expected } = begun
     const answer = { query: query.toString(), state, ...expected }
     const { claims, idToken } = await asked(provider.signIn(ctx.services, answer), problemOf)

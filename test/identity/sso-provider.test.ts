@@ -267,6 +267,12 @@ describe('a callback is refused', () => {
     ['with another code', (url) => url.searchParams.set('code', 'made-up'), 'sso-code'],
     ['with two codes', (url) => url.searchParams.append('code', 'made-up'), 'sso-token'],
     ['without a code', (url) => url.searchParams.delete('code'), 'sso-token'],
+    ['with an ID token (hybrid flow)', (url) => url.searchParams.set('id_token', 'x.y.z'), 'sso-token'],
+    ['with a token (implicit flow)', (url) => url.searchParams.set('token', 'x'), 'sso-token'],
+    ['with an empty code', (url) => url.searchParams.set('code', ''), 'sso-token'],
+    ['with a very long code', (url) => url.searchParams.set('code', 'x'.repeat(8_000)), 'sso-code'],
+    ['with a code of line breaks', (url) => url.searchParams.set('code', '\r\n\u0000'), 'sso-code'],
+    ['with a code that is no text', (url) => (url.search += '&code[]=x&code=%ff'), 'sso-token'],
     ['as a token', (url) => url.searchParams.set('response', 'x.y.z'), 'sso-token'],
   ])('%s', async (_what, change, rule) => {
     current = start()
