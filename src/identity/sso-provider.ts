@@ -1,7 +1,6 @@
 import type { Services } from '../kernel/services.js'
 import { loadPeer } from '../kernel/peer.js'
 import type { Problem } from '../kernel/problem.js'
-import { onDemand } from '../lib/on-demand.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Claims } from './claims.js'
 import { askEndpoint, EndpointError, whyNotTrusted } from './endpoint.js'
@@ -53,28 +52,45 @@ type Keys = NonNullable<ReturnType<OpenIdClient['getJwksCache']>>
  * provider has begun to use is found at once. Only the provider can make it look, by an ID token that came over TLS.
  */
 const OLD_SECONDS = 60
+/** How old what is known of the provider becomes. */
+const REFRESH_MS = 600_000
 
 /** The identity provider, as `openid-client` speaks with it: found out about when it is first needed. */
 export class SsoProvider {
   private readonly client: OpenIdClient
   private proof: ClientAuth | undefined
   private keys: Keys | undefined
-  private readonly configured: (services: Services) => Configuration | Promise<Configuration>
+  private found: Configuration | undefined
+  private finding: Promise<Configuration> | undefined
+  /** On the clock that does not jump. */
+  private soughtAt = -Infinity
 
   /** @throws ConfigError if `openid-client` is not installed */
   constructor(private readonly rules: SsoRules) {
     this.client = loadPeer('openid-client', 'sso()') as OpenIdClient
-    let outside: Services | undefined
-    const found = onDemand(() => this.discover(outside!))
-    this.configured = (services) => {
-      // Whoever asks now: one who failed before may have had other ways to the outside.
-      outside = services
-      return found()
-    }
   }
 
   async ready(services: Services): Promise<void> {
     await this.configured(services)
+  }
+
+  /** What is known of the provider. When it is old, it is looked up anew, and whoever comes meanwhile does not wait. */
+  private configured(services: Services): Configuration | Promise<Configuration> {
+    if (this.found === undefined) return this.find(services)
+    if (services.clock.monotonic() - this.soughtAt >= REFRESH_MS)
+      this.find(services).catch((error: unknown) => {
+        const { message } = error as Partial<Error>
+        services.log.warn('sso: the metadata of the provider cannot be renewed', { message })
+      })
+    return this.found
+  }
+
+  /** Whoever asks at the same time gets the same answer. What could not be found is looked for again by who comes next. */
+  private find(services: Services): Promise<Configuration> {
+    this.soughtAt = services.clock.monotonic()
+    return (this.finding ??= this.discover(services)
+      .then((found) => (this.found = found))
+      .finally(() => (this.finding = undefined)))
   }
 
   async loginUrl(services: Services, { state, nonce, challenge }: Asked): Promise<string> {
@@ -114,9 +130,11 @@ export class SsoProvider {
       idTokenExpected: true,
       ...(maxAgeSeconds !== undefined && { maxAge: maxAgeSeconds }),
     })
-    // Whatever failed, the next login has the newest keys, also where a clock was wrong or a key changed under its name.
+    // Whatever failed, the next login has the newest keys, also where a clock was wrong or a key changed under its name; and the
+    // one after it knows whether the provider has moved.
     const tokens = await signingIn.catch((error: unknown) => {
       this.keys = undefined
+      this.soughtAt = -Infinity
       throw error
     })
     const latest = this.client.getJwksCache(config)

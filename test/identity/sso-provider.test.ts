@@ -353,6 +353,21 @@ test('keys change between two logins, and nobody is refused', async () => {
   expect((await me(browser)).status).toBe(200)
 })
 
+test('a provider that comes back with its endpoints elsewhere is found again, without a restart', async () => {
+  const keys = [signingKey('b', 'RS256')]
+  start()
+  await loggedIn()
+  provider.signWith(keys, { routes: { token: '/elsewhere/token', jwks: '/elsewhere/jwks' } })
+  try {
+    const { browser, url } = await answered()
+    const { status, text } = await browser.send(url)
+    expect([status, refusalIn(text)]).toEqual([503, 'identity-provider-unavailable'])
+    await loggedIn()
+  } finally {
+    provider.signWith(keys)
+  }
+})
+
 test('a logout ends the session here and the user is logged out there; then the next login asks again', async () => {
   start()
   const { browser } = await loggedIn()

@@ -7,9 +7,10 @@ import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { Store } from '../../src/kernel/ports.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
-import { systemClock } from '../../src/kernel/system-clock.js'
 import { localIssuer, serve, type MintOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
+import { until } from '../support/private-redis.js'
+import { shiftedClock } from '../support/provider.js'
 
 const issuer = localIssuer({ audience: 'shop' })
 const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} }
@@ -37,6 +38,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
   let idToken = (_nonce: string): Record<string, unknown> => ({})
   let nonce = ''
   const asked: { url: string; body: string; authorization: string | null }[] = []
+  const clock = shiftedClock()
   const logged: unknown[] = []
   const note = (...said: unknown[]): void => void logged.push(said)
   const fetch: typeof globalThis.fetch = async (input, init) => {
@@ -59,7 +61,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
     return issuer.fetch(input, init)
   }
   const { api, events } = testApi({
-    clock: systemClock,
+    clock,
     fetch,
     log: { info: note, warn: note, error: note },
     auth: [sessions],
@@ -90,7 +92,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
     return served.get(`/callback?code=c&state=${sent.get('state')}`).set('Cookie', cookie)
   }
   const tell = (token: string) => served.post('/logged-out').type('form').send({ logout_token: token })
-  return { ...served, sessions, store, login, events, asked, logged, signIn, tell }
+  return { ...served, clock, sessions, store, login, events, asked, logged, signIn, tell }
 }
 
 describe('return_to', () => {
@@ -266,6 +268,39 @@ test.each<[string, SsoOptions['claims']]>([
     expect(await sessions.list({ issuer: issuer.issuer, subject: 'ann' })).toEqual([])
   },
 )
+
+describe('a provider that moves its pages', () => {
+  const MOVED = `${issuer.issuer}/moved`
+  const leadsTo = async ({ get }: ReturnType<typeof setUp>) =>
+    (await get('/login').expect(303)).headers['location']!.split('?')[0]
+
+  test('is asked anew after ten minutes, beside a login', async () => {
+    const metadata: Record<string, unknown> = {}
+    const api = setUp({}, metadata)
+    await leadsTo(api)
+    metadata['authorization_endpoint'] = MOVED
+    api.clock.advance(599_000)
+    expect(await leadsTo(api)).toBe(`${issuer.issuer}/authorize`)
+    expect(await leadsTo(api)).toBe(`${issuer.issuer}/authorize`)
+    api.clock.advance(1_000)
+    await leadsTo(api)
+    await until(async () => (await leadsTo(api)) === MOVED)
+    expect(api.asked).toHaveLength(2)
+  })
+
+  test('and says something else meanwhile, is known as before, and the operator is told', async () => {
+    const metadata: Record<string, unknown> = {}
+    const api = setUp({}, metadata)
+    await leadsTo(api)
+    Object.assign(metadata, { issuer: 'https://evil.example', authorization_endpoint: MOVED })
+    api.clock.advance(600_000)
+    await leadsTo(api)
+    await until(() => api.logged.length > 0)
+    expect(JSON.stringify(api.logged)).toContain('cannot be renewed')
+    expect(await leadsTo(api)).toBe(`${issuer.issuer}/authorize`)
+    expect(api.asked).toHaveLength(2)
+  })
+})
 
 describe('a provider is not spoken with', () => {
   test.each<[string, Record<string, unknown>]>([

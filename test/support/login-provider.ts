@@ -91,8 +91,8 @@ export async function startLoginProvider(
   const issuer = `http://127.0.0.1:${port}`
   const failures: unknown[] = []
   /** Another provider at the same place: of what was begun before, it knows nothing. */
-  const signWith = (keys: JsonWebKey[]) => {
-    const provider = new Provider(issuer, settings(keys))
+  const signWith = (keys: JsonWebKey[], others: object = {}) => {
+    const provider = new Provider(issuer, { ...settings(keys), ...others })
     const emitter = provider as unknown as EventEmitter
     emitter.on('backchannel.error', (_ctx: unknown, error: unknown) => void failures.push(error))
     answer.by = provider.callback()
