@@ -60,9 +60,12 @@ export function tlsResolver(trust: TrustProxy): (req: IncomingMessage) => boolea
     const field = req.headers['x-forwarded-proto']
     if (field === undefined || mayLackFields(req)) return false
     const entries = (Array.isArray(field) ? field.join(',') : field).split(',', MAX_HOPS + 1)
-    return entries.length <= MAX_HOPS && entries.every((entry) => entry.trim().toLowerCase() === 'https')
+    return entries.length <= MAX_HOPS && entries.every((entry) => HTTPS.test(entry))
   }
 }
+
+/** With spaces and tabs around it, which are all that a list may have there (RFC 9110 section 5.6.1). */
+const HTTPS = /^[ \t]*https[ \t]*$/i
 
 /** Whether the other end of the connection is a declared proxy, so that what it says of its client may be believed. */
 export function proxyCheck(trust: TrustProxy): (req: IncomingMessage) => boolean {

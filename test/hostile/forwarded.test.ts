@@ -1,6 +1,10 @@
+import { basic } from '../../src/identity/basic.js'
+import { memory } from '../../src/kernel/memory.js'
 import { serve } from '../../src/testing/index.js'
 import { rateLimit } from '../../src/traffic/rate-limit.js'
 import { listen, sendRaw } from '../support/raw.js'
+
+const HASH = `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 /** Addresses, which clients write to be taken for somebody else. */
 const ADDRESSES: [what: string, entry: string][] = [
@@ -160,4 +164,98 @@ test('there are at least thirty forms of each kind', () => {
   expect(FORGERIES.length).toBeGreaterThanOrEqual(30)
   expect(GARBAGE.length).toBeGreaterThanOrEqual(30)
   expect(new Set(FORGERIES.map(([, entry]) => entry)).size).toBe(FORGERIES.length)
+})
+
+/** What somebody writes to be taken for having come over TLS. */
+const PROTOCOLS: [what: string, value: string][] = [
+  ['another scheme', 'ftp'],
+  ['plain HTTP', 'http'],
+  ['a longer word', 'httpsx'],
+  ['a shorter word', 'http s'],
+  ['a beginning', 'https/1'],
+  ['a list that ends otherwise', 'https, http'],
+  ['a list that ends in nothing', 'https,'],
+  ['a list of spaces', 'https, '],
+  ['a list with tabs', 'https,\thttp'],
+  ['a semicolon', 'https; http'],
+  ['a space for a comma', 'https http'],
+  ['quotes', '"https"'],
+  ['single quotes', "'https'"],
+  ['a URL', 'https://'],
+  ['a colon', 'https:'],
+  ['the form of Forwarded', 'proto=https'],
+  ['a word for it', 'on'],
+  ['true', 'true'],
+  ['a number', '1'],
+  ['a port', '443'],
+  ['SSL', 'ssl'],
+  ['TLS', 'tls'],
+  ['wss', 'wss'],
+  ['percent-encoding', '%68ttps'],
+  ['a letter of another alphabet', Buffer.from('htt\u0440s').toString('latin1')],
+  ['a long s', Buffer.from('http\u017f').toString('latin1')],
+  ['a space without width', Buffer.from('https\u200b').toString('latin1')],
+  ['a no-break space', 'https\xa0'],
+  ['an inherited name', '__proto__'],
+  ['a lookup', '${jndi:ldap://127.0.0.1/x}'],
+  ['nothing', ''],
+  ['a comma', ','],
+  ['a huge list', `${'https, '.repeat(1_500)}http`],
+]
+/** Fields by which some proxy or other tells it. */
+const TLS_FIELDS = [
+  ...[
+    'Forwarded: proto=https',
+    'Forwarded: for=1.2.3.4;proto=https',
+    'X-Forwarded-Protocol: https',
+    'X-Forwarded-Ssl: on',
+  ],
+  ...[
+    'X-Forwarded-Scheme: https',
+    'X-Url-Scheme: https',
+    'Front-End-Https: on',
+    'X-Scheme: https',
+    'X-Forwarded-Port: 443',
+  ],
+  ...[
+    'X-Forwarded-Host: https://a',
+    'CloudFront-Forwarded-Proto: https',
+    'X_Forwarded_Proto: https',
+    'Via: https/1.1 a',
+  ],
+]
+
+test('there are at least thirty forms of what only looks like TLS', () => {
+  expect(new Set(PROTOCOLS.map(([, value]) => value)).size).toBeGreaterThanOrEqual(30)
+})
+
+describe.each<[string, number | string[]]>([
+  ['nobody', 0],
+  ['one proxy', 1],
+  ['ranges', ['127.0.0.0/8']],
+])('a password over plain HTTP, trusting %s', (_name, trustProxy) => {
+  const { server, handled } = serve(basic({ users: { ann: HASH }, store: memory() }), { trustProxy })
+  beforeAll(() => listen(server))
+  afterAll(() => void server.close())
+  const codeOf = async (...lines: string[]) => {
+    const fields = [...lines, `Authorization: Basic ${Buffer.from('ann:x').toString('base64')}`]
+    const { body } = await sendRaw(
+      server,
+      `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${fields.join('\r\n')}\r\n\r\n`,
+    )
+    expect(handled()).toBe(0)
+    return (JSON.parse(body) as { code: string }).code
+  }
+
+  test.each(PROTOCOLS)('with %s for its protocol is not even looked at', async (_what, value) => {
+    expect(await codeOf(`X-Forwarded-Proto: ${value}`)).toBe('tls-required')
+    expect(await codeOf('X-Forwarded-Proto: https', `X-Forwarded-Proto: ${value || 'http'}`)).toBe(
+      'tls-required',
+    )
+  })
+
+  test.each(TLS_FIELDS)('with %s is not even looked at', async (line) => {
+    expect(await codeOf(line)).toBe('tls-required')
+    expect(await codeOf(line, 'X-Forwarded-Proto: http')).toBe('tls-required')
+  })
 })
