@@ -1,4 +1,4 @@
-import { ambientProof, unaskedBy } from '../kernel/ambient.js'
+import { ambientProof, unaskedBy, type AmbientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import { slot, type Principal, type SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -65,6 +65,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
     proven: readonly Principal[] = [],
   ): Verdict | Promise<Verdict> => {
     const method = asked[proven.length]!
+    const before = ctx.get(ambientProof)
     // Each method has to say for itself who is calling.
     ctx.principal = undefined
     return when(method.enter(ctx), (verdict) => {
@@ -72,8 +73,9 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (verdict !== undefined) return takeBack(ctx, asked.slice(0, proven.length), verdict)
       if (principal === undefined)
         throw new Error(`${method.methodName} let a caller pass without a principal`)
-      if (method.ambient === true && ctx.get(ambientProof) === undefined)
-        ctx.set(ambientProof, { binding: undefined })
+      const said = ctx.get(ambientProof)
+      const proof = stricterProof(before, said, method)
+      if (proof !== said) ctx.set(ambientProof, proof)
       const all = [...proven, principal]
       const tooLong = judgeLifetime(ctx, principal, prepared, offered)
       if (tooLong !== undefined) return takeBack(ctx, asked.slice(0, all.length), tooLong)
@@ -155,6 +157,18 @@ function choose(methods: readonly Method[], ctx: SecurityContext): Method | unde
 function isAside({ ownField, ambient }: Method, { req }: SecurityContext): boolean {
   return (ownField === true || ambient === true) && req.headers.authorization !== undefined
 }
+
+/** Of several that were sent unasked, one that machines do not have counts: whoever sent it is a browser. */
+function stricterProof(
+  before: AmbientProof | undefined,
+  said: AmbientProof | undefined,
+  { ambient }: Method,
+): AmbientProof | undefined {
+  const own = said !== undefined && said !== before ? said : ambient === true ? SENT_UNASKED : undefined
+  return before !== undefined && (own === undefined || before.machines !== true) ? before : own
+}
+
+const SENT_UNASKED: AmbientProof = { binding: undefined }
 
 function forgetProof(ctx: SecurityContext): void {
   if (ctx.get(ambientProof) !== undefined) ctx.set(ambientProof, undefined)

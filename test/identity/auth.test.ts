@@ -4,7 +4,7 @@ import { auth, type AuthSetting } from '../../src/identity/auth.js'
 import { authNarrowing } from '../../src/identity/auth-narrowing.js'
 import { mergeAuth } from '../../src/identity/auth-options.js'
 import { bearer } from '../../src/identity/bearer.js'
-import type { Method } from '../../src/identity/method.js'
+import type { Method, MethodMiddleware } from '../../src/identity/method.js'
 import { ambientProof } from '../../src/kernel/ambient.js'
 import { challenges } from '../../src/kernel/challenges.js'
 import { ConfigError } from '../../src/kernel/config-error.js'
@@ -250,6 +250,53 @@ describe('what is sent unasked', () => {
       .get('/')
       .set('X-Cookie', 'bad')
       .expect(401)
+  })
+
+  test('is taken for a browser\u2019s if one of several is, in whatever order', async () => {
+    const machine = defineStage('machine', (): Omit<Method, 'name'> => {
+      const { recognises, challenge, enter } = key('machine').stage
+      return {
+        ...{ methodName: 'machine', ambient: true, recognises, challenge },
+        enter(ctx) {
+          ctx.set(ambientProof, { binding: 'certificate', machines: true })
+          return enter(ctx)
+        },
+      }
+    })()
+    const bound = defineStage('bound', (): Omit<Method, 'name'> => {
+      const { recognises, challenge, enter } = key('bound').stage
+      return {
+        ...{ methodName: 'bound', ambient: true, recognises, challenge },
+        enter(ctx) {
+          ctx.set(ambientProof, undefined)
+          ctx.set(ambientProof, { binding: 'session' })
+          return enter(ctx)
+        },
+      }
+    })()
+    const good = { 'X-Machine': 'good', 'X-Cookie': 'good', 'X-Bound': 'good', 'X-Key': 'good' }
+    const proofOf = async (...all: MethodMiddleware[]) => {
+      const { get, proofs } = seenProof({ all })
+      await get('/').set(good).expect(200)
+      return (proofs[0] as unknown[])[1]
+    }
+    for (const all of [
+      [machine, cookie],
+      [cookie, machine],
+    ])
+      expect(await proofOf(...all)).toEqual({ binding: undefined })
+    for (const all of [
+      [machine, bound],
+      [bound, machine],
+      [bound, cookie],
+    ])
+      expect(await proofOf(...all)).toEqual({ binding: 'session' })
+    for (const all of [
+      [machine, key()],
+      [key(), machine],
+    ])
+      expect(await proofOf(...all)).toEqual({ binding: 'certificate', machines: true })
+    expect(await proofOf(key(), key('machine'))).toBeUndefined()
   })
 
   test('leaves no word where the caller is refused and that is only reported', async () => {
