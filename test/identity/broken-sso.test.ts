@@ -106,7 +106,7 @@ describe.each([
   )
 
   test('comes byte by byte: 503 when its time is over, and the connection is given up', async () => {
-    start({ timeoutMs: 150 })
+    start({ timeoutMs: 1_000 })
     const { browser, url } =
       path === METADATA ? { browser: new Browser(), url: `${app}/login` } : await answered()
     const slow = dripping()

@@ -22,12 +22,15 @@ const SERVER = `
     verified: () => undefined,
   })
   const ann = { id: 'https://id.example ann', subject: 'ann', issuer: 'https://id.example', method: 'own', claims: {} }
-  const asAnn = secureApi.defineStage('asAnn', () => ({ gives: ['principal'], enter: (ctx) => void (ctx.principal = ann) }))()
+  const as = secureApi.defineStage('as', ({ principal }) => ({
+    gives: ['principal'], enter: (ctx) => void (ctx.principal = principal),
+  }))
+  const [asAnn, asNobody] = [as({ principal: ann }, outside), as({}, outside)]
   listen((req, res) => {
     const handler = passkeys.handlers[req.url.slice(1)]
     if (handler === undefined) return guard(req, res, () => res.end('{}'))
-    if (req.headers['x-as'] === 'nobody') return handler(req, res, () => res.end())
-    asAnn(req, res, () => handler(req, res, () => res.end()))
+    const who = req.headers['x-as'] === 'nobody' ? asNobody : asAnn
+    who(req, res, () => handler(req, res, () => res.end()))
   })
 `
 
