@@ -29,8 +29,8 @@ export function compileRoutes<R extends RoutePattern>(
       const found = new Found<R>()
       walk(root, path, path === '/' ? 1 : 0, asked, found)
       if (found.count === 0) return NOTHING
-      const fit = found.leaf!.exact
-      if (found.isExact && found.count === fit.fits.length) return fit
+      const leaf = found.leaf!
+      if (found.isExact && found.count === leaf.width) return leaf.exact
     }
 
     const canonical = spelling !== ODD
@@ -64,7 +64,7 @@ class Found<R extends RoutePattern> {
 
   add(leaves: readonly Leaf<R>[], method: string, isWhole: boolean): void {
     for (const leaf of leaves) {
-      if (leaf.rule.method !== method && leaf.rule.method !== '*') continue
+      if (leaf.method !== method && leaf.method !== '*') continue
       this.count++
       if (this.leaf !== undefined && bySpecificity(this.leaf.rule, leaf.rule) < 0) continue
       this.leaf = leaf

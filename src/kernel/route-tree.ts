@@ -15,6 +15,7 @@ export class RouteTree<R extends RoutePattern> {
     for (const leaf of leaves) {
       const { rule } = leaf
       leaf.exact = { exact: rule, fits: this.containing(rule) }
+      leaf.width = leaf.exact.fits.length
       const fits = this.containing(rule, true)
       leaf.exactDotted = fits.length === leaf.exact.fits.length ? leaf.exact : { exact: rule, fits }
     }
@@ -75,7 +76,7 @@ function plant<R extends RoutePattern>(root: Node<R>, rule: R): Leaf<R> {
     )
   }
   const exact = { exact: rule, fits: [rule] }
-  const leaf: Leaf<R> = { rule, exact, exactDotted: exact, isLower }
+  const leaf: Leaf<R> = { rule, method: rule.method, width: 1, exact, exactDotted: exact, isLower }
   node[place] = [...node[place], leaf]
   return leaf
 }
