@@ -1,7 +1,9 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import request from 'supertest'
 import * as one from '../src/index.js'
 import { RefusedError } from '../src/kernel/respond.js'
+import { asIssued, asSession } from '../src/testing/index.js'
 import { silent } from './support/api.js'
 
 /** The package once more, as where one part of a process imports it and another one requires it. */
@@ -85,4 +87,48 @@ test('an error that carries a refusal of the other copy is answered as that refu
   )
   const reply = await request(server).get('/').expect(403)
   expect(JSON.parse(reply.text)).toMatchObject({ code: 'forbidden' })
+})
+
+test('who was known by a session of the other copy is judged by csrf, rbac and stepUp of this one', async () => {
+  const store = one.memory()
+  const sessions = other.session({ store })
+  const { api: door } = api({
+    auth: [sessions],
+    rbac: { roles: { clerk: ['orders:read'] } },
+    routes: { 'GET /orders': { rbac: 'orders:read' }, 'GET /fresh': { stepUp: { amr: ['otp'] } } },
+  })
+  const server = createServer(door.protect((req, res) => res.end(one.contextOf(req)!.principal!.subject)))
+  const { Cookie } = await asSession(sessions, {
+    subject: 'ann',
+    claims: { roles: ['clerk'] },
+    factors: ['pwd'],
+  })
+  const ask = (method: 'get' | 'post', path: string, site: string) =>
+    request(server)[method](path).set({ Cookie, 'Sec-Fetch-Site': site })
+
+  expect((await ask('get', '/orders', 'same-origin').expect(200)).text).toBe('ann')
+  expect(JSON.parse((await ask('post', '/orders', 'cross-site').expect(403)).text)).toMatchObject({
+    code: 'cross-site-request',
+  })
+  await ask('post', '/orders', 'same-origin').expect(200)
+  await ask('get', '/fresh', 'same-origin').expect(401)
+})
+
+test('endpoints of the other copy know the caller of this one', async () => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const own = other.tokens({
+    issuer: 'https://own.test',
+    audience: 'orders',
+    store: one.memory(),
+    keys: [privateKey],
+  })
+  const otp = other.totp({ store: one.memory(), key: 'k'.repeat(16) + randomUUID(), issuer: 'Acme' })
+  const { api: door } = api({ auth: [one.bearer(own.bearerOptions)] })
+  const server = createServer(
+    door.protect((req, res) => otp.handlers.status(req, res, () => res.end('nobody'))),
+  )
+  const fields = await asIssued(own, { subject: 'ann' })
+  const reply = await request(server).get('/').set(fields).expect(200)
+  expect(JSON.parse(reply.text)).toEqual({ active: false, recovery_codes_left: 0 })
+  await request(server).get('/').expect(401)
 })
