@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isUtf8 } from 'node:buffer'
 import type { SecurityContext } from '../kernel/context.js'
+import { fieldCount } from '../kernel/field-count.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
 import { isJsonType, parseMediaType, type MediaType } from '../lib/media-type.js'
 import { when } from '../lib/when.js'
@@ -37,7 +38,7 @@ export function readBody(
     throw new Error('setEncoding() was called on the request before its body was read')
 
   // RFC 9110 section 8.3: a singleton field. Two of them are read differently by different readers.
-  if ((req.headersDistinct['content-type']?.length ?? 0) > 1) return unsupportedBody('duplicate-content-type')
+  if (fieldCount(req, 'content-type') > 1) return unsupportedBody('duplicate-content-type')
   const declared = Number(req.headers['content-length'] ?? 0)
   const type = parseMediaType(req.headers['content-type'] ?? '')
   if (limits.parse === 'raw') return readRaw(ctx, req, declared, limits)

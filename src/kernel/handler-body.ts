@@ -6,6 +6,7 @@ import { parseStrictObject } from '../lib/strict-json.js'
 import { when } from '../lib/when.js'
 import { bodyTooLarge, malformedBody, unsupportedBody } from './body-faults.js'
 import type { SecurityContext } from './context.js'
+import { fieldCount } from './field-count.js'
 import type { Later } from './ports.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { receive } from './receive.js'
@@ -47,7 +48,7 @@ export function readHandlerBody(
 
 function kindOf(req: IncomingMessage): BodyKind | Problem | undefined {
   // RFC 9110 section 8.3: a singleton field.
-  if ((req.headersDistinct['content-type']?.length ?? 0) > 1) return unsupportedBody('duplicate-content-type')
+  if (fieldCount(req, 'content-type') > 1) return unsupportedBody('duplicate-content-type')
   const type = parseMediaType(req.headers['content-type'] ?? '')
   if (type === undefined) return undefined
   if (type.charset !== undefined && type.charset !== 'utf-8' && type.charset !== 'utf8')
