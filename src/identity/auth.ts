@@ -29,15 +29,14 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const prepared = prepareAuth(setting)
   const { methods, others, every, optional, certificateBound } = prepared
   const offered = methods.flatMap((method) => method.challenge())
-  const nobody = unauthenticated(offered)
   const explicit = methods.filter((one) => one.ambient !== true)
   const unasked = methods.filter((one) => one.ambient === true)
   const why = methods.map(unaskedBy).find((one) => one !== undefined)
 
   const withoutCredential = (ctx: SecurityContext): Verdict => {
-    if (!optional) return nobody
+    if (!optional) return unauthenticated(offered)
     // A credential of a kind that is not accepted here is a bad one, and a bad one is never treated as none.
-    if (isExplicit(ctx)) return nobody
+    if (isExplicit(ctx)) return unauthenticated(offered)
     ctx.note('anonymous', 'no credential was sent, and none is required')
   }
 
@@ -50,7 +49,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const decide = (ctx: SecurityContext): Verdict | Promise<Verdict> => {
     const method = choose(explicit, ctx) ?? choose(unasked, ctx)
     if (method === undefined) return withoutCredential(ctx)
-    if (method.ambient === true && isExplicit(ctx)) return nobody
+    if (method.ambient === true && isExplicit(ctx)) return unauthenticated(offered)
     // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
     const another = (one: Method) =>
       one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
@@ -114,7 +113,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       if (missing.length === methods.length) return withoutCredential(ctx)
       if (missing.length === 0) {
         if (methods.some((one) => !isAside(one, ctx))) return prove(ctx, methods)
-        return explicit.length === 0 ? nobody : severalSent(offered)
+        return explicit.length === 0 ? unauthenticated(offered) : severalSent(offered)
       }
       return unauthenticated(
         missing.flatMap((one) => one.challenge()),

@@ -76,7 +76,12 @@ function setField(head: Head, name: string, value: string | readonly string[]): 
   validateHeaderName(name)
   if (typeof value === 'string') validateHeaderValue(name, value)
   else for (const one of value) validateHeaderValue(name, one)
-  head.setHeader(name, value as string | string[])
+  head.setHeader(name, unshared(value))
+}
+
+/** Node adds to the very list that it was given (`res.appendHeader`), and many refusals may have that one. */
+function unshared(value: string | readonly string[]): string | string[] {
+  return Array.isArray(value) ? [...(value as readonly string[])] : (value as string)
 }
 
 /** A refusal as an error, for an application that renders its errors itself. */
@@ -88,7 +93,8 @@ export class RefusedError extends Error {
   constructor(readonly problem: Problem) {
     super(problem.detail ?? problem.title)
     this.status = problem.status
-    this.headers = problem.headers ?? {}
+    const fields = Object.entries(problem.headers ?? {})
+    this.headers = Object.fromEntries(fields.map(([name, value]) => [name, unshared(value)]))
   }
 
   /** What clients may know, for those who put the error into a reply. */

@@ -92,7 +92,8 @@ export function eventEncoder(): (event: AuditEvent) => string {
   const members = new Map(order.map((member) => [member.key, member]))
   return (event) => {
     let json = ''
-    let next = 0
+    // Its own keys come first: one that has our last one meets that before any key that is only inherited.
+    let next = Object.hasOwn(event, 'facts') ? 0 : order.length
     for (const key in event) {
       let member = order[next]
       if (member?.key === key) {
@@ -126,7 +127,8 @@ function decimal(value: number): string {
   const whole = value | 0
   if (value >= 0 && value < 1e6) {
     const thousandth = Math.round((value - whole) * 1000)
-    if (thousandth < 1000 && whole + thousandth / 1000 === value)
+    // A quotient of whole numbers is the number that is nearest to its decimals, and a sum may miss that by a hair.
+    if (thousandth < 1000 && (whole * 1000 + thousandth) / 1000 === value)
       return String(whole) + THOUSANDTHS[thousandth]!
   }
   return String(value)

@@ -117,7 +117,13 @@ function routeOf({ route, req }: SecurityContext): string | undefined {
 function others(facts: Readonly<Record<string, unknown>>): object | undefined {
   let rest: Record<string, unknown> | undefined
   for (const key in facts) {
-    if (!OWN_FACTS.has(key)) (rest ??= {})[key] = facts[key]
+    if (!OWN_FACTS.has(key) && Object.hasOwn(facts, key)) put((rest ??= {}), key, facts[key])
   }
   return rest
+}
+
+/** To assign to `__proto__` would be to give the record something to inherit from. */
+function put(record: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== '__proto__') record[key] = value
+  else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
 }

@@ -148,6 +148,48 @@ describe('a refusal of your own', () => {
   })
 })
 
+describe('what an application adds to a refusal', () => {
+  test('to a field that has a list is not there in the next one', async () => {
+    const { api } = testApi()
+    const app = express()
+    app.use(((_req: unknown, res: ServerResponse, next: () => void) => {
+      const writeHead = res.writeHead.bind(res) as (...all: unknown[]) => ServerResponse
+      res.writeHead = (...all: unknown[]) => {
+        res.appendHeader('WWW-Authenticate', 'Negotiate')
+        return writeHead(...all)
+      }
+      next()
+    }) as never)
+    app.use(api as never)
+    const seen: unknown[] = []
+    for (let i = 0; i < 3; i++)
+      seen.push((await request(app).get('/x').expect(401)).headers['www-authenticate'])
+    expect(seen).toEqual(Array(3).fill('Bearer realm="api", Negotiate'))
+  })
+
+  test('to one that was forwarded, and to its fields, is not there in the next one', async () => {
+    const { api } = testApi({ respond: forward })
+    const app = express()
+    const seen: unknown[] = []
+    app.use(api as never)
+    app.use(((error: RefusedError, req: { url: string }, res: ServerResponse, _next: unknown) => {
+      seen.push(JSON.stringify([error.problem.detail, error.headers]))
+      ;(error.problem as { detail: string }).detail = `for ${req.url}`
+      for (const name in error.headers) res.setHeader(name, error.headers[name] as string)
+      res.appendHeader('WWW-Authenticate', 'Negotiate')
+      res.writeHead(error.status).end()
+    }) as never)
+    for (const path of ['/a', '/b']) {
+      const { headers } = await request(app).get(path).expect(401)
+      expect(headers['www-authenticate']).toBe('Bearer realm="api", Negotiate')
+    }
+    const fields = { 'WWW-Authenticate': ['Bearer realm="api"'] }
+    expect(seen).toEqual(
+      Array(2).fill(JSON.stringify(['No credential of an accepted kind was sent', fields])),
+    )
+  })
+})
+
 describe('a forwarded refusal', () => {
   test('that is written as JSON tells nothing of the rule', async () => {
     const { api, as } = testApi({

@@ -354,6 +354,24 @@ describe('events in another order than ours, or with more than ours', () => {
   })
 })
 
+test('an event that ends where a polluted prototype goes on gets nothing from it', () => {
+  const pollution = Object.prototype as Record<string, unknown>
+  pollution['outcome'] = 'inherited'
+  try {
+    expect(written({ time: 'now', severity: 'low' })).toBe('{"kind":"test","time":"now","severity":"low"}')
+  } finally {
+    delete pollution['outcome']
+  }
+})
+
+test.each([1.1179999999999999, 1.118, 0.1 + 0.2, 999_999.999, 1e21, 5e-324, 2 ** 31 + 0.5])(
+  'the number %d is written to the last digit',
+  (durationMs) => {
+    expect(JSON.parse(written({ durationMs }))).toEqual({ kind: 'test', durationMs })
+    expect(written({ durationMs })).toBe(`{"kind":"test","durationMs":${String(durationMs)}}`)
+  },
+)
+
 test('numbers are written as JSON has them', () => {
   const numbers = fc.oneof(
     fc.double({ noNaN: true, noDefaultInfinity: true }),

@@ -265,6 +265,28 @@ describe('a security decision', () => {
 })
 
 describe('what never is on record', () => {
+  test('is what facts only inherit, while a fact named __proto__ hides none', async () => {
+    const pollution = Object.prototype as Record<string, unknown>
+    const { entries, get } = audited({}, [
+      defineStage('odd', () => ({
+        enter(ctx) {
+          pollution['stranger'] = pollution['facts'] = 'inherited'
+          try {
+            ctx.record('polluted', { a: 1 })
+            ctx.record('odd', JSON.parse('{"a":1,"__proto__":{"b":2}}') as Record<string, unknown>)
+          } finally {
+            delete pollution['stranger']
+            delete pollution['facts']
+          }
+        },
+      }))(),
+    ])
+    await get('/')
+    const facts = (kind: string) => entries.find((entry) => entry['kind'] === kind)?.facts
+    expect(facts('polluted')).toEqual({ a: 1 })
+    expect(facts('odd')).toEqual({ a: 1, '[__proto__].b': 2 })
+  })
+
   test('secrets, tokens, bodies, headers and query strings (ASVS 16.2.5)', async () => {
     const { entries, post } = audited({ path: 'always' }, [
       signedIn,
