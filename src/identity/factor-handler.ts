@@ -12,6 +12,7 @@ import { isStrayPromise } from '../lib/when.js'
 import { unauthenticated } from './auth-refusals.js'
 import type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
 import { storeAway } from './store-away.js'
+import { isObject } from './record-text.js'
 
 /** What was proven just now: for the factors of a session, or the claims of a token. */
 export interface FactorProof {
@@ -117,8 +118,4 @@ export async function conclude(
   const said = await verified?.(proof, ctx.req, ctx.res)
   if (isProblem(said)) return said
   return { ...(isObject(said) ? said : { factor: proof.factor }), ...more }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

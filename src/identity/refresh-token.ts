@@ -2,6 +2,7 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Claims } from './claims.js'
 import type { Authentication } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
+import { isObject, isText, parsed, type Unread } from './record-text.js'
 
 /** The space of refresh tokens in the store. */
 export const FAMILIES = 'refresh-token'
@@ -104,8 +105,6 @@ export function readFamily(text: string): Family {
   throw new StoreUnavailable('The store has something else than a login under the handle of one', 0, 1_000)
 }
 
-type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>
-
 function isFamily(value: unknown): value is Family {
   if (!isObject(value)) return false
   const { v, sid, subject, clientId, scope, current, ...rest }: Unread<Family> = value
@@ -130,20 +129,4 @@ function isPrevious(value: unknown): boolean {
   if (!isObject(value)) return false
   const { hash: kept, salt, until }: Unread<NonNullable<Family['previous']>> = value
   return isText(kept) && isText(salt) && Number.isFinite(until)
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== ''
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Factor } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
+import { isObject, isText, parsed, type Unread } from './record-text.js'
 
 /** Sessions by the hash of their id; those of one subject; and whose a session of an identity provider is. */
 export const SESSIONS = 'session'
@@ -107,8 +108,6 @@ export function readMoved(text: string): MovedSession {
   throw unreadable('what became of a session')
 }
 
-type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>
-
 function listOf<T>(text: string | undefined, isOne: (entry: Unread<T>) => boolean): readonly T[] {
   if (text === undefined) return []
   const list = parsed(text)
@@ -135,22 +134,6 @@ function isFactor(value: unknown): boolean {
   if (!isObject(value)) return false
   const { method, at }: Unread<Factor> = value
   return isText(method) && Number.isFinite(at)
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value !== ''
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function unreadable(what: string): StoreUnavailable {

@@ -80,10 +80,14 @@ export function checkClaims(option: string, claims: unknown): Readonly<Record<st
 
 /** @throws ConfigError */
 export function factorName(option: string, method: unknown): string {
-  if (typeof method === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/.test(method)) return method
+  if (isFactorName(method)) return method
   throw new ConfigError(
     `${option} must be names such as 'pwd' or 'otp' (RFC 8176), 1 to 64 letters, digits, dots, hyphens, colons and underscores, got ${show(method)}`,
   )
+}
+
+export function isFactorName(method: unknown): method is string {
+  return typeof method === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/.test(method)
 }
 
 /** Whether a subject, or a session of an identity provider, may be called so. */

@@ -1,5 +1,5 @@
 import type { Claims } from './claims.js'
-import { isName, MAX_ATTACHMENT, type LoginOptions } from './session-request.js'
+import { isFactorName, isName, MAX_ATTACHMENT, MAX_FACTORS, type LoginOptions } from './session-request.js'
 
 /**
  * What a session is told of a verified ID token; `undefined` if that names its user, the session there or the moment of the login in a
@@ -20,16 +20,12 @@ export function loginOf(
     subject: sub,
     // A hint for the logout there, which can do without.
     ...(idToken.length <= MAX_ATTACHMENT && { attachment: idToken }),
-    factors: Array.isArray(amr) ? amr.filter(isFactor).slice(0, 10) : [],
+    factors: Array.isArray(amr) ? amr.filter(isFactorName).slice(0, MAX_FACTORS) : [],
     // Unless the provider says when, it may be long ago.
     authenticatedAt: at === undefined ? 0 : Math.floor(at),
     ...(isLevel(acr) && { acr }),
     ...(sid !== undefined && { sid }),
   }
-}
-
-function isFactor(method: unknown): method is string {
-  return typeof method === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/.test(method)
 }
 
 function isLevel(value: unknown): value is string {

@@ -1,0 +1,19 @@
+/** Members of what was read from a store, before anybody has looked at them. */
+export type Unread<T> = Partial<Readonly<Record<keyof T, unknown>>>
+
+/** What a record's text stands for; `undefined` for what is no JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
