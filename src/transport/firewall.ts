@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import { boolean, knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { defineStage } from '../kernel/define.js'
 import { mayLackFields } from '../kernel/dropped-fields.js'
+import { fieldCount } from '../kernel/field-count.js'
 import { refuse } from '../kernel/problem.js'
 import type { Finding } from '../kernel/stage.js'
 import { ambiguityOf, type Ambiguity } from '../lib/ambiguous-path.js'
@@ -88,7 +88,8 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
       if (ambiguity !== undefined)
         return refuse('ambiguous-path', { rule: ambiguity, detail: DETAILS[ambiguity] })
 
-      if (hostFields(req) > 1) return refuse('invalid-host', { rule: 'duplicate-host' })
+      // Node keeps the first and says nothing; a proxy may have kept another (RFC 9112 section 3.2).
+      if (fieldCount(req, 'host') > 1) return refuse('invalid-host', { rule: 'duplicate-host' })
       if (served !== undefined && !served.has((req.headers.host ?? '').toLowerCase()))
         return refuse('invalid-host', { rule: 'hosts' })
 
@@ -160,14 +161,4 @@ function allowedAmbiguities(allow: AllowedAmbiguities): ReadonlySet<Ambiguity> {
     if (allow[name] !== undefined) boolean(`firewall.allow.${name}`, allow[name])
   }
   return new Set(names.filter((name) => allow[name]).map((name) => LOOSENABLE[name]))
-}
-
-/** Node keeps the first of several `Host` fields and says nothing; a proxy may have kept another (RFC 9112 section 3.2). */
-function hostFields({ rawHeaders }: IncomingMessage): number {
-  let count = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!
-    if (name.length === 4 && name.toLowerCase() === 'host') count++
-  }
-  return count
 }
