@@ -282,6 +282,11 @@ test('tokens: a user gets tokens and goes on with them, until somebody has a cop
     (await send('GET', `${origin}/me`, { Authorization: [`Bearer ${token}`] })).status
   const login = (name: string, password: string) => post('/login', { name, password })
 
+  const metadata = await send('GET', `${origin}/.well-known/oauth-authorization-server`, {})
+  expect(JSON.parse(metadata.body)).toMatchObject({
+    jwks_uri: 'http://127.0.0.1:3000/.well-known/jwks.json',
+    revocation_endpoint: 'http://127.0.0.1:3000/revoke',
+  })
   expect((await login('ann', 'wrong horse')).status).toBe(403)
   expect((await login('nobody', 'correct horse')).status).toBe(403)
   expect((await post('/login', { name: 'ann' })).status).toBe(422)

@@ -44,6 +44,7 @@ const api = secureApi({
     'POST /refresh': { public: true },
     'POST /revoke': { public: true },
     'GET /.well-known/jwks.json': { public: true },
+    'GET /.well-known/oauth-authorization-server': { public: true },
     'GET /me': { rbac: 'authenticated' },
     'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
     'POST /logout-everywhere': { rbac: 'authenticated' },
@@ -61,6 +62,8 @@ app.post('/login', async (req, res) => {
 app.post('/refresh', own.refresh)
 app.post('/revoke', own.revoke)
 app.get('/.well-known/jwks.json', own.jwks)
+// With it, other services need no more than bearer({ issuer, audience }).
+app.get('/.well-known/oauth-authorization-server', own.metadata({ revoke: '/revoke' }))
 
 app.get('/me', (req, res) => {
   const { subject, claims, authentication } = req.security.principal

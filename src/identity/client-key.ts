@@ -1,6 +1,7 @@
 import type { SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import { refuse, type Problem } from '../kernel/problem.js'
+import type { SigningAlgorithm } from './algorithms.js'
 import { dpopFaults, type DpopFault } from './dpop-faults.js'
 import { DpopProofs } from './dpop.js'
 import type { DpopRules } from './dpop-options.js'
@@ -27,6 +28,11 @@ export class ClientKeys {
   /** Whether tokens are given to nobody without one. */
   get required(): boolean {
     return this.rules?.mode === 'required'
+  }
+
+  /** How proofs may be signed; `undefined` where none are looked at. */
+  get algorithms(): readonly SigningAlgorithm[] | undefined {
+    return this.rules?.algorithms
   }
 
   /** The thumbprint of the key that a request proves to have; `undefined` where it shows none, and need not. */

@@ -4,6 +4,9 @@ import { EndpointError, fetchJson, whyNotTrusted, type EndpointRules } from './e
 /** What is looked for in the metadata of an issuer (RFC 8414 section 2). */
 export type MetadataUrl = 'jwks_uri' | 'introspection_endpoint'
 
+/** Who denies by default has 401 or 403 for whatever is not there. */
+const ABSENT: ReadonlySet<number | undefined> = new Set([401, 403, 404, 410])
+
 /**
  * Where the issuer publishes its keys, or tells about tokens: OpenID Connect Discovery 1.0 section 4, and RFC 8414 section 3
  * for issuers that only serve that. The document must claim the same issuer, to the letter (RFC 8414 section 3.3), and name a
@@ -36,8 +39,7 @@ async function fetchMetadata(
   try {
     return await fetchJson(openId, services, signal)
   } catch (error) {
-    const absent = error instanceof EndpointError && (error.status === 404 || error.status === 410)
-    if (!absent) throw error
+    if (!(error instanceof EndpointError && ABSENT.has(error.status))) throw error
     return await fetchJson(oauth, services, signal)
   }
 }

@@ -62,6 +62,7 @@ export {
   type RenewalRequest,
   type RotateKeysOptions,
   type SigningKeyRingOptions,
+  type TokenEndpoints,
   type TokenHandlers,
   type TokenResponse,
   type Tokens,

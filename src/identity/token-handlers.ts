@@ -9,6 +9,7 @@ import { FAMILIES, familyKey, parseRefreshToken, readFamily } from './refresh-to
 import { endLogin, refreshTokens } from './refresh-tokens.js'
 import { whenStored } from './store-away.js'
 import { tokenError } from './token-errors.js'
+import { tokensMetadata, type TokenEndpoints } from './tokens-metadata.js'
 import type { TokensRules } from './tokens-options.js'
 import { unavailable } from './unavailable.js'
 import { verifyToken } from './verify.js'
@@ -23,6 +24,15 @@ export interface TokenHandlers {
   readonly revoke: Middleware
   /** The public keys (RFC 7517 section 5). */
   readonly jwks: Middleware
+  /**
+   * The metadata of the issuer (RFC 8414), for `/.well-known/oauth-authorization-server`, so that `bearer({ issuer, audience })` of other
+   * services and clients of OAuth find the rest. It says of the endpoints what it is told here, because only you know where they are.
+   *
+   * @example
+   * app.get('/.well-known/oauth-authorization-server', own.metadata({ token: '/token', revoke: '/revoke' }))
+   * @throws ConfigError where `issuer` or an endpoint is no https URL; http is for this machine alone
+   */
+  metadata(endpoints?: TokenEndpoints): Middleware
 }
 
 /** Far above any token of ours. */
@@ -101,6 +111,7 @@ export function tokenHandlers(
       answer: () =>
         whenStored(rules.keys.published(), AWAY, (keys) => ({ json: { keys }, headers: JWKS_HEADERS })),
     }),
+    metadata: (endpoints) => tokensMetadata(rules, endpoints),
     close: () => {
       for (const { keys } of verifying.issuers.values()) keys.close?.()
     },

@@ -12,6 +12,7 @@ export type { TokenResponse } from './issue-tokens.js'
 export type { IssueOptions } from './login.js'
 export type { RotateKeysOptions } from './signing-keys.js'
 export type { TokenHandlers } from './token-handlers.js'
+export type { TokenEndpoints } from './tokens-metadata.js'
 export type { RenewalRequest, SigningKeyRingOptions, TokensOptions } from './tokens-options.js'
 
 /** An issuer of one's own. */

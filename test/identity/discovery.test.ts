@@ -61,13 +61,27 @@ test('finds them through RFC 8414 metadata where there is no other', async () =>
   expect(asked).toHaveLength(2)
 })
 
-test('does not look elsewhere when the provider is broken rather than without metadata', async () => {
-  const fetch = jest.fn(async () => new Response(null, { status: 500 }))
-  await expect(discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).rejects.toThrow(
-    'answered 500',
-  )
-  expect(fetch).toHaveBeenCalledTimes(1)
-})
+test.each([401, 403, 410])(
+  'finds them there too where the issuer has %i for what it does not have',
+  async (status) => {
+    const fetch: typeof globalThis.fetch = async (input) =>
+      (input as string).endsWith('/openid-configuration')
+        ? new Response(null, { status })
+        : Response.json({ issuer: 'https://id.test', jwks_uri: 'https://id.test/k' })
+    expect(await discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).toBe('https://id.test/k')
+  },
+)
+
+test.each([400, 429, 500, 503])(
+  'does not look elsewhere when the provider is broken rather than without metadata: %i',
+  async (status) => {
+    const fetch = jest.fn(async () => new Response(null, { status }))
+    await expect(discover('jwks_uri', 'https://id.test', { fetch }, strict, never)).rejects.toThrow(
+      `answered ${status}`,
+    )
+    expect(fetch).toHaveBeenCalledTimes(1)
+  },
+)
 
 test.each([
   ['another issuer', { issuer: 'https://evil.test', jwks_uri: 'https://id.test/k' }, 'claims another issuer'],
