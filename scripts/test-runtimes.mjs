@@ -10,7 +10,7 @@ import { flaw, installNode, isJson, project, readJson } from './runtimes.mjs'
 /** The oldest that `engines` promises, and the newest of each line. */
 const VERSIONS = ['20.19.0', '20', '22', '24', '26']
 const FRAMEWORKS = ['express', 'connect', 'http']
-/** One that `jsonwebtoken` verifies, one that only `jose` does. */
+/** One that `jws` verifies, one that only `jose` does. */
 const ALGORITHMS = ['ES256', 'EdDSA']
 
 installPackages()

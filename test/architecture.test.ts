@@ -32,6 +32,7 @@ const ROLES: Record<string, readonly string[]> = {
   helmet: ['transport/headers.ts', 'transport/helmet-headers.ts'],
   'ipaddr.js': ['kernel/client.ts', 'kernel/proxy-ranges.ts'],
   jsonwebtoken: ['identity/'],
+  jws: ['identity/signature.ts'],
   jose: ['identity/'],
   'jwks-rsa': ['identity/'],
   '@simplewebauthn/server': ['identity/webauthn-desk.ts', 'identity/passkey-attestation.ts'],

@@ -23,14 +23,14 @@ interface Facts {
   readonly curve?: string
   /** A secret shorter than the hash weakens it (RFC 7518 section 3.2). */
   readonly secretBytes?: number
-  /** Which part verifies it: `jsonwebtoken` where it can, `jose` where only that can. */
-  readonly engine: 'jsonwebtoken' | 'jose'
+  /** Which part verifies it: `jws` where it can, `jose` where only that can. */
+  readonly engine: 'jws' | 'jose'
 }
 
-const rsa: Facts = { keyType: 'rsa', engine: 'jsonwebtoken' }
-const ec = (curve: string): Facts => ({ keyType: 'ec', curve, engine: 'jsonwebtoken' })
+const rsa: Facts = { keyType: 'rsa', engine: 'jws' }
+const ec = (curve: string): Facts => ({ keyType: 'ec', curve, engine: 'jws' })
 const ed25519: Facts = { keyType: 'ed25519', engine: 'jose' }
-const hmac = (secretBytes: number): Facts => ({ keyType: 'secret', secretBytes, engine: 'jsonwebtoken' })
+const hmac = (secretBytes: number): Facts => ({ keyType: 'secret', secretBytes, engine: 'jws' })
 
 /** Everything that has to be known about an algorithm, in one place. */
 export const signingAlgorithms: Readonly<Record<SigningAlgorithm, Facts>> = {

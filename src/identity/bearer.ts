@@ -8,7 +8,7 @@ import { when } from '../lib/when.js'
 import { bearerFindings } from './bearer-findings.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
 import type { Method } from './method.js'
-import { jsonwebtoken } from './signature.js'
+import { jws } from './signature.js'
 import { claimedIssuer } from './token.js'
 import { tokenPrincipal } from './token-principal.js'
 import { tokenMethod } from './token-method.js'
@@ -87,7 +87,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
     }),
     findings: () => bearerFindings(rules),
     ready: async (services) => {
-      await Promise.all([jsonwebtoken(), ...issuers.map(async ({ keys }) => keys.ready?.(services))])
+      await Promise.all([jws(), ...issuers.map(async ({ keys }) => keys.ready?.(services))])
     },
     close: () => {
       for (const { keys } of issuers) keys.close?.()

@@ -10,7 +10,7 @@ import type { DpopRules } from './dpop-options.js'
 import { importKey, readHead, readProof, type ReadProof } from './dpop-proof.js'
 import { normalPath, normalUrl } from './dpop-url.js'
 import type { VerificationKey } from './key-set.js'
-import { isSignedBy, jose, jsonwebtoken } from './signature.js'
+import { isSignedBy, jose, jws } from './signature.js'
 
 /** Whether a request proves that its client has a key: what is wrong, or that the proof needs a nonce. */
 export type ProofOutcome = ProofRefusal | undefined
@@ -75,8 +75,7 @@ export class DpopProofs {
     return when(this.keyOf(proof.head, jkt), (known) => {
       if (typeof known === 'string') return known
       const signed = { text: proof.text, algorithm: known.algorithms[0]! }
-      const nowSeconds = ctx.services.clock.now() / 1000
-      const good = isSignedBy([known], signed, { nowSeconds, toleranceSeconds: this.rules.maxAgeSeconds })
+      const good = isSignedBy([known], signed)
       return when(good, (yes) => (yes ? this.claim(ctx, proof, known) : 'dpop-signature'))
     })
   }
@@ -87,7 +86,7 @@ export class DpopProofs {
   }
 
   async ready(): Promise<void> {
-    await Promise.all([jose(), jsonwebtoken()])
+    await Promise.all([jose(), jws()])
   }
 
   clear(): void {

@@ -33,11 +33,11 @@ export class LogoutTokens {
     const token = this.reader.read(text)
     if (typeof token === 'string')
       return token === 'token-type' ? 'logout-token-type' : 'logout-token-malformed'
-    const { issuer, clockToleranceSeconds: toleranceSeconds } = this.rules
+    const { issuer } = this.rules
     if (!issuer.algorithms.has(token.algorithm)) return 'logout-token-malformed'
     const read = this.claimsOf(token, services.clock.now() / 1000)
     if (typeof read === 'string') return read
-    const keys = await signingKeys({ token, issuer, toleranceSeconds, services })
+    const keys = await signingKeys({ token, issuer, services })
     if (typeof keys !== 'string') return read
     return keys in unavailable ? (keys as Unavailable) : 'logout-token-signature'
   }

@@ -33,7 +33,6 @@ export type Verification = VerifiedToken | Fault | Unavailable
 export interface Unsigned {
   readonly token: ReadToken
   readonly issuer: Issuer
-  readonly toleranceSeconds: number
   readonly services: Services
 }
 
@@ -80,13 +79,11 @@ function preCheck(text: string, rules: TokenRules, services: Services): Candidat
 
   const validity = checkClaims(token.payload, issuer.audiences, rules)
   if (typeof validity === 'string') return validity
-  const toleranceSeconds = rules.clockToleranceSeconds
   return (
-    checkTime(validity, services.clock.now() / 1000, toleranceSeconds) ?? {
+    checkTime(validity, services.clock.now() / 1000, rules.clockToleranceSeconds) ?? {
       token,
       issuer,
       validity,
-      toleranceSeconds,
       services,
     }
   )
@@ -95,13 +92,12 @@ function preCheck(text: string, rules: TokenRules, services: Services): Candidat
 /** `undefined` if a newer set may have the key. */
 function tryKeys(
   set: KeySet,
-  { token, issuer, toleranceSeconds, services }: Unsigned,
+  { token, issuer, services }: Unsigned,
   newest: boolean,
 ): KeySet | Fault | undefined | Promise<KeySet | Fault | undefined> {
   const { candidates, final } = set.lookup(token.kid, token.algorithm)
-  const clock = { nowSeconds: services.clock.now() / 1000, toleranceSeconds }
 
-  return when(isSignedBy(candidates, token, clock), (signed) => {
+  return when(isSignedBy(candidates, token), (signed) => {
     if (signed) return set
     if (!final && !newest && issuer.keys.newer !== undefined) return undefined
     if (candidates.length > 0) return 'token-signature'

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import jwt from 'jsonwebtoken'
+import jws from 'jws'
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { bearer, type BearerAuth, type BearerOptions } from '../../src/identity/bearer.js'
 import { contextOf } from '../../src/kernel/context.js'
@@ -302,7 +302,7 @@ describe('what a handler gets', () => {
 describe('the memory of verified tokens', () => {
   const counting = (options: Partial<BearerOptions> = {}) => {
     const set = setUp(options)
-    const verify = jest.spyOn(jwt, 'verify')
+    const verify = jest.spyOn(jws, 'verify')
     verify.mockClear()
     return { ...set, verify }
   }
