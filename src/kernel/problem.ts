@@ -1,4 +1,5 @@
 import { attempt } from '../lib/attempt.js'
+import { EMPTY, ownMembers } from '../lib/polluted.js'
 import { didYouMean, quoted, show } from './check.js'
 import { ConfigError } from './config-error.js'
 
@@ -99,12 +100,16 @@ export interface OwnProblem {
 /**
  * Builds a refusal to be returned from a stage. Cheap on purpose: saying no under attack must cost nothing.
  *
+ * @param details `null` counts as left out: a no must not break because there is nothing to add to it
  * @throws ConfigError for a code that the catalogue does not have, and a kind of your own that is no refusal
  */
-export function refuse(kind: ProblemCode | OwnProblem, details: ProblemDetails = {}): Problem {
+export function refuse(kind: ProblemCode | OwnProblem, details?: ProblemDetails | null): Problem {
   const { status, title } = typeof kind === 'string' ? entryOf(kind) : checkOwn(kind)
   const code = typeof kind === 'string' ? kind : kind.code
-  const { detail, members, mediaType, headers, rule, reason, cause, always } = details
+  const said: ProblemDetails = details ?? EMPTY
+  const { detail, members, mediaType, headers, rule, reason, cause, always } = isPolluted(EMPTY)
+    ? ownMembers(said)
+    : said
   // One shape for all: whoever sends and records refusals meets many.
   const all = {
     [PROBLEM]: true,
@@ -121,6 +126,21 @@ export function refuse(kind: ProblemCode | OwnProblem, details: ProblemDetails =
     always,
   }
   return all as Problem
+}
+
+/** Whether details that lack a member would get it from `Object.prototype`, and send it to clients. */
+function isPolluted(empty: ProblemDetails): boolean {
+  const { detail, members, mediaType, headers, rule, reason, cause, always } = empty
+  return (
+    detail !== undefined ||
+    members !== undefined ||
+    mediaType !== undefined ||
+    headers !== undefined ||
+    rule !== undefined ||
+    reason !== undefined ||
+    cause !== undefined ||
+    always !== undefined
+  )
 }
 
 function entryOf(code: ProblemCode): { readonly status: number; readonly title: string } {

@@ -1,6 +1,7 @@
 import { traceIdOf } from './trace-context.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { AuditEvent } from '../kernel/ports.js'
+import { EMPTY, ownMembers } from '../lib/polluted.js'
 
 /** How much an event matters, from daily business to what should wake somebody. */
 export type Severity = 'info' | 'low' | 'medium' | 'high'
@@ -39,9 +40,10 @@ type Placed = { readonly [P in (typeof PLACED)[number]]?: unknown }
 export function eventOf(
   ctx: SecurityContext,
   kind: string,
-  facts: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>>,
   { service, path, timeOf }: EventSource,
 ): AuditEvent {
+  const facts = isPolluted(EMPTY) ? ownMembers(given) : given
   const { outcome, stage, code, status, rule, reason, severity } = facts as Placed
   const { principal, req, res, services, reported } = ctx
   const route = routeOf(ctx)
@@ -78,6 +80,19 @@ export function eventOf(
         : undefined,
     facts: others(facts),
   }
+}
+
+/** Whether facts that lack a member would get it from `Object.prototype`. */
+function isPolluted({ outcome, stage, code, status, rule, reason, severity }: Placed): boolean {
+  return (
+    outcome !== undefined ||
+    stage !== undefined ||
+    code !== undefined ||
+    status !== undefined ||
+    rule !== undefined ||
+    reason !== undefined ||
+    severity !== undefined
+  )
 }
 
 /** How an exchange ended, as facts of its `request` event. */

@@ -74,7 +74,7 @@ export class LoggerSink implements Sink {
 
   private hand(event: AuditEvent): boolean {
     try {
-      const level = LEVEL[event['severity'] as string] ?? 'info'
+      const level = (Object.hasOwn(event, 'severity') && LEVEL[event['severity'] as string]) || 'info'
       const result = this.logger[level](
         this.lines ? (`{${this.encode(event)}}` as unknown as object) : { message: 'audit', ...tidy(event) },
       )

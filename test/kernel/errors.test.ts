@@ -2,11 +2,14 @@ import express from 'express'
 import { createServer, type ServerResponse } from 'node:http'
 import request from 'supertest'
 import { asyncHandler } from '../../src/kernel/async-handler.js'
+import { defineStage } from '../../src/kernel/define.js'
 import { refuse } from '../../src/kernel/problem.js'
 import { forward, RefusedError } from '../../src/kernel/respond.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
+import { expectRefused, serve } from '../../src/testing/index.js'
 import { silent, testApi } from '../support/api.js'
 import { expressVersions } from '../support/express.js'
+import { polluted } from '../support/polluted.js'
 import { unreadable } from '../support/unreadable.js'
 
 const SECRET = 'canary-4111-1111'
@@ -131,6 +134,34 @@ describe('on plain node:http', () => {
       expect(JSON.parse(reply.text)).toMatchObject({ code, status })
       expect(reply.text).not.toContain(SECRET)
     }
+  })
+})
+
+describe('a refusal', () => {
+  test.each([
+    ['null', null],
+    ['undefined', undefined],
+    ['{}', {}],
+  ])('to which there is nothing to add is one: %s', async (_what, details) => {
+    const closed = defineStage('closed', () => ({ enter: () => refuse('forbidden', details) }))
+    const { handled, get } = serve(closed())
+    await get('/').expect(expectRefused('forbidden'))
+    expect(handled()).toBe(0)
+  })
+
+  test.each([
+    ['detail', 'forged'],
+    ['members', { forged: true }],
+    ['mediaType', 'text/html'],
+    ['headers', { 'X-Forged': 'yes' }],
+    ['rule', 'forged'],
+    ['reason', 'forged'],
+    ['cause', 'forged'],
+    ['always', true],
+  ])('says nothing that a polluted prototype has as %s', (name, value) => {
+    const some = () => [refuse('forbidden'), refuse('forbidden', { rule: 'mine', detail: 'No.' })]
+    const problems = some()
+    expect(polluted({ [name]: value }, some)).toEqual(problems)
   })
 })
 

@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm'
 import { eventEncoder, tidy } from '../../src/observe/audit-encode.js'
 import { clean, quote } from '../../src/observe/audit-text.js'
 import { BareRecord } from '../../src/lib/bare.js'
+import { polluted } from '../support/polluted.js'
 
 const encodeEvent = eventEncoder()
 const flat = (facts: unknown) => tidy({ kind: 'test', facts })['facts']
@@ -342,26 +343,17 @@ describe('events in another order than ours, or with more than ours', () => {
   })
 
   test('get nothing from what a polluted prototype has', () => {
-    const pollution = Object.prototype as Record<string, unknown>
-    pollution['outcome'] = pollution['stranger'] = 'inherited'
-    try {
+    polluted({ outcome: 'inherited', stranger: 'inherited' }, () => {
       expect(written({ severity: 'low' })).toBe('{"kind":"test","severity":"low"}')
       expect(written({ facts: {} })).toBe('{"kind":"test","facts":{}}')
-    } finally {
-      delete pollution['outcome']
-      delete pollution['stranger']
-    }
+    })
   })
 })
 
 test('an event that ends where a polluted prototype goes on gets nothing from it', () => {
-  const pollution = Object.prototype as Record<string, unknown>
-  pollution['outcome'] = 'inherited'
-  try {
+  polluted({ outcome: 'inherited' }, () => {
     expect(written({ time: 'now', severity: 'low' })).toBe('{"kind":"test","time":"now","severity":"low"}')
-  } finally {
-    delete pollution['outcome']
-  }
+  })
 })
 
 test.each([1.1179999999999999, 1.118, 0.1 + 0.2, 999_999.999, 1e21, 5e-324, 2 ** 31 + 0.5])(

@@ -16,6 +16,7 @@ import { audit, type AuditOptions } from '../../src/observe/audit.js'
 import { requestId } from '../../src/observe/request-id.js'
 import { verifyAudit } from '../../src/observe/verify-audit.js'
 import { serve, type ServeOptions } from '../../src/testing/index.js'
+import { polluted } from '../support/polluted.js'
 import { listen, sendRaw } from '../support/raw.js'
 import { keyPair, scratch } from './support/trail.js'
 
@@ -266,25 +267,50 @@ describe('a security decision', () => {
 
 describe('what never is on record', () => {
   test('is what facts only inherit, while a fact named __proto__ hides none', async () => {
-    const pollution = Object.prototype as Record<string, unknown>
     const { entries, get } = audited({}, [
       defineStage('odd', () => ({
-        enter(ctx) {
-          pollution['stranger'] = pollution['facts'] = 'inherited'
-          try {
+        enter: (ctx) =>
+          polluted({ stranger: 'inherited', facts: 'inherited' }, () => {
             ctx.record('polluted', { a: 1 })
             ctx.record('odd', JSON.parse('{"a":1,"__proto__":{"b":2}}') as Record<string, unknown>)
-          } finally {
-            delete pollution['stranger']
-            delete pollution['facts']
-          }
-        },
+          }),
       }))(),
     ])
     await get('/')
     const facts = (kind: string) => entries.find((entry) => entry['kind'] === kind)?.facts
     expect(facts('polluted')).toEqual({ a: 1 })
     expect(facts('odd')).toEqual({ a: 1, '[__proto__].b': 2 })
+  })
+
+  test.each(['outcome', 'stage', 'code', 'status', 'rule', 'reason', 'severity'])(
+    'is what a polluted prototype has as %s',
+    async (name) => {
+      const recordedWith = async (members: object) => {
+        const recording = defineStage('recording', () => ({
+          enter: (ctx) =>
+            polluted({ ...members }, () => {
+              ctx.record('payment', { amount: 5 })
+              ctx.record('calm', { severity: 'info', outcome: 'answered' })
+              return refuse('forbidden')
+            }),
+        }))()
+        const { entries, get } = audited({}, [recording])
+        await get('/').expect(403)
+        return entries.map((entry) => ({ ...entry, requestId: 'one', traceId: 'one' }))
+      }
+      const entries = await recordedWith({})
+      expect(entries.map(({ kind }: Entry) => kind)).toEqual(['payment', 'calm', 'decision', 'request'])
+      expect(await recordedWith({ [name]: name === 'severity' ? 'info' : 'broken' })).toEqual(entries)
+    },
+  )
+
+  test('is how loud a polluted prototype wants an event to be that `redact` left nothing of', async () => {
+    const loud = defineStage('loud', () => ({
+      enter: (ctx) => polluted({ severity: 'high' }, () => ctx.record('payment', { severity: 'info' })),
+    }))()
+    const { entries, get } = audited({ redact: () => ({ kind: 'all' }) }, [loud])
+    await get('/').expect(200)
+    expect(entries[0]).toEqual({ level: 'info', message: 'audit', kind: 'all' })
   })
 
   test('secrets, tokens, bodies, headers and query strings (ASVS 16.2.5)', async () => {
