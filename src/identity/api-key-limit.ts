@@ -4,7 +4,7 @@ import type { Problem } from '../kernel/problem.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { Generations } from '../lib/generations.js'
 import { isThenable } from '../lib/when.js'
-import type { KeyFacts, KeyLimit } from './api-key-record.js'
+import type { KeyLimit } from './api-key-record.js'
 import { keyExhausted } from './api-key-refusals.js'
 import { storeAway } from './store-away.js'
 
@@ -16,8 +16,7 @@ export class KeyLimits {
   /** Counters go by the identity of a policy, so keys with the same limit share one. */
   private readonly policies = new Generations<string, Policy>(MAX_POLICIES)
 
-  take(ctx: SecurityContext, { id, limit }: KeyFacts): void | Problem | Promise<void | Problem> {
-    if (limit === undefined) return
+  take(ctx: SecurityContext, id: string, limit: KeyLimit): void | Problem | Promise<void | Problem> {
     const { counters, clock } = ctx.services
     const results = counters.hit([{ policy: this.policyOf(limit), key: id, cost: 1 }], clock.monotonic())
     if (!isThenable(results)) return judge(results[0]!)

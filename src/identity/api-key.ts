@@ -30,7 +30,8 @@ export interface VerifiedKey {
   readonly secret: KeyRecord['secrets'][number]
   readonly principal: Principal
   readonly addresses: BlockList | undefined
-  readonly isLimited: boolean
+  /** Its own limit. */
+  readonly limit: KeyRecord['limit']
   /** When it ends, in milliseconds since 1970; what was revoked has ended. */
   readonly endsAt: number
   /** From when on its end is announced. */
@@ -94,7 +95,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
     if (found.addresses !== undefined && !isListed(found.addresses, ctx.clientIp))
       return refuseUse(ctx, found, 'api-key-address')
 
-    const exhausted = found.isLimited ? limits.take(ctx, found.record) : undefined
+    const exhausted = found.limit && limits.take(ctx, found.id, found.limit)
     const accepted = found
     return when(exhausted, (problem) => problem ?? accept(ctx, accepted, field, now))
   }
@@ -184,7 +185,7 @@ function verifiedKey(
     secret,
     principal,
     addresses: cidrs.length === 0 ? undefined : addressList(cidrs),
-    isLimited: limit !== undefined,
+    limit,
     endsAt: revokedAt === undefined ? endsAt : -Infinity,
     noticeFrom: graceUntil === undefined ? endsAt - noticeMs : -Infinity,
   }
