@@ -1,3 +1,4 @@
+import { isObject } from '../lib/is-object.js'
 import { DIALECT } from './meta-schema.js'
 
 /** Whether a value may stand behind a keyword, that many schemas below the root. */
@@ -94,10 +95,6 @@ function isPlainAt(given: unknown, depth: number, general: Tests): boolean {
   return Object.entries(given).every(([keyword, value]) =>
     tables.some((tests) => Object.hasOwn(tests, keyword) && tests[keyword]!(value, depth)),
   )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** As ajv will read it. */

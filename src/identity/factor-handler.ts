@@ -8,11 +8,11 @@ import type { Later, OnceStore, RecordStore } from '../kernel/ports.js'
 import { isProblem, problemIn, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { isObject } from '../lib/is-object.js'
 import { isStrayPromise } from '../lib/when.js'
 import { unauthenticated } from './auth-refusals.js'
 import type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
 import { storeAway } from './store-away.js'
-import { isObject } from './record-text.js'
 
 /** What was proven just now: for the factors of a session, or the claims of a token. */
 export interface FactorProof {

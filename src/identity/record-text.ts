@@ -10,10 +10,6 @@ export function parsed(text: string): unknown {
   }
 }
 
-export function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 export function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== ''
 }

@@ -2,7 +2,8 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Claims } from './claims.js'
 import type { Authentication } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
-import { isObject, isText, parsed, type Unread } from './record-text.js'
+import { isObject } from '../lib/is-object.js'
+import { isText, parsed, type Unread } from './record-text.js'
 
 /** The space of refresh tokens in the store. */
 export const FAMILIES = 'refresh-token'

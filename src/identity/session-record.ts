@@ -1,7 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Factor } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
-import { isObject, isText, parsed, type Unread } from './record-text.js'
+import { isObject } from '../lib/is-object.js'
+import { isText, parsed, type Unread } from './record-text.js'
 
 /** Sessions by the hash of their id; those of one subject; and whose a session of an identity provider is. */
 export const SESSIONS = 'session'

@@ -1,4 +1,5 @@
 import type { Services } from '../kernel/services.js'
+import { isObject } from '../lib/is-object.js'
 import { isName } from './session-request.js'
 import type { SsoRules } from './sso-options.js'
 import type { LogoutFault } from './sso-refusals.js'
@@ -60,9 +61,7 @@ export class LogoutTokens {
 }
 
 function isEvent(events: unknown): boolean {
-  if (typeof events !== 'object' || events === null || !Object.hasOwn(events, EVENT)) return false
-  const event = (events as Record<string, unknown>)[EVENT]
-  return typeof event === 'object' && event !== null && !Array.isArray(event)
+  return isObject(events) && Object.hasOwn(events, EVENT) && isObject(events[EVENT])
 }
 
 function isDate(value: unknown): value is number {

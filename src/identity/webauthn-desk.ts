@@ -4,6 +4,7 @@ import type { Principal } from '../kernel/context.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { isProblem, type Problem } from '../kernel/problem.js'
 import { decodeBase64url } from '../lib/base64url.js'
+import { isObject } from '../lib/is-object.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Outside } from './factor-handler.js'
 import { invalidProof, notNow } from './factor-refusals.js'
@@ -237,7 +238,7 @@ export class WebauthnDesk {
     holder: string,
     now: number,
   ): { readonly text: string; readonly leftMs: number } | undefined {
-    const { clientDataJSON } = (isObject(sent.response) ? sent.response : {}) as Json
+    const { clientDataJSON } = isObject(sent.response) ? sent.response : {}
     if (typeof clientDataJSON !== 'string' || clientDataJSON.length > 4_096) return undefined
     // One spelling, so that the package reads the same.
     const bytes = decodeBase64url(clientDataJSON)
@@ -327,10 +328,6 @@ function full(): Problem {
 
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.from(text, 'base64url'))
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
 
 function busy(): StoreUnavailable {

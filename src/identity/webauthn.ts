@@ -5,6 +5,7 @@ import { guardedOnce, guardedRecords } from '../kernel/guarded.js'
 import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import type { Middleware } from '../kernel/stage.js'
 import { addCookie, cookieField, cookiesNamed } from '../lib/cookie.js'
+import { isObject } from '../lib/is-object.js'
 import {
   accountOf,
   conclude,
@@ -169,8 +170,4 @@ function badName(): Problem {
     rule: 'passkey-name',
     detail: 'A passkey has a name of 1 to 64 characters, or none',
   })
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

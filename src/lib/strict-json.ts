@@ -1,3 +1,4 @@
+import { isObject } from './is-object.js'
 import { parseJson } from './parse-json.js'
 
 /** Nesting beyond this is refused, so that nothing that later walks the value meets a depth of the sender's choosing. */
@@ -20,7 +21,5 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> | 
   const json = parseJson(text, LIMITS)
   if (typeof json === 'string') return undefined
   const { value } = json
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
+  return isObject(value) ? value : undefined
 }

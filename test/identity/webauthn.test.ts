@@ -273,6 +273,44 @@ describe('an answer is refused', () => {
     expect(proofs).toEqual([])
   })
 
+  const NO_OBJECTS = [
+    ['none', undefined],
+    ['null', null],
+    ['a text', 'AAAA'],
+    ['a number', 7],
+    ['an empty list', []],
+  ] as const
+  const inList = <T>(value: T): readonly [string, unknown] => ['the right one, but in a list', [value]]
+
+  test('that is no object, nor has one as its response; no list is one', async () => {
+    const { call, registered, passkeys, proofs } = setUp()
+    const challenge = (await call('registrationOptions')).body as never
+    const created = new SoftPasskey('example.com', ORIGIN).create(challenge)
+    const { passkey } = await registered()
+    const step = passkey.get((await call('authenticationOptions')).body as never)
+    const login = await call('loginOptions', {}, { who: null })
+    const asked = passkey.get(login.body as never)
+    const anonymous = { who: null, cookie: login.cookie!.split(';')[0]! }
+
+    for (const [name, good, more] of [
+      ['register', created, {}],
+      ['authenticate', step, {}],
+      ['login', asked, anonymous],
+    ] as const) {
+      for (const [what, credential] of [...NO_OBJECTS, inList(good)]) {
+        const reply = await call(name, { credential }, more)
+        expect({ name, what, ...reply }).toMatchObject({ status: 403, rule: 'passkey-malformed' })
+      }
+      for (const [what, response] of [...NO_OBJECTS, inList(good.response)]) {
+        const reply = await call(name, { credential: { ...good, response } }, more)
+        expect({ name, what, ...reply }).toMatchObject({ status: 403, rule: 'passkey-challenge' })
+      }
+    }
+    expect(await passkeys.list(ANN.id)).toHaveLength(1)
+    expect(proofs).toEqual([])
+    expect((await call('login', { credential: asked }, anonymous)).status).toBe(200)
+  })
+
   test('at a login without a handle: nobody guesses whose it is', async () => {
     const { registered, loggedIn, authenticated } = setUp()
     const { passkey } = await registered()
