@@ -9,13 +9,17 @@ import { bodyTooLarge, malformedBody, unsupportedBody } from '../kernel/body-fau
 import type { BodyLimits } from './body-limits.js'
 import { bodyParsedElsewhere, bodyRead, type BodyRead } from './body-read.js'
 import type { JsonCost } from '../lib/measure-text.js'
-import { parseJson } from '../lib/parse-json.js'
+import { parseJson, parseJsonInSteps } from '../lib/parse-json.js'
+import { stepByStep } from '../lib/step-by-step.js'
 import { decoders, receive } from '../kernel/receive.js'
 import { countUnread } from './unread-body.js'
 import { measureValue } from '../lib/measure-value.js'
 
 /** What body parsers leave on a request: `_body` is the mark that body-parser 1.x looks for. */
 type Parsed = IncomingMessage & { body?: unknown; _body?: boolean }
+
+/** In bytes. Other requests are not to wait for all that is done with a larger body. */
+const LARGE = 16_384
 
 const FREE: JsonCost = { depth: 0, keys: 0, items: 0 }
 
@@ -60,11 +64,13 @@ function readJson(ctx: SecurityContext, req: Parsed, type: MediaType, declared: 
     const text = decode(bytes, charset)
     if (text === undefined) return malformedBody('invalid-encoding')
     if (text.charCodeAt(0) === 0xfeff) return malformedBody('byte-order-mark')
-    const json = parseJson(text, limits)
-    if (typeof json === 'string') return malformedBody(json)
-    if (json.cost.depth === 0 && !limits.scalars) return malformedBody('top-level-scalar')
-    req.body = json.value
-    return settle(ctx, 'json', bytes.length, json.cost)
+    const json = bytes.length < LARGE ? parseJson(text, limits) : stepByStep(parseJsonInSteps(text, limits))
+    return when(json, (parsed) => {
+      if (typeof parsed === 'string') return malformedBody(parsed)
+      if (parsed.cost.depth === 0 && !limits.scalars) return malformedBody('top-level-scalar')
+      req.body = parsed.value
+      return settle(ctx, 'json', bytes.length, parsed.cost)
+    })
   })
 }
 

@@ -37,8 +37,9 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
 /**
- * Measures JSON text before anything is built from it, in one pass without recursion and without looking into strings.
- * The figures are exact for well-formed text; whatever else it lets through fails in `JSON.parse`.
+ * Measures JSON text before anything is built from it, in one pass without recursion and without looking into strings,
+ * which ends where a limit is passed. The figures are exact for well-formed text; whatever else it lets through fails in
+ * `JSON.parse`.
  */
 export function measureText(
   text: string,
@@ -63,10 +64,11 @@ export function measureText(
       if (++depth > maxDepth) return 'too-deep'
       if (depth > deepest) deepest = depth
     } else if (code === QUOTE) i = endOfString(text, i)
-    else if (code === COMMA) commas++
-    else if (code === COLON) keys++
+    else if (code === COMMA) {
+      // A member counts as an item until its colon comes.
+      if (++commas + filled - keys > maxArrayItems + 1) return 'too-many-items'
+    } else if (code === COLON && ++keys > maxKeys) return 'too-many-keys'
   }
-  if (keys > maxKeys) return 'too-many-keys'
   // What is filled has one more part than commas, and every part is a member, which has a colon, or an item.
   const items = commas + filled - keys
   return items > maxArrayItems ? 'too-many-items' : { depth: deepest, keys, items }

@@ -15,14 +15,41 @@ export interface ParsedJson {
 export function parseJson(text: string, limits: JsonLimits): ParsedJson | JsonFault {
   const cost = measureText(text, limits)
   if (typeof cost === 'string') return cost
-  let value: unknown
+  const parsed = parse(text)
+  return parsed === 'syntax' ? parsed : judged(text, parsed.value, cost, limits)
+}
+
+/** The same in steps, each of which takes at most about as long as `JSON.parse`. The last one does nothing. */
+export function* parseJsonInSteps(
+  text: string,
+  limits: JsonLimits,
+): Generator<undefined, ParsedJson | JsonFault> {
+  const cost = measureText(text, limits)
+  if (typeof cost === 'string') return cost
+  yield
+  const parsed = parse(text)
+  if (parsed === 'syntax') return parsed
+  yield
+  const json = judged(text, parsed.value, cost, limits)
+  yield
+  return json
+}
+
+function parse(text: string): { readonly value: unknown } | 'syntax' {
   try {
-    value = JSON.parse(text)
+    return { value: JSON.parse(text) as unknown }
   } catch {
     return 'syntax'
   }
-  // Text that was decoded has no half of a surrogate pair, unless it is written as an escape.
-  const kept = measureValue(value, limits, text.includes('\\u'))
+}
+
+function judged(text: string, value: unknown, cost: JsonCost, limits: JsonLimits): ParsedJson | JsonFault {
+  const kept = measureValue(value, limits, mayBeTorn(text))
   if (typeof kept === 'string') return kept
   return kept.keys === cost.keys ? { value, cost } : 'duplicate-key'
+}
+
+/** Text that was decoded has no half of a surrogate pair, unless it is written as an escape. */
+function mayBeTorn(text: string): boolean {
+  return text.includes('\\u') && (text.includes('\\ud') || text.includes('\\uD'))
 }

@@ -82,11 +82,49 @@ describe('a JSON body', () => {
     const rules: unknown[] = []
     const { post: send, handled } = serving(options, { trace: true, handler: echo, respond: keepRule(rules) })
 
-    const reply = await send('/').set('Content-Type', 'application/json').send(text).expect(400)
+    // What is large is read in several turns of the event loop.
+    for (const sent of [text, text + ' '.repeat(20_000)]) {
+      const reply = await send('/').set('Content-Type', 'application/json').send(sent).expect(400)
+      expect(parsed(reply.text).code).toBe('malformed-body')
+    }
 
-    expect(parsed(reply.text).code).toBe('malformed-body')
-    expect(rules).toEqual([rule])
+    expect(rules).toEqual([rule, rule])
     expect(handled()).toBe(0)
+  })
+
+  test('that is large is parsed in a turn of its own, judged in another and handled in a third', async () => {
+    const sent = { items: Array.from({ length: 5_000 }, (_, i) => i) }
+    const events: string[] = []
+    const parse = jest.spyOn(JSON, 'parse').mockImplementationOnce((text: string) => {
+      parse.mockRestore()
+      events.push('parsed')
+      setImmediate(() => {
+        events.push('turn')
+        setImmediate(() => events.push('turn'))
+      })
+      return JSON.parse(text) as unknown
+    })
+    const handler = (req: IncomingMessage, res: ServerResponse) => {
+      events.push('handled')
+      echo(req, res)
+    }
+
+    const reply = await serve(body(), { handler }).post('/').send(sent).expect(200)
+
+    expect(reply.body).toEqual({ body: sent })
+    expect(events).toEqual(['parsed', 'turn', 'turn', 'handled'])
+  })
+
+  test('that is large does not wait for others for ever, however many there are', async () => {
+    const { post: send, handled } = serving()
+    const large = (i: number) => ({ i, items: Array.from({ length: 5_000 }, () => 'x') })
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => send('/').send(i % 2 === 0 ? large(i) : { i })),
+    )
+    expect(replies.map(({ body }) => (body as { body: { i: number } }).body.i)).toEqual(
+      replies.map((_, i) => i),
+    )
+    expect(handled()).toBe(20)
   })
 
   test('of bytes that are not UTF-8 is refused 400', async () => {

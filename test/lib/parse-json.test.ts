@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { JsonLimits } from '../../src/lib/measure-text.js'
-import { parseJson } from '../../src/lib/parse-json.js'
+import { parseJson, parseJsonInSteps } from '../../src/lib/parse-json.js'
 
 const limits: JsonLimits = { maxDepth: 64, maxKeys: 1_000, maxArrayItems: 1_000 }
 const scan = (text: string, tighter: Partial<JsonLimits> = {}) => {
@@ -49,6 +49,21 @@ test('ends on any text, and says syntax only of text that JSON.parse refuses as 
       },
     ),
     { numRuns: 5_000 },
+  )
+})
+
+test('says the same in steps as at once, of any text', () => {
+  const parts = ['{', '}', '[', ']', '"', ':', ',', '"a":', '1', '1e999', '"\\ud800"', '"__proto__":', ' ']
+  const jsonish = fc.array(fc.constantFrom(...parts)).map((some) => some.join(''))
+  const tight = { maxDepth: 3, maxKeys: 5, maxArrayItems: 5 }
+  fc.assert(
+    fc.property(fc.oneof(fc.json({ maxDepth: 4 }), jsonish), fc.constantFrom(limits, tight), (text, most) => {
+      const steps = parseJsonInSteps(text, most)
+      let step = steps.next()
+      for (let more = 0; more < 3 && step.done !== true; more++) step = steps.next()
+      expect(step).toEqual({ done: true, value: parseJson(text, most) })
+    }),
+    { numRuns: 3_000 },
   )
 })
 
@@ -168,6 +183,28 @@ describe('each limit holds exactly', () => {
   test('on keys of all objects together', () => {
     expect(scan('[{"a":1},{"a":1},{"a":1}]', { maxKeys: 3 })).toMatchObject({ keys: 3 })
     expect(scan('[{"a":1},{"a":1},{"a":1}]', { maxKeys: 2 })).toBe('too-many-keys')
+  })
+
+  test('and reading ends at the first that is passed', () => {
+    const deep = '['.repeat(65)
+    expect(scan(`{"a":1,"b":2,"c":${deep}`, { maxKeys: 2 })).toBe('too-many-keys')
+    expect(scan(`[1,2,3,4${deep}`, { maxArrayItems: 2 })).toBe('too-many-items')
+    expect(scan(`{"a":[1,2],"b":${deep}`, { maxKeys: 2, maxArrayItems: 2 })).toBe('too-deep')
+  })
+
+  test('whatever is laid out as a member or an item, at the limit and one beyond', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'grapheme', maxDepth: 4 }), (value) => {
+        const text = JSON.stringify(value)
+        fc.pre(!text.includes('proto'))
+        const { depth, keys, items } = costOf(value)
+        const exact = { maxDepth: depth, maxKeys: keys, maxArrayItems: items }
+        expect(scan(text, exact)).toEqual({ depth, keys, items })
+        if (keys > 0) expect(scan(text, { ...exact, maxKeys: keys - 1 })).toBe('too-many-keys')
+        if (items > 0) expect(scan(text, { ...exact, maxArrayItems: items - 1 })).toBe('too-many-items')
+        if (depth > 0) expect(scan(text, { ...exact, maxDepth: depth - 1 })).toBe('too-deep')
+      }),
+    )
   })
 
   test('on items of all arrays together', () => {

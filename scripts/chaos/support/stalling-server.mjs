@@ -1,5 +1,6 @@
 // An API with everything on, in a process of its own. Told `watch`, it measures the turns of its event loop; told
 // `report`, it says how long the longest was. Told a text, how long `JSON.parse` takes for it.
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { apiKey, basic, bearer, hashPassword, memory, mtls, secureApi, session } from 'secure-api'
 import { localIssuer } from 'secure-api/testing'
@@ -21,7 +22,7 @@ const api = secureApi({
       dpop: { mode: 'allowed', baseUrls: ['https://api.test'] },
       certificate: 'Client-Cert',
     }),
-    apiKey({ store, pepper: 'p'.repeat(32) + Math.random() }),
+    apiKey({ store, pepper: randomBytes(32).toString('base64') }),
     mtls({ ca, certificate: 'Client-Cert' }),
     basic({ users: { ann: await hashPassword('correct horse') }, store, allowInsecureLoopback: true }),
     session({ store }),
