@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { Secret, TOTP } from 'otpauth'
 import { copyExample, emptyFolder, linkedCopy, removeCopies, ROOT } from './support/example-copy.js'
 import { endExamples, printed, startedExample as started } from './support/example-process.js'
+import { endTours, tour, tourInTurn } from './support/tours.js'
 
-const children: ChildProcess[] = []
 /** Children that lead a process group of their own. */
 const groups: ChildProcess[] = []
 
@@ -15,7 +15,7 @@ jest.setTimeout(120_000)
 
 afterAll(() => {
   endExamples()
-  for (const child of children) child.kill('SIGKILL')
+  endTours()
   for (const leader of groups) endGroup(leader)
   removeCopies()
 })
@@ -62,7 +62,7 @@ describe('orders-api', () => {
     expect({ code, output }).toMatchObject({ code: 0 })
   })
 
-  test.each([
+  const WEAKENED = [
     [
       'headers',
       'api.js',
@@ -137,17 +137,43 @@ describe('orders-api', () => {
     ['quota', 'api.js', 'quota: { limit: 3,', 'quota: { limit: 3_000,', 'the report, over and over'],
     ['rateLimit', 'api.js', 'rateLimit: { limit: 20,', 'rateLimit: { limit: 2_000,', 'orders, over and over'],
     ['audit', 'audit-trail.js', 'head: this.head()', '', 'cut off the end'],
-  ])('fails its tour when %s is weakened', async (_protection, file, strong, weak, row) => {
+  ] as const
+
+  /** A copy with one thing changed in it. */
+  function weakened([, file, strong, weak]: (typeof WEAKENED)[number]): string {
     const folder = linkedCopy('orders-api')
     const source = readFileSync(join(folder, file), 'utf8')
     expect(source.split(strong)).toHaveLength(2)
     writeFileSync(join(folder, file), source.replace(strong, weak))
+    return folder
+  }
 
-    const { code, rows } = await tour(folder)
+  test('ends with 1 where a promise is not kept', async () => {
+    const { code, rows } = await tour(weakened(WEAKENED[0]))
     expect(code).toBe(1)
-    expect(rows.filter(({ kept }) => !kept).map(({ line }) => line)).toContainEqual(
-      expect.stringContaining(row),
-    )
+    expect(rows.filter(({ kept }) => !kept)).not.toEqual([])
+  })
+
+  describe('in one process, tours', () => {
+    const keepsAll = async () => {
+      const { kept, rows } = await tourInTurn(linkedCopy('orders-api'))
+      expect(rows.filter((row) => !row.kept)).toEqual([])
+      expect([...new Set(rows.map(({ protection }) => protection))].sort()).toEqual(PROTECTIONS)
+      expect(kept).toBe(true)
+    }
+
+    test('keep every promise', keepsAll)
+
+    test.each(WEAKENED)('break one when %s is weakened', async (...change) => {
+      const { kept, rows } = await tourInTurn(weakened(change))
+      expect(kept).toBe(false)
+      expect(rows.filter((row) => !row.kept).map(({ line }) => line)).toContainEqual(
+        expect.stringContaining(change[4]),
+      )
+    })
+
+    // What one of them did to the process would be taken for a weakness of all that follow.
+    test('keep every promise behind those', keepsAll)
   })
 })
 
@@ -343,30 +369,6 @@ function program(file: string): string {
   const listen = `.listen(0, '127.0.0.1', function () { console.log('listens on http://127.0.0.1:' + this.address().port) })`
   expect(source!.split('.listen(3000)')).toHaveLength(2)
   return source!.replace('.listen(3000)', listen)
-}
-
-interface Row {
-  readonly line: string
-  readonly kept: boolean
-  readonly protection: string
-}
-
-async function tour(cwd: string): Promise<{ code: number; rows: Row[]; output: string }> {
-  const child = spawn(process.execPath, ['server.js', '--tour'], { cwd })
-  children.push(child)
-  let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text))
-  const [code] = (await once(child, 'close')) as [number]
-  const rows = output
-    .split('\n')
-    .filter((line) => /^(?:ok|NO) {2}/.test(line))
-    .map((line) => ({
-      line,
-      kept: line.startsWith('ok'),
-      protection: /^.{4}(\S+)/.exec(line)![1]!,
-    }))
-  return { code, rows, output }
 }
 
 function npm(cwd: string, ...args: string[]): string {
