@@ -1,8 +1,8 @@
 import { ExpiringMap } from '../lib/expiring-map.js'
-import type { Clock, OnceStore, RecordPage, RecordStore } from './ports.js'
+import type { Clock, Later, OnceStore, RecordPage, RecordStore } from './ports.js'
 import { StoreUnavailable } from './store-unavailable.js'
 
-/** Records in this process: each space has a bound of its own, so that none can crowd out another. Answers at once. */
+/** Records in this process: each space has a bound of its own, so that none can crowd out another. Answers at once, unless it is full. */
 export class MemoryRecords implements RecordStore {
   private readonly spaces: Spaces<string>
 
@@ -21,15 +21,19 @@ export class MemoryRecords implements RecordStore {
     return keys.map((key) => this.get(space, key))
   }
 
-  put(space: string, key: string, value: string, ttlMs = Infinity): void {
-    const now = this.clock.monotonic()
-    if (!this.spaces.of(space).set(key, value, now + ttlMs, now)) throw full(space)
+  put(space: string, key: string, value: string, ttlMs = Infinity): Later<void> {
+    return this.set(space, key, value, ttlMs) ? undefined : Promise.reject(full(space))
   }
 
-  replace(space: string, key: string, expected: string | undefined, value: string, ttlMs?: number): boolean {
+  replace(
+    space: string,
+    key: string,
+    expected: string | undefined,
+    value: string,
+    ttlMs = Infinity,
+  ): Later<boolean> {
     if (this.get(space, key) !== expected) return false
-    this.put(space, key, value, ttlMs)
-    return true
+    return this.set(space, key, value, ttlMs) || Promise.reject(full(space))
   }
 
   delete(space: string, key: string): boolean {
@@ -38,6 +42,12 @@ export class MemoryRecords implements RecordStore {
 
   list(space: string): RecordPage {
     return { values: [...this.spaces.of(space).values(this.clock.monotonic())] }
+  }
+
+  /** Whether there was room. */
+  private set(space: string, key: string, value: string, ttlMs: number): boolean {
+    const now = this.clock.monotonic()
+    return this.spaces.of(space).set(key, value, now + ttlMs, now)
   }
 }
 
@@ -52,13 +62,12 @@ export class MemoryOnce implements OnceStore {
     this.spaces = new Spaces(maxRecords)
   }
 
-  claim(space: string, key: string, ttlMs: number): boolean {
+  claim(space: string, key: string, ttlMs: number): Later<boolean> {
     const now = this.clock.monotonic()
     const claims = this.spaces.of(space)
     if (claims.get(key, now) !== undefined) return false
     // To forget an older claim would let a replay through.
-    if (!claims.set(key, true, now + ttlMs, now)) throw full(space)
-    return true
+    return claims.set(key, true, now + ttlMs, now) || Promise.reject(full(space))
   }
 }
 

@@ -12,6 +12,7 @@ import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { OnceStore } from '../../src/kernel/ports.js'
 import { respond } from '../../src/kernel/respond.js'
+import type { Services } from '../../src/kernel/services.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { dpopClient, fakeClock, localIssuer, serve, type ProofOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
@@ -417,6 +418,27 @@ describe('a proof is good once', () => {
     expect(reply.headers['retry-after']).toBe('1')
     expect(api.handled()).toBe(0)
     await api.get('/orders').set('Authorization', `Bearer ${issuer.mint()}`).expect(200)
+  })
+
+  test('and 503 where the memory of the process is full', async () => {
+    let services: Services | undefined
+    const { get, handled } = serve(method('allowed'), {
+      clock,
+      fetch: issuer.fetch,
+      handler(req, res) {
+        services = contextOf(req)?.services
+        res.end()
+      },
+    })
+    await send({ get }).expect(200)
+    const fill = async () => {
+      for (let n = 0; ; n++) await services!.once.claim('dpop-proof', `${n}`, 1_000)
+    }
+    await expect(fill).rejects.toThrow(StoreUnavailable)
+    const reply = await send({ get }).expect(503)
+    expect(JSON.parse(reply.text)).toMatchObject({ code: 'store-unavailable' })
+    expect(reply.headers['retry-after']).toBe('1')
+    expect(handled()).toBe(1)
   })
 
   test('but may be looked at twice by one request', async () => {
