@@ -5,20 +5,35 @@
  * own cookie off as one with the prefix `__Host-`.
  */
 export function cookiesNamed(name: string, field: string | undefined): readonly string[] {
-  if (field?.includes(name) !== true) return NONE
-  const found: string[] = []
-  for (let from = 0; from < field.length && found.length < 2;) {
-    const semicolon = field.indexOf(';', from)
-    const end = semicolon === -1 ? field.length : semicolon
-    const equals = field.indexOf('=', from)
-    if (equals !== -1 && equals < end && trimmed(field, from, equals) === name)
-      found.push(trimmed(field, equals + 1, end))
-    from = end + 1
+  if (field === undefined) return NONE
+  let first: string | undefined
+  for (let at = field.indexOf(name); at !== -1; at = field.indexOf(name, at + 1)) {
+    const equals = skipBlanks(field, at + name.length)
+    if (field.charCodeAt(equals) !== EQUALS || !beginsCookie(field, at)) continue
+    const semicolon = field.indexOf(';', equals)
+    const value = trimmed(field, equals + 1, semicolon === -1 ? field.length : semicolon)
+    if (first !== undefined) return [first, value]
+    first = value
   }
-  return found
+  return first === undefined ? NONE : [first]
 }
 
 const NONE: readonly string[] = []
+const EQUALS = 0x3d
+const SEMICOLON = 0x3b
+
+/** Whether nothing but blanks stands between here and the cookie before, if there is one. */
+function beginsCookie(field: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && isBlank(field.charCodeAt(before))) before--
+  return before < 0 || field.charCodeAt(before) === SEMICOLON
+}
+
+function skipBlanks(field: string, from: number): number {
+  let at = from
+  while (isBlank(field.charCodeAt(at))) at++
+  return at
+}
 
 /** A part of a `Cookie` field without the spaces and tabs around it, and with all else that may look like one. */
 export function trimmed(text: string, from: number, to: number): string {

@@ -30,6 +30,23 @@ describe('cookiesNamed', () => {
     ['$Version=1; x="; __Host-s=a"', ['a"']],
   ])('%j has %j', (field, expected) => expect(cookiesNamed('__Host-s', field)).toEqual(expected))
 
+  test('reads whatever is sent like one who takes it apart at every semicolon', () => {
+    const piece = fc.constantFrom('s', 'ss', 'x', '=', ';', '; ', ' ', '\t', '\u00a0', '"', 's=', '; s=a')
+    const blanks = /^[ \t]+|[ \t]+$/g
+    const apart = (field: string) =>
+      field
+        .split(';')
+        .map((pair) => /^([^=]*)=(.*)$/s.exec(pair))
+        .filter((parts) => parts?.[1]!.replace(blanks, '') === 's')
+        .map((parts) => parts![2]!.replace(blanks, ''))
+        .slice(0, 2)
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        expect(cookiesNamed('s', pieces.join(''))).toEqual(apart(pieces.join('')))
+      }),
+    )
+  })
+
   test('finds what was sent, wherever it stands', () => {
     const text = fc.stringMatching(/^[a-z0-9-]{0,12}$/)
     fc.assert(
