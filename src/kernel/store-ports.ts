@@ -4,6 +4,7 @@ import type { GuardOptions } from './circuit.js'
 import { ConfigError } from './config-error.js'
 import { guarded, guardedOnce, guardedRecords } from './guarded.js'
 import { memory, MemoryCounters } from './memory.js'
+import { MemoryOnce, MemoryRecords } from './memory-records.js'
 import type { Ports, Store } from './ports.js'
 import { systemClock } from './system-clock.js'
 
@@ -35,7 +36,10 @@ export function checkStore(option: string, store: unknown, ...needed: (keyof Sto
  */
 const processCounters = once(() => new MemoryCounters())
 
-/** Gives the ports of a store, each behind a deadline and a breaker; what it does not offer is in this process. */
+/**
+ * Gives the ports of a store, each behind a deadline and a breaker; what it does not offer is in this process, where nothing hangs
+ * and nothing is ever away.
+ */
 export function portsBehindGuards(options: GuardOptions): (store: Store) => Ports {
   const { clock } = options
   const inMemory = { ...memory({ clock }), ...(clock === systemClock && { counters: processCounters() }) }
@@ -43,11 +47,11 @@ export function portsBehindGuards(options: GuardOptions): (store: Store) => Port
   return (store) => {
     let ports = known.get(store)
     if (ports === undefined) {
-      const { counters, records, once } = store
+      const { counters, records = inMemory.records, once = inMemory.once } = store
       ports = {
         counters: counters === undefined ? inMemory.counters : guarded(counters, options),
-        records: records === undefined ? inMemory.records : guardedRecords(records, options),
-        once: once === undefined ? inMemory.once : guardedOnce(once, options),
+        records: records instanceof MemoryRecords ? records : guardedRecords(records, options),
+        once: once instanceof MemoryOnce ? once : guardedOnce(once, options),
       }
       known.set(store, ports)
     }
