@@ -72,7 +72,13 @@ export function isSessionId(text: string): boolean {
   return ID.test(text)
 }
 
+/** Whether a text is as long as an id; what more there is to ask costs more than to look for it. */
+export function mayBeSessionId(text: string): boolean {
+  return text.length === ID_LENGTH
+}
+
 const ID = /^[A-Za-z0-9_-]{43}$/
+const ID_LENGTH = 43
 
 /** Where the store has it: nobody who reads the store can come in with what is there. */
 export function keyOf(sessionId: string): string {

@@ -1,4 +1,4 @@
-import { ambientProof } from '../kernel/ambient.js'
+import { ambientProof, type AmbientProof } from '../kernel/ambient.js'
 import { challenges } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
@@ -11,7 +11,15 @@ import { sessionDesk } from './session-desk.js'
 import type { Sessions } from './sessions.js'
 import { prepareSession, type SessionOptions, type SessionRules } from './session-options.js'
 import { sessionPrincipal } from './session-principal.js'
-import { isSessionId, keyOf, ownerOf, readSession, SESSIONS, type SessionRecord } from './session-record.js'
+import {
+  isSessionId,
+  keyOf,
+  mayBeSessionId,
+  ownerOf,
+  readSession,
+  SESSIONS,
+  type SessionRecord,
+} from './session-record.js'
 import { sessionRefusals, type SessionFault, type SessionRefusals } from './session-refusals.js'
 import { isRevoked } from './session-revocation.js'
 import { faultOf, timeToLive } from './session-shelf.js'
@@ -51,10 +59,12 @@ interface Prepared {
   readonly refusals: SessionRefusals
 }
 
-/** What is read of a record. */
+/** What is read of a record, as long as its text stays the same; the store is asked each time. */
 interface Reading {
+  readonly text: string
   readonly record: SessionRecord
   readonly principal: Principal
+  readonly proof: AmbientProof
   /** When the store was last told to keep it, on the clock that does not jump. */
   keptAt: number
 }
@@ -66,16 +76,16 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
   const { store, cookie, secure, revocation, touchMs } = rules
   const { sameSite, idleTimeoutMs, absoluteTimeoutMs, maxSessions, whenFull } = rules
   const offered = [refusals.offered]
-  /** What a record's text says, so that it need not be read again while it stays the same; the store is asked each time. */
+  /** By the keys of their sessions. */
   const readings = new Generations<string, Reading>(REMEMBERED)
 
-  const readingOf = (text: string): Reading => {
-    let reading = readings.get(text)
-    if (reading === undefined) {
-      const record = readSession(text)
-      reading = { record, principal: sessionPrincipal(record), keptAt: -Infinity }
-      readings.set(text, reading)
-    }
+  const readingOf = (key: string, text: string): Reading => {
+    const known = readings.get(key)
+    if (known?.text === text) return known
+    const record = readSession(text)
+    const principal = sessionPrincipal(record)
+    const reading = { text, record, principal, proof: Object.freeze({ binding: key }), keptAt: -Infinity }
+    readings.set(key, reading)
     return reading
   }
 
@@ -84,44 +94,46 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
     return refusals.because(fault)
   }
 
-  const accept = (ctx: SecurityContext, key: string, text: string, reading: Reading): void => {
-    const { record } = reading
+  const accept = (ctx: SecurityContext, key: string, reading: Reading, now: number): void => {
     ctx.principal = reading.principal
-    ctx.set(ambientProof, { binding: key })
+    ctx.set(ambientProof, reading.proof)
     ctx.note('session', 'the session is valid')
-    const { clock } = ctx.services
-    const now = clock.now()
+    if (Math.abs(now - reading.record.seenAt) >= touchMs) touch(ctx, key, reading, now)
+  }
+
+  const touch = ({ services }: SecurityContext, key: string, reading: Reading, now: number): void => {
+    const { text, record } = reading
     const age = now - record.seenAt
-    if (Math.abs(age) < touchMs) return
+    const { clock } = services
     // Seen in the future, by a clock that is ahead of ours, or was: it stays at that, and the store keeps it on.
     if (age < 0 && clock.monotonic() - reading.keptAt < touchMs) return
     reading.keptAt = clock.monotonic()
     const seen = age < 0 ? record : { ...record, seenAt: now }
     // Only if it is still there as it was: what has ended meanwhile stays ended.
     unwaited(() =>
-      ctx.services
+      services
         .portsOf(store)
         .records.replace(SESSIONS, key, text, JSON.stringify(seen), timeToLive(seen, rules)),
     )
   }
 
-  const judge = (ctx: SecurityContext, key: string, text: string | undefined): Verdict | Promise<Verdict> => {
-    if (text === undefined) return refusals.because('session-unknown')
+  const judge = (ctx: SecurityContext, key: string, text: string): Verdict | Promise<Verdict> => {
     let reading: Reading
     try {
-      reading = readingOf(text)
+      reading = readingOf(key, text)
     } catch (cause) {
       return storeAway(1_000, 'The record of the session cannot be read', cause)
     }
     const { record } = reading
-    const fault = faultOf(record, rules, ctx.services.clock.now())
+    const now = ctx.services.clock.now()
+    const fault = faultOf(record, rules, now)
     if (fault !== undefined) return refuseUse(ctx, record, fault)
-    if (revocation === undefined) return accept(ctx, key, text, reading)
+    if (revocation === undefined) return accept(ctx, key, reading, now)
 
     return whenStored(
       isRevoked(revocation, record, ctx.services),
       'Nobody can tell whether the session was revoked',
-      (revoked) => (revoked ? refuseUse(ctx, record, 'session-revoked') : accept(ctx, key, text, reading)),
+      (revoked) => (revoked ? refuseUse(ctx, record, 'session-revoked') : accept(ctx, key, reading, now)),
     )
   }
 
@@ -140,12 +152,15 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
       const [sent, another] = cookiesNamed(cookie, ctx.req.headers.cookie)
       if (sent === undefined) return refusals.nothing()
       if (another !== undefined) return refusals.twice()
-      if (!isSessionId(sent)) return refusals.because('session-malformed')
+      if (!mayBeSessionId(sent)) return refusals.because('session-malformed')
       const key = keyOf(sent)
       return whenStored(
         ctx.services.portsOf(store).records.get(SESSIONS, key),
         'The store of the sessions cannot be reached',
-        (text) => judge(ctx, key, text),
+        (text) =>
+          text === undefined
+            ? refusals.because(isSessionId(sent) ? 'session-unknown' : 'session-malformed')
+            : judge(ctx, key, text),
       )
     },
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -160,6 +161,34 @@ describe('a login', () => {
     expect(body['proof']).toEqual({ binding: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/) })
   })
 
+  test('has a name that the application cannot give it', async () => {
+    const { send, logIn, sessions } = await setUp()
+    const cookie = await logIn({ claims: { session_id: 'mine', roles: ['clerk'] } })
+    const [listed] = await sessions.list('ann')
+    const { principal } = (await send('GET /me', cookie)).body as { principal: { claims: object } }
+    expect(principal.claims).toEqual({ session_id: listed!.id, roles: ['clerk'] })
+  })
+
+  test('is read anew when its record has changed under the same id', async () => {
+    const { send, logIn, store } = await setUp()
+    const cookie = await logIn({ claims: { roles: ['clerk'] } })
+    const rolesNow = async () => {
+      const { principal } = (await send('GET /me', cookie)).body as { principal: { claims: object } }
+      return principal.claims
+    }
+    expect(await rolesNow()).toMatchObject({ roles: ['clerk'] })
+    const key = createHash('sha256').update(cookie.split('=')[1]!).digest('base64url')
+    const text = (await store.records.get('session', key))!
+    await store.records.put('session', key, text.replace('clerk', 'admin'))
+    expect(await rolesNow()).toMatchObject({ roles: ['admin'] })
+    await store.records.put('session', key, text)
+    expect(await rolesNow()).toMatchObject({ roles: ['clerk'] })
+    await store.records.put('session', key, text.replace('"v":1', '"v":2'))
+    expect((await send('GET /me', cookie)).status).toBe(503)
+    await store.records.delete('session', key)
+    expect((await send('GET /me', cookie)).status).toBe(401)
+  })
+
   test('takes no id that it did not make, and ends the session that came with it (ASVS 7.2.4)', async () => {
     const { send, logIn } = await setUp()
     const planted = `__Host-session=${'A'.repeat(43)}`
@@ -216,6 +245,7 @@ describe('refusals', () => {
     ['an empty one', '__Host-session=', 401, 'invalid-session', INVALID],
     ['some text', '__Host-session=hunter2', 401, 'invalid-session', INVALID],
     ['a path', '__Host-session=../../../../../../../../etc/passwd/AAAAAAAA', 401, 'invalid-session', INVALID],
+    ['a path as long as an id', `__Host-session=../../${'A'.repeat(37)}`, 401, 'invalid-session', INVALID],
     ['an id in quotes', `__Host-session="${'B'.repeat(43)}"`, 401, 'invalid-session', INVALID],
     ['an id that nobody made', made, 401, 'invalid-session', INVALID],
     [
