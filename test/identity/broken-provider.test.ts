@@ -2,30 +2,22 @@ import { bearer } from '../../src/identity/bearer.js'
 import { introspection } from '../../src/identity/introspection.js'
 import { expectRefused, fakeClock, serve } from '../../src/testing/index.js'
 import { brokenAnswers, dripping } from '../support/broken-answers.js'
-import { API_SECRET, AUDIENCE, signingKey, startProvider, type Provider } from '../support/provider.js'
+import { signingKey, startProvider, type Provider } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 const METADATA = '/.well-known/openid-configuration'
 let provider: Provider
 const keys = [signingKey('one', 'ES256')]
 let token: string
 
+quietConsole()
 beforeAll(async () => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
   provider = await startProvider('ES256')
 })
-afterAll(async () => {
-  await provider.close()
-  jest.restoreAllMocks()
-})
+afterAll(() => provider.close())
 
-const trust = () => ({ issuer: provider.issuer, audience: AUDIENCE, allowInsecureLoopback: true })
-const jwt = { format: 'jwt', method: () => bearer(trust()) } as const
-const opaque = {
-  format: 'opaque',
-  method: () => introspection({ ...trust(), clientId: 'api', clientSecret: API_SECRET }),
-} as const
+const jwt = { format: 'jwt', method: () => bearer(provider.trust) } as const
+const opaque = { format: 'opaque', method: () => introspection(provider.trustAsClient) } as const
 
 function start({ method }: typeof jwt | typeof opaque) {
   const clock = fakeClock(Date.now())

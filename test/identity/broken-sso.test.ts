@@ -1,6 +1,3 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { session } from '../../src/identity/session.js'
 import { sso, type SsoOptions } from '../../src/identity/sso.js'
 import { memory } from '../../src/kernel/memory.js'
@@ -9,28 +6,25 @@ import { expectRefused } from '../../src/testing/index.js'
 import { silent } from '../support/api.js'
 import { brokenAnswers, dripping } from '../support/broken-answers.js'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
+import { quietConsole } from '../support/quiet-console.js'
+import { waitingApp } from '../support/waiting-app.js'
 
 const METADATA = '/.well-known/openid-configuration'
 
-let server: Server
+let place: Awaited<ReturnType<typeof waitingApp>>
 let app: string
 let provider: Awaited<ReturnType<typeof startLoginProvider>>
-let handler: (req: IncomingMessage, res: ServerResponse) => void
 let logins = 0
 
+quietConsole()
 beforeAll(async () => {
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-  server = createServer((req, res) => handler(req, res))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  app = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  place = await waitingApp()
+  app = place.origin
   provider = await startLoginProvider(app)
 })
 afterAll(async () => {
-  server.close().closeAllConnections()
+  place.close()
   await provider.close()
-  jest.restoreAllMocks()
 })
 
 /** An application that knows nothing of the provider yet. */
@@ -59,12 +53,13 @@ function start(options: Partial<SsoOptions> = {}) {
     rateLimit: false,
     routes: { 'GET /login': open, 'GET /callback': open },
   })
-  handler = api.protect((req, res) => {
+  const handler = api.protect((req, res) => {
     if (req.url === '/') return void res.end('in')
     const { login, callback } = handlers
     const endpoint = req.url!.startsWith('/login') ? login : callback
     endpoint(req, res, () => res.end('nobody'))
   })
+  place.answerBy(handler)
 }
 
 /** A browser that the provider has just sent back. */

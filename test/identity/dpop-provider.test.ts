@@ -4,40 +4,23 @@ import { introspection } from '../../src/identity/introspection.js'
 import { redis } from '../../src/stores/redis.js'
 import { dpopClient, serve } from '../../src/testing/index.js'
 import { PrivateRedis } from '../support/private-redis.js'
-import {
-  API_SECRET,
-  AUDIENCE,
-  shiftedClock,
-  signingKey,
-  startProvider,
-  type Provider,
-} from '../support/provider.js'
+import { AUDIENCE, shiftedClock, signingKey, startProvider, type Provider } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 const BASE = 'https://api.test'
 const client = dpopClient()
 let provider: Provider
 
+quietConsole()
 beforeAll(async () => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
   provider = await startProvider()
 })
-afterAll(async () => {
-  await provider.close()
-  jest.restoreAllMocks()
-})
+afterAll(() => provider.close())
 
-const trust = () => ({ issuer: provider.issuer, audience: AUDIENCE, allowInsecureLoopback: true })
+const dpop = { mode: 'required', baseUrls: BASE } as const
 const methods = {
-  jwt: () => bearer({ ...trust(), dpop: { mode: 'required', baseUrls: BASE } }),
-  opaque: () =>
-    introspection({
-      ...trust(),
-      clientId: 'api',
-      clientSecret: API_SECRET,
-      dpop: { mode: 'required', baseUrls: BASE },
-    }),
+  jwt: () => bearer({ ...provider.trust, dpop }),
+  opaque: () => introspection({ ...provider.trustAsClient, dpop }),
 }
 
 /** RFC 9449 section 5: the proof for the token endpoint is for no token yet. */

@@ -4,14 +4,8 @@ import { bearer } from '../../src/identity/bearer.js'
 import { introspection, type IntrospectionOptions } from '../../src/identity/introspection.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { serve } from '../../src/testing/index.js'
-import {
-  API_SECRET,
-  AUDIENCE,
-  shiftedClock,
-  signingKey,
-  startProvider,
-  type Provider,
-} from '../support/provider.js'
+import { AUDIENCE, shiftedClock, signingKey, startProvider, type Provider } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 let provider: Provider
 const apiKey = {
@@ -19,17 +13,12 @@ const apiKey = {
   kid: 'api-1',
 }
 
-beforeAll(() => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-})
+quietConsole()
 beforeEach(async () => {
   provider = await startProvider('RS256', publicOf(apiKey))
   provider.signWith([signingKey('first', 'RS256')], 'opaque')
 })
 afterEach(() => provider.close())
-afterAll(() => jest.restoreAllMocks())
 
 function publicOf({ d: _private, ...rest }: Record<string, unknown>) {
   return rest
@@ -50,14 +39,10 @@ function setUp(options: Partial<IntrospectionOptions> = {}) {
 }
 
 function own(options: Partial<IntrospectionOptions> = {}): IntrospectionOptions {
-  return {
-    issuer: provider.issuer,
-    audience: AUDIENCE,
-    clientId: 'api',
-    ...(options.privateKey === undefined && { clientSecret: API_SECRET }),
-    allowInsecureLoopback: true,
-    ...options,
-  }
+  const { trust, trustAsClient } = provider
+  return options.privateKey === undefined
+    ? { ...trustAsClient, ...options }
+    : { ...trust, clientId: 'api', ...options }
 }
 
 test('tells that a token is active, once for many requests, and whose it is', async () => {

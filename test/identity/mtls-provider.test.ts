@@ -11,7 +11,8 @@ import { createServices } from '../../src/kernel/services.js'
 import type { StageMiddleware } from '../../src/kernel/stage.js'
 import { silent } from '../support/api.js'
 import { authority, selfSigned, type Issued } from '../support/certificates.js'
-import { API_SECRET, AUDIENCE, signingKey } from '../support/provider.js'
+import { API_SECRET, AUDIENCE, signingKey, tokensForApis } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 import { fetchBy, listenTls } from '../support/tls.js'
 
 const web = authority('/CN=Web CA')
@@ -28,20 +29,15 @@ const thumbprint = ({ cert }: Issued) =>
 let provider: Awaited<ReturnType<typeof startProvider>>
 let closing: (() => Promise<void>)[] = []
 
+quietConsole()
 beforeAll(async () => {
-  // It says on the console what it thinks of this version of Node.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
   provider = await startProvider()
 })
 afterEach(async () => {
   for (const close of closing) await close()
   closing = []
 })
-afterAll(async () => {
-  await provider.close()
-  jest.restoreAllMocks()
-})
+afterAll(() => provider.close())
 
 interface Asked {
   readonly req: IncomingMessage
@@ -92,18 +88,7 @@ async function startProvider() {
           certificateSubjectMatches: (ctx: Asked, _property: string, expected: string) =>
             shown(ctx)?.subject.split('\n').reverse().join() === expected,
         },
-        resourceIndicators: {
-          enabled: true,
-          defaultResource: () => AUDIENCE,
-          useGrantedResource: () => true,
-          getResourceServerInfo: (_ctx: unknown, audience: string) => ({
-            scope: 'orders:read',
-            audience,
-            accessTokenTTL: 300,
-            accessTokenFormat,
-            jwt: { sign: { alg: 'ES256' } },
-          }),
-        },
+        resourceIndicators: tokensForApis('ES256', () => accessTokenFormat),
       },
     })
     by.listener = made.callback()

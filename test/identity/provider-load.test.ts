@@ -5,24 +5,14 @@ import { bearer } from '../../src/identity/bearer.js'
 import { introspection } from '../../src/identity/introspection.js'
 import { serve } from '../../src/testing/index.js'
 import { until } from '../support/private-redis.js'
-import {
-  API_SECRET,
-  AUDIENCE,
-  shiftedClock,
-  signingKey,
-  startProvider,
-  type Provider,
-} from '../support/provider.js'
+import { shiftedClock, signingKey, startProvider, type Provider } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 import { traffic } from '../support/traffic.js'
 
 let provider: Provider
 let servers: Server[] = []
 
-beforeAll(() => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-})
+quietConsole()
 beforeEach(async () => {
   provider = await startProvider('ES256')
 })
@@ -31,12 +21,10 @@ afterEach(async () => {
   servers = []
   await provider.close()
 })
-afterAll(() => jest.restoreAllMocks())
 
-const trust = () => ({ issuer: provider.issuer, audience: AUDIENCE, allowInsecureLoopback: true })
 const methods = {
-  jwt: () => bearer(trust()),
-  opaque: () => introspection({ ...trust(), clientId: 'api', clientSecret: API_SECRET }),
+  jwt: () => bearer(provider.trust),
+  opaque: () => introspection(provider.trustAsClient),
 }
 
 /** An API that knows nothing of the provider yet, on a socket. */

@@ -9,35 +9,28 @@ import {
   type Algorithm,
   type Provider,
 } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 let running: Provider[] = []
 
-beforeAll(() => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-})
+quietConsole()
 afterEach(async () => {
   await Promise.all(running.map(({ close }) => close()))
   running = []
 })
-afterAll(() => jest.restoreAllMocks())
 
 async function setUp(alg: Algorithm = 'RS256', options: Partial<BearerOptions> = {}) {
   const provider = await startProvider(alg)
   running.push(provider)
   const clock = shiftedClock()
   let principal: Principal | undefined
-  const api = serve(
-    bearer({ issuer: provider.issuer, audience: AUDIENCE, allowInsecureLoopback: true, ...options }),
-    {
-      clock,
-      handler(req, res) {
-        principal = contextOf(req)?.principal
-        res.end()
-      },
+  const api = serve(bearer({ ...provider.trust, ...options }), {
+    clock,
+    handler(req, res) {
+      principal = contextOf(req)?.principal
+      res.end()
     },
-  )
+  })
   const send = (token: string) => api.get('/').set('Authorization', `Bearer ${token}`)
   return { ...api, provider, clock, send, principal: () => principal }
 }

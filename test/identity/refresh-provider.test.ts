@@ -5,7 +5,8 @@ import { introspection } from '../../src/identity/introspection.js'
 import { contextOf, type Principal } from '../../src/kernel/context.js'
 import { serve } from '../../src/testing/index.js'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
-import { AUDIENCE, shiftedClock } from '../support/provider.js'
+import { AUDIENCE, shiftedClock, tokensForApis } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 /** Nobody listens there: the browser of the test stops before it. */
 const APP = 'http://127.0.0.1:9'
@@ -22,35 +23,19 @@ interface Tokens {
 let format: 'jwt' | 'opaque' = 'jwt'
 let provider: Awaited<ReturnType<typeof startLoginProvider>>
 
+quietConsole()
 beforeAll(async () => {
-  // It says on the console what it thinks of this version of Node and of http.
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
   const client = { grant_types: ['authorization_code', 'refresh_token'] }
   provider = await startLoginProvider(APP, client, {
     rotateRefreshToken: true,
     features: {
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => AUDIENCE,
-        useGrantedResource: () => true,
-        getResourceServerInfo: (_ctx: unknown, audience: string) => ({
-          scope: 'orders:read',
-          audience,
-          accessTokenTTL: 300,
-          accessTokenFormat: format,
-          jwt: { sign: { alg: 'RS256' } },
-        }),
-      },
+      resourceIndicators: tokensForApis('RS256', () => format),
     },
   })
 })
-afterAll(async () => {
-  await provider.close()
-  jest.restoreAllMocks()
-})
+afterAll(() => provider.close())
 
 const post = (path: string, form: Record<string, string>) =>
   fetch(provider.issuer + path, {

@@ -2,6 +2,7 @@ import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
 import { backends, startProcess, type ApiProcess, type Backend } from '../support/processes.js'
+import { quietConsole } from '../support/quiet-console.js'
 
 /** An application in a process of its own, as one of several behind a load balancer at `origin`. */
 const SERVER = `
@@ -42,9 +43,8 @@ describe.each(backends)('two processes over one %s, behind one address', (_kind,
   let takeTurns = false
   let provider: Awaited<ReturnType<typeof startLoginProvider>>
 
+  quietConsole()
   beforeAll(async () => {
-    jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-    jest.spyOn(console, 'info').mockImplementation(() => undefined)
     backend = await start()
     front = createServer((req, res) => {
       if (takeTurns) turn = 1 - turn
@@ -69,7 +69,6 @@ describe.each(backends)('two processes over one %s, behind one address', (_kind,
     for (const api of apis) await api.stop()
     await provider.close()
     await backend.stop()
-    jest.restoreAllMocks()
   })
 
   const at = async <T>(api: number, work: () => Promise<T>): Promise<T> => {

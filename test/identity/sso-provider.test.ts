@@ -1,7 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { revocations } from '../../src/identity/revocation.js'
 import { session } from '../../src/identity/session.js'
 import { sso, type Sso, type SsoOptions } from '../../src/identity/sso.js'
@@ -12,32 +10,26 @@ import { secureApi } from '../../src/secure-api.js'
 import { silent } from '../support/api.js'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
 import { signingKey } from '../support/provider.js'
+import { quietConsole } from '../support/quiet-console.js'
+import { waitingApp } from '../support/waiting-app.js'
 
 type LoginProvider = Awaited<ReturnType<typeof startLoginProvider>>
 
-let server: Server
+let place: Awaited<ReturnType<typeof waitingApp>>
 let app: string
 let provider: LoginProvider
-let handler: (req: IncomingMessage, res: ServerResponse) => void
 /** What the application shows to its provider, of its keys. */
 let published: readonly object[] = []
 
+quietConsole()
 beforeAll(async () => {
-  jest.spyOn(console, 'warn').mockImplementation(() => undefined)
-  jest.spyOn(console, 'info').mockImplementation(() => undefined)
-  server = createServer((req, res) => {
-    if (req.url !== '/keys-of-the-shop') return handler(req, res)
-    res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  app = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  place = await waitingApp()
+  app = place.origin
   provider = await startLoginProvider(app)
 })
 afterAll(async () => {
-  server.close().closeAllConnections()
+  place.close()
   await provider.close()
-  jest.restoreAllMocks()
 })
 
 /** An application that logs in by the provider, and knows its users by sessions. */
@@ -81,11 +73,15 @@ function start(options: Partial<SsoOptions> = {}, client: Partial<SsoOptions> = 
     '/logout': handlers.logout,
     '/backchannel-logout': handlers.backChannelLogout,
   }
-  handler = api.protect((req, res) => {
+  const handler = api.protect((req, res) => {
     const endpoint = endpoints[req.url!.split('?')[0]!]
     if (endpoint !== undefined) return endpoint(req, res, () => res.end('nobody'))
     res.setHeader('Content-Type', 'application/json')
     res.end(JSON.stringify(contextOf(req)!.principal))
+  })
+  place.answerBy((req, res) => {
+    if (req.url !== '/keys-of-the-shop') return handler(req, res)
+    res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }))
   })
   return { sessions, login, store, revocation, events }
 }

@@ -19,6 +19,24 @@ export function signingKey(kid: string, alg: Algorithm): JsonWebKey {
   return { ...makers[alg]().privateKey.export({ format: 'jwk' }), kid, alg, use: 'sig' }
 }
 
+/** The feature of the provider by which tokens are for an API, which is ours unless another one is asked for. */
+export const tokensForApis = (
+  alg: Algorithm,
+  format: () => 'jwt' | 'opaque',
+  scope = 'orders:read',
+): object => ({
+  enabled: true,
+  defaultResource: () => AUDIENCE,
+  useGrantedResource: () => true,
+  getResourceServerInfo: (_ctx: unknown, audience: string) => ({
+    scope,
+    audience,
+    accessTokenTTL: 300,
+    accessTokenFormat: format(),
+    jwt: { sign: { alg } },
+  }),
+})
+
 /** The client that gets tokens, and the API that asks about them, by a password or by a key of its own. */
 const SECRET = 'svc-secret-svc-secret'
 export const API_SECRET = 'api secret/with+odd:characters'
@@ -86,18 +104,7 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
         introspection: { enabled: true, allowedPolicy: () => true },
         revocation: { enabled: true },
         dPoP: { enabled: true },
-        resourceIndicators: {
-          enabled: true,
-          defaultResource: () => AUDIENCE,
-          useGrantedResource: () => true,
-          getResourceServerInfo: (_ctx: unknown, resource: string) => ({
-            scope: 'orders:read orders:write',
-            audience: resource,
-            accessTokenTTL: 300,
-            accessTokenFormat,
-            jwt: { sign: { alg } },
-          }),
-        },
+        resourceIndicators: tokensForApis(alg, () => accessTokenFormat, 'orders:read orders:write'),
       },
     })
     listener = provider.callback()
@@ -111,8 +118,12 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
       body: new URLSearchParams(form),
     })
 
+  /** What `bearer` of an API has to know of it, and `introspection` as the client that the API is. */
+  const trust = { issuer, audience: AUDIENCE, allowInsecureLoopback: true }
   return {
     issuer,
+    trust,
+    trustAsClient: { ...trust, clientId: 'api', clientSecret: API_SECRET },
     signWith,
     /** How often metadata and keys were asked for. */
     asked: () => asked,
