@@ -64,8 +64,13 @@ export const csrf = defineStage('csrf', (options: CsrfOptions = {}): Omit<Stage,
 /** Whether a browser may have sent the request for a page that its user did not mean. */
 function isBrowser({ headers }: IncomingMessage, proof: AmbientProof | undefined): boolean {
   if (proof?.machines !== true) return proof !== undefined
-  return headers['sec-fetch-site'] !== undefined || headers.origin !== undefined
+  if (headers['sec-fetch-site'] !== undefined || headers.origin !== undefined) return true
+  // Safari before 16.4 takes `Origin` off where another site redirects a form to here, and never says `Sec-Fetch-Site`.
+  return NAMED_AS_BROWSERS.test(headers['user-agent'] ?? '')
 }
+
+/** All browsers call themselves so, and no page of theirs can change it; PowerShell does too, and says that it is PowerShell. */
+const NAMED_AS_BROWSERS = /^Mozilla\/(?!.*PowerShell\/)/
 
 /** RFC 9110 section 9.2.1: they ask for nothing to be changed. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])

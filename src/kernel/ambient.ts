@@ -9,8 +9,8 @@ export interface AmbientProof {
    */
   readonly binding: string | undefined
   /**
-   * Clients that are no browsers come with such credentials too: where neither `Sec-Fetch-Site` nor `Origin` says that a browser
-   * sent the request, none did. Default: whoever has one is taken for a browser.
+   * Clients that are no browsers come with such credentials too: where none of `Sec-Fetch-Site`, `Origin` and `User-Agent` says that a
+   * browser sent the request, none did. Default: whoever has one is taken for a browser.
    */
   readonly machines?: true
 }

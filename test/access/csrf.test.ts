@@ -10,7 +10,7 @@ import { defineStage } from '../../src/kernel/define.js'
 import { memory } from '../../src/kernel/memory.js'
 import type { Problem } from '../../src/kernel/problem.js'
 import { createServices } from '../../src/kernel/services.js'
-import { fakeClock, serve } from '../../src/testing/index.js'
+import { expectRefused, fakeClock, serve } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
 
 const APP = 'https://app.example.com'
@@ -165,6 +165,56 @@ test('machines that have what browsers have too need not say where they are', as
   expect(api.handled()).toBe(2)
   const always = serve([machine(), csrf({ always: true })])
   await always.post('/').expect(403)
+})
+
+describe('beside what machines have too, who says nothing of where it comes from', () => {
+  const machine = defineStage('machine', () => ({
+    enter: (ctx) => ctx.set(ambientProof, { binding: 'key', machines: true }),
+  }))
+  const start = (options: CsrfOptions = {}) => serve([machine(), csrf(options)], { trace: true })
+
+  test.each([
+    [
+      'Safari 15, after another site has redirected its form',
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 15_8 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6 Mobile/15E148 Safari/604.1',
+    ],
+    [
+      'Firefox 89 that sends no Origin',
+      'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:89.0) Gecko/20100101 Firefox/89.0',
+    ],
+    ['Internet Explorer', 'Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko'],
+    ['a browser of the last century', 'Mozilla/4.0 (compatible; MSIE 5.0; Windows NT)'],
+    ['a browser that mentions PowerShell', 'Mozilla/5.0 PowerShell'],
+  ])('is a browser, and refused: %s', async (_who, agent) => {
+    const { post, get, handled } = start()
+    await post('/').set('User-Agent', agent).expect(expectRefused('cross-site-request'))
+    expect(handled()).toBe(0)
+    await post('/').set('User-Agent', agent).set('Sec-Fetch-Site', 'same-origin').expect(200)
+    await get('/').set('User-Agent', agent).expect(200)
+  })
+
+  test.each([
+    ['curl', 'curl/8.5.0'],
+    ['Node', 'node'],
+    ['Python', 'python-requests/2.32.3'],
+    ['Java', 'Java/21.0.4'],
+    ['Go', 'Go-http-client/2.0'],
+    ['PowerShell 5', 'Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.4648'],
+    ['PowerShell 7', 'Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.22631; en-US) PowerShell/7.4.5'],
+    ['what only mentions a browser', 'acme-sync/1.0 (like Mozilla/5.0)'],
+    ['nobody that says a name', ''],
+  ])('is a machine, and let alone: %s', async (_who, agent) => {
+    const { post, handled } = start()
+    await post('/').set('User-Agent', agent).expect(200)
+    expect(handled()).toBe(1)
+  })
+
+  test('and calls itself a browser, may say by Origin that it means this API', async () => {
+    const { post } = start()
+    const asBrowser = { 'User-Agent': 'Mozilla/5.0 (compatible; acme-sync/1.0)', Host: 'api.example.com' }
+    await post('/').set(asBrowser).expect(403)
+    await post('/').set(asBrowser).set('Origin', 'https://api.example.com').expect(200)
+  })
 })
 
 describe('a token that is sent twice', () => {

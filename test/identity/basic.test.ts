@@ -400,6 +400,7 @@ test('of a browser it is no proof that the user meant it, of a machine it is (AS
       .set({ 'X-Forwarded-Proto': 'https', Authorization: pair(NAME, PASSWORD), ...headers })
   expect(codeOf(await post({ 'Sec-Fetch-Site': 'cross-site' }).expect(403))).toBe('cross-site-request')
   await post({ Origin: 'https://evil.example' }).expect(403)
+  await post({ 'User-Agent': 'Mozilla/5.0 Safari/604.1' }).expect(403)
   await post({ 'Sec-Fetch-Site': 'same-origin' }).expect(200)
   await post({}).expect(200)
 })

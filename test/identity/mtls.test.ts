@@ -271,7 +271,8 @@ describe('over TLS', () => {
         (await ask(partner, { method: 'POST', headers })).status
       expect(await post({})).toBe(200)
       expect(await post({ 'Sec-Fetch-Site': 'same-origin' })).toBe(200)
-      for (const headers of [evil, { 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'null' }])
+      const safari = { 'User-Agent': 'Mozilla/5.0 Safari/604.1' }
+      for (const headers of [evil, { 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'null' }, safari])
         expect(await post(headers)).toBe(403)
       expect((await ask(partner, { headers: evil })).status).toBe(200)
     }
