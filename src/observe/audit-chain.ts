@@ -45,6 +45,13 @@ export function hashOf(content: string): string {
   return hash('sha256', LINE_DOMAIN + content, 'base64url')
 }
 
+/** A line with its own hash. To hash it is to join what it was made of, so the line is cut from that and not joined a second time. */
+export function sealed(content: string): { line: string; hash: string } {
+  const covered = LINE_DOMAIN + content
+  const contentHash = hash('sha256', covered, 'base64url')
+  return { line: lineOf(covered.slice(LINE_DOMAIN.length), contentHash), hash: contentHash }
+}
+
 /** What stands before the hash of the line that follows `link`. */
 export function contentAfter({ seq, hash: prev }: Link, members: string): string {
   return `{"seq":${seq + 1},"prev":"${prev}",${members}`

@@ -1,4 +1,4 @@
-import { contentAfter, hashOf, lineOf, type AuditHead, type Link } from './audit-chain.js'
+import { contentAfter, sealed, type AuditHead, type Link } from './audit-chain.js'
 import { checkpointAfter, type CheckpointFacts, type Signer } from './audit-checkpoint.js'
 
 /** Lines about to be written. The chain itself moves on only when they are: a line that failed to be written leaves no hole. */
@@ -29,8 +29,8 @@ export class Draft {
   }
 
   private add(content: string): void {
-    const hash = hashOf(content)
-    this.text += `${lineOf(content, hash)}\n`
+    const { line, hash } = sealed(content)
+    this.text += `${line}\n`
     this.link = { seq: this.link.seq + 1, hash }
   }
 }
