@@ -1,48 +1,26 @@
-import { randomBytes } from 'node:crypto'
 import { loadPeer } from '../kernel/peer.js'
 import type { Principal } from '../kernel/context.js'
-import { StoreUnavailable } from '../kernel/store-unavailable.js'
-import { isProblem, type Problem } from '../kernel/problem.js'
+import type { Problem } from '../kernel/problem.js'
 import { decodeBase64url } from '../lib/base64url.js'
 import { isObject } from '../lib/is-object.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import type { Outside } from './factor-handler.js'
-import { invalidProof, notNow } from './factor-refusals.js'
+import { invalidProof } from './factor-refusals.js'
 import { AttestationGate } from './passkey-attestation.js'
 import { PasskeyChallenges, type PasskeyPurpose } from './passkey-challenge.js'
-import {
-  CREDENTIALS,
-  HANDLES,
-  PASSKEYS,
-  readPasskeys,
-  USED,
-  type PasskeyOwner,
-  type PasskeyRecord,
-  type StoredPasskey,
-} from './passkey-record.js'
+import { USED, type PasskeyOwner, type PasskeyRecord, type StoredPasskey } from './passkey-record.js'
+import { full, PasskeyShelf, type ShownPasskey } from './passkey-shelf.js'
 import type { WebauthnRules } from './webauthn-options.js'
 
 /** COSE: EdDSA, ES256, RS256. The same list is offered and accepted. */
 const ALGORITHMS = [-8, -7, -257]
-/** Others write about one subject too, but not for long. */
-const TRIES = 20
 /** W3C WebAuthn section 7.1: 1,023 bytes, in base64url. */
 const MAX_ID_LENGTH = 1_364
 /** Four times what an RSA key of 4,096 bits has. */
 const MAX_KEY_BYTES = 2_048
-const KNOWN = 'passkey-known'
-
-export interface ShownPasskey {
-  readonly owner: PasskeyOwner
-  readonly passkey: StoredPasskey
-}
-
-/** What of a passkey changes while it is used. */
-type Shown = Pick<StoredPasskey, 'counter' | 'backedUp'>
-
 type Json = Readonly<Record<string, unknown>>
 
-/** What happens to passkeys, wherever it is asked from. */
+/** The ceremonies of WebAuthn, wherever they are asked for: what is offered to browsers, and what is believed of their answers. */
 export class WebauthnDesk {
   private readonly webauthn = loadPeer(
     '@simplewebauthn/server',
@@ -59,16 +37,17 @@ export class WebauthnDesk {
 
   async registrationOptions(outside: Outside, { id }: Principal, account: string): Promise<Json | Problem> {
     const { rpId, rpName, challengeMs, attested, maxPasskeys } = this.rules
-    const found = await this.find(outside, id)
-    if ((found?.record.passkeys.length ?? 0) >= maxPasskeys) return full()
+    const shelf = new PasskeyShelf(outside.records)
+    const record = await shelf.of(id)
+    if ((record?.passkeys.length ?? 0) >= maxPasskeys) return full()
     // Kept from now on, so that all passkeys of a subject have one handle, however many pages register at once.
-    const handle = found?.record.handle ?? (await this.newHandle(outside, id))
+    const handle = record?.handle ?? (await shelf.newHandle(id))
     const options = await this.webauthn.generateRegistrationOptions({
       ...{ rpName, rpID: rpId, userName: account, userDisplayName: account, timeout: challengeMs },
       userID: new Uint8Array(Buffer.from(handle, 'base64url')),
       challenge: new Uint8Array(this.challenges.make('register', id, outside.now())),
       attestationType: attested === undefined ? 'none' : 'direct',
-      excludeCredentials: credentialsOf(found?.record),
+      excludeCredentials: credentialsOf(record),
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
       supportedAlgorithmIDs: ALGORITHMS,
     })
@@ -122,19 +101,12 @@ export class WebauthnDesk {
       transports: transportsOf(response.transports),
       createdAt: Math.floor(outside.now() / 1000),
     }
-    // W3C WebAuthn section 7.1: the id of a credential is nobody else's.
-    const { records } = outside
-    const isNew = await records.replace(CREDENTIALS, passkey.id, undefined, id)
-    if (!isNew && (await records.get(CREDENTIALS, passkey.id)) !== id) return known()
-    const outcome = await this.change(outside, id, (record) => {
-      if (record === undefined) return notNow('passkey-not-begun', 'No registration was begun; begin anew')
-      if (record.passkeys.length >= this.rules.maxPasskeys) return full()
-      if (record.passkeys.some((one) => one.id === passkey.id)) return known()
-      return { ...record, owner: ownerOf(principal), passkeys: [...record.passkeys, passkey] }
-    })
-    // One that is known is there by another page of the same subject, which was faster.
-    if (isProblem(outcome) && isNew && outcome.rule !== KNOWN) await records.delete(CREDENTIALS, passkey.id)
-    return isProblem(outcome) ? outcome : passkey
+    const problem = await new PasskeyShelf(outside.records).add(
+      ownerOf(principal),
+      passkey,
+      this.rules.maxPasskeys,
+    )
+    return problem ?? passkey
   }
 
   /** @param subject who is known already; `undefined`: whoever has a passkey on the device, bound to one browser by `holder` */
@@ -143,8 +115,8 @@ export class WebauthnDesk {
     subject: string | undefined,
     holder: string,
   ): Promise<Json | Problem> {
-    const found = subject === undefined ? undefined : await this.find(outside, subject)
-    const allowed = credentialsOf(found?.record)
+    const shelf = new PasskeyShelf(outside.records)
+    const allowed = credentialsOf(subject === undefined ? undefined : await shelf.of(subject))
     if (subject !== undefined && allowed.length === 0) return invalidProof('passkey-unknown')
     const { rpId, challengeMs } = this.rules
     const purpose = subject === undefined ? 'login' : 'authenticate'
@@ -168,13 +140,15 @@ export class WebauthnDesk {
     const purpose = subject === undefined ? 'login' : 'authenticate'
     const challenge = this.challengeIn(sent, purpose, holder, outside.now())
     if (challenge === undefined) return invalidProof('passkey-challenge')
-    const owner = subject ?? (await this.ownerOfHandle(outside, sent))
-    const found = owner === undefined ? undefined : await this.find(outside, owner)
-    const passkey = found?.record.passkeys.find(({ id }) => id === sent.id)
-    if (owner === undefined || found === undefined || passkey === undefined)
+    const shelf = new PasskeyShelf(outside.records)
+    const { userHandle } = sent.response as Json
+    const owner = subject ?? (await shelf.ownerOfHandle(userHandle))
+    const record = owner === undefined ? undefined : await shelf.of(owner)
+    const passkey = record?.passkeys.find(({ id }) => id === sent.id)
+    if (owner === undefined || record === undefined || passkey === undefined)
       return invalidProof('passkey-unknown')
-    if (!isHandleOf(found.record, sent, subject === undefined)) return invalidProof('passkey-unknown')
-    let now: Shown
+    if (!isHandleOf(record, userHandle, subject === undefined)) return invalidProof('passkey-unknown')
+    let now: { readonly counter: number; readonly backedUp: boolean }
     try {
       const { verified, authenticationInfo } = await this.webauthn.verifyAuthenticationResponse({
         response: sent as never,
@@ -194,42 +168,15 @@ export class WebauthnDesk {
       return { ...invalidProof('passkey-invalid'), cause }
     }
     if (!(await this.use(outside, challenge))) return invalidProof('passkey-replayed')
-    return this.note(outside, owner, passkey.id, now)
+    return shelf.note(owner, passkey.id, { ...now, lastUsedAt: Math.floor(outside.now() / 1000) })
   }
 
-  async list(outside: Outside, subject: string): Promise<readonly StoredPasskey[]> {
-    return (await this.find(outside, subject))?.record.passkeys ?? []
+  async list({ records }: Outside, subject: string): Promise<readonly StoredPasskey[]> {
+    return (await new PasskeyShelf(records).of(subject))?.passkeys ?? []
   }
 
-  async remove(outside: Outside, subject: string, id: unknown): Promise<boolean> {
-    const outcome = await this.change(outside, subject, (record) => {
-      if (record?.passkeys.some((one) => one.id === id) !== true)
-        return notNow('passkey-unknown', 'There is no such passkey')
-      return { ...record, passkeys: record.passkeys.filter((one) => one.id !== id) }
-    })
-    if (isProblem(outcome)) return false
-    await outside.records.delete(CREDENTIALS, String(id))
-    return true
-  }
-
-  /** W3C WebAuthn section 6.1.1: one that does not go up was copied, or somebody used the copy. */
-  private async note(
-    outside: Outside,
-    owner: string,
-    id: string,
-    now: Shown,
-  ): Promise<ShownPasskey | Problem> {
-    let shown: StoredPasskey | undefined
-    const outcome = await this.change(outside, owner, (record) => {
-      const known = record?.passkeys.find((one) => one.id === id)
-      if (record === undefined || known === undefined) return invalidProof('passkey-unknown')
-      if ((now.counter > 0 || known.counter > 0) && now.counter <= known.counter)
-        return invalidProof('passkey-counter')
-      const used = { ...known, ...now, lastUsedAt: Math.floor(outside.now() / 1000) }
-      shown = used
-      return { ...record, passkeys: record.passkeys.map((one) => (one.id === id ? used : one)) }
-    })
-    return isProblem(outcome) ? outcome : { owner: outcome.owner, passkey: shown! }
+  async remove({ records }: Outside, subject: string, id: unknown): Promise<boolean> {
+    return new PasskeyShelf(records).remove(subject, id)
   }
 
   private challengeIn(
@@ -254,47 +201,6 @@ export class WebauthnDesk {
   private async use({ once }: Outside, { text, leftMs }: { text: string; leftMs: number }): Promise<boolean> {
     return once.claim(USED, text, leftMs)
   }
-
-  private async ownerOfHandle({ records }: Outside, sent: Json): Promise<string | undefined> {
-    const { userHandle } = (sent.response ?? {}) as Json
-    if (typeof userHandle !== 'string' || !/^[\w-]{43}$/.test(userHandle)) return undefined
-    return records.get(HANDLES, userHandle)
-  }
-
-  private async newHandle({ records }: Outside, subject: string): Promise<string> {
-    const handle = randomBytes(32).toString('base64url')
-    const owner: PasskeyOwner = { id: subject, subject }
-    const record: PasskeyRecord = { v: 1, owner, handle, passkeys: [] }
-    await records.put(HANDLES, handle, subject)
-    if (await records.replace(PASSKEYS, subject, undefined, JSON.stringify(record))) return handle
-    await records.delete(HANDLES, handle)
-    const text = await records.get(PASSKEYS, subject)
-    if (text === undefined) throw busy()
-    return readPasskeys(text).handle
-  }
-
-  private async find(
-    { records }: Outside,
-    subject: string,
-  ): Promise<{ readonly text: string; readonly record: PasskeyRecord } | undefined> {
-    const text = await records.get(PASSKEYS, subject)
-    return text === undefined ? undefined : { text, record: readPasskeys(text) }
-  }
-
-  /** Reads, changes and writes until nobody wrote in between. */
-  private async change(
-    outside: Outside,
-    subject: string,
-    changed: (record: PasskeyRecord | undefined) => PasskeyRecord | Problem,
-  ): Promise<PasskeyRecord | Problem> {
-    for (let i = 0; i < TRIES; i++) {
-      const found = await this.find(outside, subject)
-      const next = changed(found?.record)
-      if (isProblem(next)) return next
-      if (await outside.records.replace(PASSKEYS, subject, found?.text, JSON.stringify(next))) return next
-    }
-    throw busy()
-  }
 }
 
 function credentialsOf(record: PasskeyRecord | undefined): { id: string; transports: string[] }[] {
@@ -302,8 +208,7 @@ function credentialsOf(record: PasskeyRecord | undefined): { id: string; transpo
 }
 
 /** Where the client says whose passkey it is, it must be right; a login has nothing else to go by. */
-function isHandleOf({ handle }: PasskeyRecord, { response }: Json, required: boolean): boolean {
-  const { userHandle } = response as Json
+function isHandleOf({ handle }: PasskeyRecord, userHandle: unknown, required: boolean): boolean {
   return userHandle === undefined || userHandle === null ? !required : userHandle === handle
 }
 
@@ -318,18 +223,6 @@ function ownerOf({ id, subject, issuer }: Principal): PasskeyOwner {
   return { id, subject, ...(issuer !== undefined && { issuer }) }
 }
 
-function known(): Problem {
-  return notNow(KNOWN, 'This passkey is registered already')
-}
-
-function full(): Problem {
-  return notNow('passkey-limit', 'There are as many passkeys as there may be; remove one first')
-}
-
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.from(text, 'base64url'))
-}
-
-function busy(): StoreUnavailable {
-  return new StoreUnavailable('The passkeys of the subject were changed by others all the time', 0, 1_000)
 }

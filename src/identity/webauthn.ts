@@ -17,7 +17,8 @@ import {
 } from './factor-handler.js'
 import { invalidProof } from './factor-refusals.js'
 import { passkeyInfo, type PasskeyInfo } from './passkey-record.js'
-import { WebauthnDesk, type ShownPasskey } from './webauthn-desk.js'
+import type { ShownPasskey } from './passkey-shelf.js'
+import { WebauthnDesk } from './webauthn-desk.js'
 import { prepareWebauthn, type WebauthnOptions } from './webauthn-options.js'
 
 export type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
