@@ -34,8 +34,11 @@ export function compileRoutes<R extends RoutePattern>(
     }
 
     const canonical = spelling !== ODD
-    const segments = canonical ? split(path) : []
-    const folded = canonical ? [spelling === LOWER ? segments : split(path.toLowerCase())] : readings(path)
+    const most = tree.mostSegments
+    const segments = canonical ? split(path, most) : []
+    const folded = canonical
+      ? [spelling === LOWER ? segments : split(path.toLowerCase(), most)]
+      : readings(path, most)
     const whole: Leaf<R>[] = []
     const dottedOnes: Leaf<R>[] = []
     for (const reading of folded) {
@@ -130,24 +133,24 @@ function fitsLetterByLetter(rule: RoutePattern, parts: readonly string[]): boole
   return segments.every((segment, i) => segment === '*' || isName(segment) || segment === parts[i])
 }
 
-function split(path: string): string[] {
-  return path === '/' ? [] : path.slice(1).split('/')
+function split(path: string, most: number): string[] {
+  return path === '/' ? [] : path.slice(1).split('/', most)
 }
 
 /** All the ways in which a router may take the path apart. Express cuts it at `#` and reads a backslash as a slash then, and drops white space at its ends. */
-function readings(target: string): string[][] {
+function readings(target: string, most: number): string[][] {
   const path = target.startsWith('/') ? target : pathOfAbsoluteForm(target)
   const [beforeFragment = ''] = path.split('#', 1)
-  return [...new Set([path, path.trim(), beforeFragment, beforeFragment.replaceAll('\\', '/').trim()])].map(
-    foldedSegments,
-  )
+  const all = new Set([path, path.trim(), beforeFragment, beforeFragment.replaceAll('\\', '/').trim()])
+  return [...all].map((reading) => foldedSegments(reading, most))
 }
 
-function foldedSegments(path: string): string[] {
-  return path
-    .split('/')
-    .filter((segment) => segment !== '')
-    .map((segment) => decoded(segment).toLowerCase())
+function foldedSegments(path: string, most: number): string[] {
+  const segments: string[] = []
+  for (const [segment] of path.matchAll(/[^/]+/g)) {
+    if (segments.push(decoded(segment).toLowerCase()) === most) break
+  }
+  return segments
 }
 
 /** `GET http://host/path` is legal HTTP, and Express routes it by its path. */

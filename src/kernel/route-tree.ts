@@ -1,17 +1,22 @@
 import { ConfigError } from './config-error.js'
-import { collectDotted } from './dotted-paths.js'
+import { collectDotted, nodesBeforeDots } from './dotted-paths.js'
 import { fixed, hasRest, isName, type Requests, type RoutePattern } from './route-pattern.js'
 import { addChild, addFitting, childOf, inOrder, newNode, type Leaf, type Node } from './route-node.js'
 
 /** Rules by the parts of their paths. */
 export class RouteTree<R extends RoutePattern> {
   readonly root = newNode<R>()
+  /** More segments of a path than these lead nowhere else. */
+  readonly mostSegments: number
   private readonly longest: number
+  private readonly beforeDots: ReadonlyMap<Node<R>, readonly string[]>
 
   /** @throws ConfigError if two rules fit the same requests equally well */
   constructor(rules: readonly R[]) {
     const leaves = rules.map((rule) => plant(this.root, rule))
     this.longest = Math.max(0, ...rules.flatMap(({ segments }) => segments.map(({ length }) => length)))
+    this.mostSegments = 2 + Math.max(0, ...rules.map(({ segments }) => segments.length))
+    this.beforeDots = nodesBeforeDots(this.root)
     for (const leaf of leaves) {
       const { rule } = leaf
       leaf.exact = { exact: rule, fits: this.containing(rule) }
@@ -28,7 +33,7 @@ export class RouteTree<R extends RoutePattern> {
 
   /** The same for a router that may end a segment at any of its dots. */
   collectDotted(method: string, segments: readonly string[], found: Leaf<R>[]): void {
-    collectDotted(this.root, method, segments, this.longest, found)
+    collectDotted(this.root, method, segments, this.longest, this.mostSegments, this.beforeDots, found)
   }
 
   /**

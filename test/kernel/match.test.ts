@@ -101,6 +101,88 @@ describe('where a dot may end a segment', () => {
     expect(findDotted([pattern, 'GET /.x/.x/.x/:a/:b/never'], path)).toEqual({ exact: undefined, fits: [] })
   })
 
+  test('rules that are looked up are those that fit the path with a slash before some of its dots', () => {
+    const name = fc.constantFrom('a', 'b', 'a.b', '.x', '.y.z', '.b', ':p', ':q')
+    const rules = fc
+      .tuple(fc.array(name, { minLength: 1, maxLength: 4 }), fc.constantFrom<string[]>([], ['*']))
+      .map(([plain, rest]) => `GET /${[...plain, ...rest].join('/')}`)
+    const piece = fc.constantFrom('a', 'b', 'x', 'z', '.x', '.y', '.z', '.b', '.', '/')
+    const paths = fc
+      .array(piece, { minLength: 1, maxLength: 9 })
+      .map((pieces) => pieces.join('').replace(/\/+/g, '/'))
+      .filter((path) => !/^\/|\/$|(?:^|\/)\.{1,2}(?:\/|$)/.test(path))
+    let met = 0
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(rules, { maxLength: 8, selector: (text) => text.replace(/:\w/g, ':') }),
+        fc.array(paths, { minLength: 10, maxLength: 10 }),
+        (texts, some) => {
+          const parsed = texts.map(parsePattern)
+          const match = compileRoutes(parsed)
+          for (const path of some) {
+            const ways = waysOf(path)
+            const fits = parsed.filter((rule) => ways.some((way) => fitsOne(rule, 'GET', way)))
+            const found = match('GET', `/${path}`, true).fits
+            expect({ path, found: new Set(found) }).toEqual({ path, found: new Set(fits) })
+            met += fits.length
+          }
+        },
+      ),
+      { numRuns: 1_500 },
+    )
+    expect(met).toBeGreaterThan(1_000)
+  })
+
+  /** All ways to take a path apart, at slashes and at some dots that something precedes; what follows the last dot may go. */
+  function waysOf(path: string): string[][] {
+    const segments = path.split('/')
+    let ways: { parts: string[]; cut: boolean }[] = [{ parts: [], cut: false }]
+    for (const segment of segments) {
+      const pieces = segment.split(/(?<=.)(?=\.)/)
+      const splits = Array.from({ length: 2 ** (pieces.length - 1) }, (_, bits) =>
+        pieces
+          .slice(1)
+          .reduce(
+            (parts, piece, i) =>
+              (bits >> i) % 2 === 1 ? [...parts, piece] : [...parts.slice(0, -1), `${parts.at(-1)!}${piece}`],
+            [pieces[0]!],
+          ),
+      )
+      ways = ways.flatMap(({ parts }) =>
+        splits.map((split) => ({ parts: [...parts, ...split], cut: split.length > 1 })),
+      )
+    }
+    return ways.flatMap(({ parts, cut }) => (cut ? [parts, parts.slice(0, -1)] : [parts]))
+  }
+
+  test.each([
+    [['GET /a/:x', 'GET /b/:x/c', 'GET /d'], 1],
+    [['GET /a/:x/:y', 'GET /:x/:y/:z/c', 'GET /.x/y', 'GET /:x/.y/z'], 2],
+  ])('%j: twice the dots cost as many times as much as %d at most', (patterns, times) => {
+    const match = compileRoutes(patterns.map(parsePattern))
+    const get = jest.spyOn(Map.prototype, 'get')
+    const slice = jest.spyOn(String.prototype, 'slice')
+    const cost = (path: string) => {
+      get.mockClear()
+      slice.mockClear()
+      match('GET', path, true)
+      return (
+        get.mock.calls.length + slice.mock.results.reduce((sum, { value }) => sum + String(value).length, 0)
+      )
+    }
+    try {
+      for (const unit of ['.', 'x.', 'xy.', '.y.']) {
+        const path = (count: number) => `/a/x${unit.repeat(count)}x`
+        expect(cost(path(2_000)) - path(2_000).length).toBeLessThanOrEqual(
+          (cost(path(1_000)) - path(1_000).length) * times * 1.1,
+        )
+      }
+    } finally {
+      get.mockRestore()
+      slice.mockRestore()
+    }
+  })
+
   test('whatever Connect mounts is met by the rule for all that is below it', () => {
     const app = connectApp()
     const mounts = ['/admin', '/admin/users', '/a.b', '/a', '/v1/.x']
