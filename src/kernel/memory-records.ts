@@ -4,6 +4,7 @@ import { StoreUnavailable } from './store-unavailable.js'
 
 /** Records in this process: each space has a bound of its own, so that none can crowd out another. Answers at once, unless it is full. */
 export class MemoryRecords implements RecordStore {
+  readonly #itself = true
   private readonly spaces: Spaces<string>
 
   constructor(
@@ -11,6 +12,11 @@ export class MemoryRecords implements RecordStore {
     maxRecords: number,
   ) {
     this.spaces = new Spaces(maxRecords)
+  }
+
+  /** Whether it is one, and not what somebody put around one or made after it, which may fail and hang as any other. */
+  static isItself(records: RecordStore): boolean {
+    return #itself in records
   }
 
   get(space: string, key: string): string | undefined {
@@ -53,6 +59,7 @@ export class MemoryRecords implements RecordStore {
 
 /** What happened once, as this process saw it. */
 export class MemoryOnce implements OnceStore {
+  readonly #itself = true
   private readonly spaces: Spaces<true>
 
   constructor(
@@ -60,6 +67,11 @@ export class MemoryOnce implements OnceStore {
     maxRecords: number,
   ) {
     this.spaces = new Spaces(maxRecords)
+  }
+
+  /** As `MemoryRecords` tells it. */
+  static isItself(once: OnceStore): boolean {
+    return #itself in once
   }
 
   claim(space: string, key: string, ttlMs: number): Later<boolean> {

@@ -50,8 +50,8 @@ export function portsBehindGuards(options: GuardOptions): (store: Store) => Port
       const { counters, records = inMemory.records, once = inMemory.once } = store
       ports = {
         counters: counters === undefined ? inMemory.counters : guarded(counters, options),
-        records: records instanceof MemoryRecords ? records : guardedRecords(records, options),
-        once: once instanceof MemoryOnce ? once : guardedOnce(once, options),
+        records: MemoryRecords.isItself(records) ? records : guardedRecords(records, options),
+        once: MemoryOnce.isItself(once) ? once : guardedOnce(once, options),
       }
       known.set(store, ports)
     }

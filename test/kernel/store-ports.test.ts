@@ -2,6 +2,7 @@ import { ConfigError } from '../../src/kernel/config-error.js'
 import { memory } from '../../src/kernel/memory.js'
 import { createServices } from '../../src/kernel/services.js'
 import { checkStore } from '../../src/kernel/store-ports.js'
+import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { fakeClock } from '../../src/testing/index.js'
 
 test.each<[string, unknown, string]>([
@@ -32,6 +33,23 @@ test('whoever is given the same store shares its guard, and so its breaker', () 
   expect(portsOf(one).records).toBe(portsOf(one).records)
   expect(portsOf(one).records).not.toBe(portsOf(other).records)
   expect(portsOf(one).records).not.toBe(services.records)
+})
+
+test('what is around a memory, or made after it, may fail as any other store', async () => {
+  const { records, once } = memory()
+  const down = () => Promise.reject(new Error('down'))
+  const log = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
+  for (const failing of [
+    { records: new Proxy(records, { get: () => down }), once: new Proxy(once, { get: () => down }) },
+    {
+      records: Object.assign(Object.create(records) as typeof records, { get: down }),
+      once: Object.assign(Object.create(once) as typeof once, { claim: down }),
+    },
+  ]) {
+    const ports = createServices({ clock: fakeClock(), log }).portsOf(failing)
+    await expect(ports.records.get('s', 'k')).rejects.toThrow(StoreUnavailable)
+    await expect(ports.once.claim('s', 'k', 1_000)).rejects.toThrow(StoreUnavailable)
+  }
 })
 
 test('the general store is one of them', () => {
