@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ambientProof } from '../kernel/ambient.js'
 import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { consoleLog } from '../kernel/console-log.js'
@@ -8,10 +7,9 @@ import { guardedRecords } from '../kernel/guarded.js'
 import { RefusedError } from '../kernel/respond.js'
 import { defaultServices } from '../kernel/services.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
-import { addCookie, cookieField, cookiesNamed } from '../lib/cookie.js'
+import { SessionCookie, type SentSession } from './session-cookie.js'
 import type { SessionRules } from './session-options.js'
 import {
-  isSessionId,
   keyOf,
   LOCAL_ISSUER,
   newHandle,
@@ -28,44 +26,22 @@ import { faultOf, SessionShelf } from './session-shelf.js'
 import type { RevokeOptions, SessionInfo, Sessions } from './sessions.js'
 import { storeAway } from './store-away.js'
 
-interface Current {
-  /** What the browser has. */
-  readonly sent: string
-  readonly key: string
+interface Current extends SentSession {
   readonly record: SessionRecord
 }
 
 export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Sessions {
-  const { clock, cookie, secure, sameSite, absoluteTimeoutMs } = rules
+  const { clock, absoluteTimeoutMs } = rules
   const guard = { clock, log: consoleLog, timeoutMs: rules.storeTimeoutMs }
   const shelf = new SessionShelf(guardedRecords(rules.store.records, guard), rules)
-  /** What a request was given is what it has, whatever it came with. */
-  const given = new WeakMap<IncomingMessage, string>()
-
-  const give = (req: IncomingMessage, res: ServerResponse, sessionId: string): void => {
-    const ctx = contextOf(req)
-    const head = ctx?.head ?? res
-    const attributes = { secure, httpOnly: true, sameSite, ...(sessionId === '' && { maxAgeSeconds: 0 }) }
-    addCookie(head, cookie, cookieField(cookie, sessionId, attributes))
-    head.setHeader('Cache-Control', 'no-store')
-    given.set(req, sessionId)
-    // What is bound to the session from here on is bound to this one.
-    ctx?.set(ambientProof, sessionId === '' ? undefined : { binding: keyOf(sessionId) })
-  }
-
-  /** What the browser has, if it is an id. */
-  const shownBy = (req: IncomingMessage): Pick<Current, 'sent' | 'key'> | undefined => {
-    const [sent = '', another] = given.has(req) ? [given.get(req)] : cookiesNamed(cookie, req.headers.cookie)
-    if (another !== undefined) throw new RefusedError(refusals.twice())
-    return isSessionId(sent) ? { sent, key: keyOf(sent) } : undefined
-  }
+  const cookie = new SessionCookie(rules, refusals)
 
   const running = (record: SessionRecord | undefined): SessionRecord | undefined =>
     record !== undefined && faultOf(record, rules, clock.now()) === undefined ? record : undefined
 
   /** The session of a request, to be ended: whether it was revoked elsewhere or not, and also by an id that it had before. */
   const held = async (req: IncomingMessage): Promise<SessionRecord | undefined> => {
-    const shown = shownBy(req)
+    const shown = cookie.of(req)
     return shown && running((await shelf.find(shown.key)) ?? (await shelf.findMoved(shown.key)))
   }
 
@@ -74,7 +50,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
 
   /** The session of a request, which may be used: also where nobody was asked who is calling. */
   const current = async (req: IncomingMessage): Promise<Current | undefined> => {
-    const shown = shownBy(req)
+    const shown = cookie.of(req)
     const record = shown && running(await shelf.find(shown.key))
     const isUsable = record !== undefined && (await isGood(record, contextOf(req)?.services))
     return isUsable ? { ...shown!, record } : undefined
@@ -111,7 +87,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
     const sealed = attachment === undefined ? undefined : seal(sessionId, attachment)
     if (!(await shelf.move(found.key, keyOf(sessionId), record, sealed)))
       throw new RefusedError(refusals.because('session-unknown'))
-    give(req, res, sessionId)
+    cookie.give(req, res, sessionId)
     note(req, kind, [record], ownerOf(record))
     return infoOf(record)
   }
@@ -148,7 +124,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       if (opened === 'full') throw new RefusedError(refusals.full())
       // Only now: where there is no new one, whoever is logged in stays so.
       if (before !== undefined) await end(ownerOf(before), ({ id }) => id === before.id, { req })
-      give(req, res, sessionId)
+      cookie.give(req, res, sessionId)
       note(req, 'session-ended', opened.ended, ownerOf(record))
       note(req, 'session-begun', [record], ownerOf(record))
       return infoOf(record)
@@ -177,7 +153,7 @@ export function sessionDesk(rules: SessionRules, refusals: SessionRefusals): Ses
       const found = await held(req)
       // By its name, which a rotation at the same moment leaves as it is.
       if (found !== undefined) await shelf.end(ownerOf(found), ({ id }) => id === found.id)
-      give(req, res, '')
+      cookie.take(req, res)
       if (found === undefined) return undefined
       note(req, 'session-logout', [found], ownerOf(found))
       return infoOf(found)
