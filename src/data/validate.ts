@@ -12,7 +12,7 @@ import { PARTS } from './checker.js'
 import { examine } from './examine.js'
 import { compileValidation, hasSchema, type InferInput, type ValidateOptions } from './validate-options.js'
 import type { ParamsOf } from './validated-params.js'
-import { warmUpParser } from './warm-up.js'
+import { warmUpFields, warmUpParser } from './warm-up.js'
 
 export type { JsonSchema } from './json-schema.js'
 export type { StandardSchema } from './standard-schema.js'
@@ -82,6 +82,11 @@ export function validateWith(
 /** Where no `body` stage has read the body before. */
 const usualLimits = once(() => bodyLimits({}))
 
+async function warmUpFor({ body, query, cookies }: ValidateOptions): Promise<void> {
+  if (body !== undefined) await warmUpParser()
+  if (query !== undefined || cookies !== undefined) await warmUpFields()
+}
+
 const ofHandlers = stageFor('handler')
 
 function stageFor(paramsOf: ParamsOf) {
@@ -89,7 +94,7 @@ function stageFor(paramsOf: ParamsOf) {
     const validation = compileValidation(options)
     if (!hasSchema(options))
       throw new ConfigError(`validate needs a schema for at least one of ${PARTS.join(', ')}`)
-    if (options.body !== undefined) void warmUpParser()
+    void warmUpFor(options)
     const examination = { ...validation, paramsOf, limits: usualLimits() }
     let parsedBefore = false
 
@@ -110,7 +115,7 @@ function stageFor(paramsOf: ParamsOf) {
       findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
       async ready() {
         for (const [, checker] of validation.checkers) checker.warm?.()
-        if (options.body !== undefined) await warmUpParser()
+        await warmUpFor(options)
       },
     }
   })

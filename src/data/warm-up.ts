@@ -1,6 +1,8 @@
+import { parseCookies } from '../lib/cookie-pairs.js'
 import { later } from '../lib/later.js'
 import { once } from '../lib/once.js'
 import { parseJson } from '../lib/parse-json.js'
+import { parseQuery } from '../lib/query-string.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import { warmUp } from '../lib/warm-up.js'
 import { bodyLimits } from './body-limits.js'
@@ -23,5 +25,18 @@ export const warmUpParser = once(() => {
     () => parseStrictObject(object),
     () => parseJson(torn, limits),
     () => parseJson(ARRAYS, limits),
+  ])
+})
+
+const FIELDS = Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? `a${i}=%41+b` : ` a${i} = "c"`))
+/** The same for what reads queries and cookies. */
+export const warmUpFields = once(() => {
+  const query = `/?${FIELDS.join('&')}`
+  const cookies = FIELDS.join(';')
+  const wanted = new Set(['a1', 'a2'])
+  return warmUp([
+    () => parseQuery(query),
+    () => parseCookies(cookies, undefined),
+    () => parseCookies(cookies, wanted),
   ])
 })

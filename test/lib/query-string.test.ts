@@ -62,3 +62,11 @@ test('reads 500 pairs and no more', () => {
   expect(parseQuery(`${pairs(500)}&&&`)).toEqual({ a: Array(500).fill('b') })
   expect(parseQuery(pairs(501))).toBe('too-many')
 })
+
+test('counts before it decodes, and does not count what is empty', () => {
+  const decode = jest.spyOn(globalThis, 'decodeURIComponent')
+  expect(parseQuery(`/?a=%&${'a=%41&'.repeat(500)}`)).toBe('too-many')
+  expect(decode).not.toHaveBeenCalled()
+  decode.mockRestore()
+  expect(parseQuery(`/?${'&'.repeat(600)}a=1${'&'.repeat(600)}b=2&&`)).toEqual({ a: ['1'], b: ['2'] })
+})
