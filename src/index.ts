@@ -6,7 +6,7 @@ export {
   type SecureApiOptions,
 } from './secure-api.js'
 export { order, type GuardProtections, type Protections, type RouteProtections } from './order.js'
-export type { ExtraStage } from './plan.js'
+export type { ExtraStage } from './general-plan.js'
 export { ambientProof, type AmbientProof } from './kernel/ambient.js'
 export { getSecurity } from './kernel/async-context.js'
 export { asyncHandler } from './kernel/async-handler.js'

@@ -9,7 +9,8 @@ import { enforcementAmong, enforcementOf, type Enforcement, type Mode } from './
 import { keyOf } from './kernel/route-pattern.js'
 import { RouteTree } from './kernel/route-tree.js'
 import type { Stage } from './kernel/stage.js'
-import type { Planner, RouteRule } from './plan.js'
+import type { Planner } from './plan.js'
+import type { RouteRule } from './route-rule.js'
 import type { Seat } from './seat.js'
 
 /** Stages made ready for one kind of request. */

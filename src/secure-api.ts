@@ -21,7 +21,8 @@ import {
   type RouteProtections,
   type ValidateOptions,
 } from './order.js'
-import { Planner, type ExtraStage } from './plan.js'
+import type { ExtraStage } from './general-plan.js'
+import { Planner } from './plan.js'
 import { Plans } from './plans.js'
 import type { Seat } from './seat.js'
 

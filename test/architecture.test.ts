@@ -4,6 +4,9 @@ import { filesIn, importsOf, type Import } from './support/source-tree.js'
 const PHASES = ['identity', 'access', 'traffic', 'data', 'transport', 'observe']
 const WIRING = [
   'seat.ts',
+  'row-setting.ts',
+  'general-plan.ts',
+  'route-rule.ts',
   'plan.ts',
   'plans.ts',
   'entrance.ts',
@@ -21,7 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   stores: ['kernel', 'lib'],
   'order.ts': ['kernel', ...PHASES],
   ...Object.fromEntries(WIRING.map((file) => [file, ['order.ts', 'check', 'kernel', 'lib', ...WIRING]])),
-  check: ['plan.ts', 'plans.ts', 'kernel', 'lib'],
+  check: ['route-rule.ts', 'plans.ts', 'kernel', 'lib'],
   testing: ['secure-api.ts', 'kernel', 'lib'],
   cli: ['index.ts', 'stores'],
   'index.ts': ['kernel', 'stores', 'order.ts', ...PHASES, ...WIRING],

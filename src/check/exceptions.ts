@@ -1,6 +1,6 @@
 import { keyOf, meet, type Requests } from '../kernel/route-pattern.js'
 import type { Finding } from '../kernel/stage.js'
-import type { RouteRule } from '../plan.js'
+import type { RouteRule } from '../route-rule.js'
 import type { Plans } from '../plans.js'
 import { shown } from './app-walk.js'
 

@@ -1,7 +1,7 @@
 import { unaskedBy } from '../kernel/ambient.js'
 import { enforcementOf, type Mode } from '../kernel/mode.js'
 import type { Finding, Stage } from '../kernel/stage.js'
-import type { RouteRule } from '../plan.js'
+import type { RouteRule } from '../route-rule.js'
 
 /** What each of these lets in where it only reports; found as `auth-reported` and so on. */
 export const WHAT_IS_REPORTED: Readonly<Record<string, string>> = {
