@@ -1,5 +1,5 @@
 import { originalUrl, type SecurityContext } from '../kernel/context.js'
-import { refuse, type Problem } from '../kernel/problem.js'
+import { isProblem, refuse, type Problem } from '../kernel/problem.js'
 import { BareRecord } from '../lib/bare.js'
 import { parseCookies } from '../lib/cookie-pairs.js'
 import { newFields, parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
@@ -33,22 +33,35 @@ export interface PartOptions {
 export function readPart(
   ctx: SecurityContext,
   part: TextPart,
-  { kind, shape }: Checker,
+  checker: Checker,
   options: PartOptions,
 ): Sent | Problem {
   const raw = part === 'params' ? rawParams(ctx, options.paramsOf) : undefined
-  const fields = raw === undefined ? readers[part as OtherPart](ctx, shape, options) : paramFields(raw)
+  const fields =
+    raw === undefined ? readers[part as OtherPart](ctx, checker.shape, options) : paramFields(raw)
   if (typeof fields === 'string') {
     return refuse('malformed-parameter', { detail: FAULTS[fields], rule: `${part}-${fields}` })
   }
+  const read = readFields(ctx, part, fields, checker, options.queryLists)
+  return isProblem(read) ? read : { value: read.value, values: read.values, raw }
+}
+
+/** @param ctx `undefined`: nobody has judged any of them before */
+export function readFields(
+  ctx: SecurityContext | undefined,
+  part: TextPart,
+  fields: Fields,
+  { kind, shape }: Pick<Checker, 'kind' | 'shape'>,
+  queryLists: ReadonlySet<string>,
+): Sent | Problem {
   const value: Value = new BareRecord()
   let values = 1
   for (const name in fields) {
     const texts = fields[name]!
-    const before = earlier(ctx, part, name, texts)
+    const before = ctx === undefined ? undefined : earlier(ctx, part, name, texts)
     if (before === TAKEN_AWAY) continue
     const types = shape.types.get(name)
-    const list = isList(types) || (part === 'query' && options.queryLists.has(name))
+    const list = isList(types) || (part === 'query' && queryLists.has(name))
     if (texts.length > 1 && part !== 'params' && !list && !mayRepeat(types)) {
       return refuse('duplicate-parameter', { detail: DUPLICATES[part], rule: `duplicate-${part}` })
     }
@@ -58,7 +71,7 @@ export function readPart(
     else value[name] = before !== undefined && types === undefined ? before.value : coerce(plain, types)
     values += texts.length
   }
-  return { value, values, raw }
+  return { value, values }
 }
 
 const TAKEN_AWAY = { value: undefined }

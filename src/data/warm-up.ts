@@ -2,10 +2,12 @@ import { parseCookies } from '../lib/cookie-pairs.js'
 import { later } from '../lib/later.js'
 import { once } from '../lib/once.js'
 import { parseJson } from '../lib/parse-json.js'
-import { parseQuery } from '../lib/query-string.js'
+import { parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
 import { parseStrictObject } from '../lib/strict-json.js'
 import { warmUp } from '../lib/warm-up.js'
 import { bodyLimits } from './body-limits.js'
+import type { Checker } from './checker.js'
+import { readFields, type TextPart } from './request-parts.js'
 
 /** Something of everything that measuring looks at, in each form that the engine keeps apart from others. */
 const SAMPLE = JSON.stringify(
@@ -28,15 +30,21 @@ export const warmUpParser = once(() => {
   ])
 })
 
-const FIELDS = Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? `a${i}=%41+b` : ` a${i} = "c"`))
+const FIELDS = Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? `${i}=%41+b` : ` a${i} = "c"`))
 /** The same for what reads queries and cookies. */
 export const warmUpFields = once(() => {
   const query = `/?${FIELDS.join('&')}`
   const cookies = FIELDS.join(';')
   const wanted = new Set(['a1', 'a2'])
+  const text = { own: new Set(['string']), items: new Set<string>() }
+  const schema = { kind: 'json-schema', shape: { names: undefined, types: new Map([['a1', text]]) } }
   return warmUp([
-    () => parseQuery(query),
-    () => parseCookies(cookies, undefined),
+    () => readWarm('query', parseQuery(query), schema),
+    () => readWarm('cookies', parseCookies(cookies, undefined), schema),
     () => parseCookies(cookies, wanted),
   ])
 })
+
+function readWarm(part: TextPart, fields: Fields | FieldFault, schema: Pick<Checker, 'kind' | 'shape'>) {
+  if (typeof fields !== 'string') readFields(undefined, part, fields, schema, new Set())
+}

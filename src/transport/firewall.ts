@@ -116,7 +116,7 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
 
 /** For whatever takes a path apart letter by letter: encodings of one to four bytes, dots, and what is written plainly. */
 const PATHS = ['%61'.repeat(150), 'a.b/%c3%a9c/..d/%7Ex/'.repeat(8), '%e2%82%ac%F0%9F%98%80.'.repeat(20)]
-const PLAIN = '/a.b/C-d'.repeat(100)
+const PLAIN = '/a.b/C-d/.e/...'.repeat(50)
 const warmUpPaths = once(() =>
   warmUp([...PATHS.map((path) => () => ambiguityOf(`/${path}`)), () => spellingOf(PLAIN)]),
 )
