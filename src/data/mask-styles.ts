@@ -76,25 +76,63 @@ export function hashKey(option: string, key: HashKey): KeyObject {
 function last4(value: unknown): string {
   const text = textOf(value)
   if (text === undefined || text === REDACTED) return REDACTED
-  // Sixteen units hold at least eight characters, so that long values are not taken apart whole.
-  const tail = text.slice(-16)
-  if (!SURROGATE.test(tail)) return tail.length < 8 ? '****' : `****${tail.slice(-4)}`
-  const characters = Array.from(tail)
-  return characters.length < 8 ? '****' : `****${characters.slice(-4).join('')}`
+  const { length } = text
+  if (length < 8) return '****'
+  for (let i = length - 8; i < length; i++) {
+    if (isSurrogate(text.charCodeAt(i))) return last4Characters(text)
+  }
+  return `****${text.slice(length - 4)}`
 }
 
 /** Half of a character outside the basic plane. */
-const SURROGATE = /[\ud800-\udfff]/
+function isSurrogate(unit: number): boolean {
+  return (unit & 0xf800) === 0xd800
+}
+
+/** For text that has such characters near its end. Sixteen units hold at least eight characters, so that long values are not taken apart whole. */
+function last4Characters(text: string): string {
+  const characters = Array.from(text.slice(-16))
+  return characters.length < 8 ? '****' : `****${characters.slice(-4).join('')}`
+}
+
+const DOT = 0x2e
+const NOT = 0
+const PRINTED = 1
+const HOST = 2
+/** By character code: what stands in the labels of a domain, what besides stands before the `@`, and what does not stand in an address. */
+const ADDRESS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  if (/[a-z\d-]/i.test(character)) return HOST
+  return /[!-~]/.test(character) ? PRINTED : NOT
+})
 
 const DOMAIN = /^[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63})+$/u
 
 function email(value: unknown): string {
   if (typeof value !== 'string' || value.length > 320) return REDACTED
   const at = value.indexOf('@')
+  if (at < 1) return REDACTED
+  if (isPlainAddress(value, at)) return `${value[0]!}***${value.slice(at)}`
   const local = value.slice(0, at)
   const domain = value.slice(at + 1)
-  if (at < 1 || /[\s\p{C}]/u.test(local) || !DOMAIN.test(domain)) return REDACTED
+  if (/[\s\p{C}]/u.test(local) || !DOMAIN.test(domain)) return REDACTED
   return `${String.fromCodePoint(local.codePointAt(0)!)}***@${domain}`
+}
+
+/** Whether it is sound and all ASCII: most are, and need no expression. Any other answer comes from the expressions. */
+function isPlainAddress(address: string, at: number): boolean {
+  const { length } = address
+  for (let i = 0; i < at; i++) if (!(ADDRESS[address.charCodeAt(i)]! > NOT)) return false
+  let dot = at
+  let i = at + 1
+  for (; i < length; i++) {
+    const code = address.charCodeAt(i)
+    if (code === DOT) {
+      if (i === dot + 1 || i - dot > 64) return false
+      dot = i
+    } else if (ADDRESS[code] !== HOST) return false
+  }
+  return dot > at && i > dot + 1 && i - dot <= 64
 }
 
 function hasher(key: KeyObject): (value: unknown) => string {

@@ -86,6 +86,59 @@ describe('email', () => {
   })
 })
 
+describe('what is shown in a hurry is what would be shown with patience', () => {
+  const unit = fc.constantFrom(
+    ...Array.from('aZ09-_.~!@ \n\u007f\u0080\u00fc\u0660\u200b\u2028'),
+    '\u{1f600}',
+    '\ud83d',
+    '\ude00',
+  )
+
+  test('by last4', () => {
+    const patient = (text: string) => {
+      const characters = Array.from(text)
+      return characters.length < 8 ? '****' : `****${characters.slice(-4).join('')}`
+    }
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 30 }), (text) => {
+        expect(show('last4', text)).toBe(patient(text))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('by email', () => {
+    const patient = (text: string) => {
+      const [, local, domain] = /^([^\s\p{C}@]+)@([\p{L}\p{N}.-]+)$/u.exec(text) ?? []
+      const labels = domain?.split('.') ?? []
+      const isSound = labels.length > 1 && labels.every(({ length }) => length >= 1 && length <= 63)
+      return isSound && text.length <= 320 ? `${Array.from(local!)[0]!}***@${domain!}` : REDACTED
+    }
+    const label = fc.oneof(
+      fc.string({ unit, maxLength: 3 }),
+      fc.constantFrom('com', 'mail', 'b\u00fccher', '', 'a'.repeat(63), 'a'.repeat(64)),
+    )
+    const domain = fc.array(label, { maxLength: 5 }).map((labels) => labels.join('.'))
+    const local = fc.oneof(
+      fc.string({ unit, maxLength: 5 }),
+      fc.constantFrom('ann', 'ann.o+tag', 'a'.repeat(250)),
+    )
+    fc.assert(
+      fc.property(local, domain, (before, after) => {
+        expect(show('email', `${before}@${after}`)).toBe(patient(`${before}@${after}`))
+      }),
+      {
+        numRuns: 2_000,
+        examples: [
+          ['ann', 'example.com'],
+          ['a'.repeat(308), 'example.com'],
+          ['a'.repeat(309), 'example.com'],
+        ],
+      },
+    )
+  })
+})
+
 describe('hash', () => {
   test('is HMAC-SHA-256 of the text, so that equal values stay comparable', () => {
     const expected = createHmac('sha256', secret).update('123-45-6789').digest('base64url')
