@@ -7,6 +7,10 @@ const EXCEPTIONS: Record<string, Record<string, string>> = {
   'reads the clock': {
     'src/kernel/system-clock.ts': 'is the system clock',
   },
+  'turns text into code': {
+    'src/data/mask-object.ts':
+      'repeats one fixed text, into which only a count goes: docs/decisions/mask-functions.md',
+  },
   'keeps state that every user of the process shares': {},
   'builds a regular expression at run time': {
     'src/data/plain-schema.ts': 'finds out, at start, whether a pattern of a schema is one',

@@ -1,4 +1,5 @@
 import { ConfigError } from '../kernel/config-error.js'
+import type { ObjectMask } from './mask-object.js'
 import { ANY, ONE, type Segment } from './mask-path.js'
 
 /** What is known after some keys: which paths end here, and where each next key leads. */
@@ -14,6 +15,8 @@ export interface State {
   /** The state of an array's elements. An array takes no segment, but one that names the position is understood too. */
   readonly element: State
   readonly elementAt: ReadonlyMap<string, State>
+  /** How objects are masked that are met here; made when the first one is. */
+  object: ObjectMask | undefined
 }
 
 /** Enough for hundreds of paths; only many `*` behind a `**` multiply beyond. */
@@ -66,7 +69,10 @@ class Construction {
         'mask-too-complex',
       )
     }
-    const begun = { ending: items.filter((item) => this.ended(item)).map(({ path }) => path) }
+    const begun = {
+      object: undefined,
+      ending: items.filter((item) => this.ended(item)).map(({ path }) => path),
+    }
     const state = begun as unknown as State
     this.states.set(key, state)
     this.unfinished.push(() => Object.assign(begun, this.leads(items), this.elements(items)))

@@ -1,6 +1,7 @@
 import { asJson, isRawJson } from '../lib/as-json.js'
 import { isStrayPromise } from '../lib/when.js'
 import type { State } from './mask-automaton.js'
+import { compileObject, type MemberMask, type Show } from './mask-object.js'
 import { REDACTED } from './mask-styles.js'
 
 /** A path of the map, ready to be applied. */
@@ -17,8 +18,10 @@ export interface Pattern {
  * `JSON.stringify` would read it: getters, `toJSON` and proxies cannot show the mask one thing and the wire another.
  * What no path leads into is shared with the original.
  */
-export class Walk {
+export class Walk implements MemberMask {
+  readonly isWatched: boolean
   private readonly ancestors: unknown[] = []
+  private depth = 0
 
   /**
    * @param held which rules the caller satisfies
@@ -29,46 +32,55 @@ export class Walk {
     private readonly maxDepth: number,
     private readonly held: readonly boolean[],
     private readonly hits: Set<number> | undefined,
-  ) {}
+  ) {
+    this.isWatched = hits !== undefined
+  }
 
   /** @throws RangeError if the value is nested too deep, TypeError if it contains itself */
   value(raw: unknown, key: string | number, state: State): unknown {
-    const value = asJson(raw, key)
+    const value = typeof raw === 'string' ? raw : asJson(raw, key)
     if (typeof value !== 'object' || value === null || isRawJson(value)) {
       return state.ending.length === 0 ? value : this.styled(value, state)
     }
-    if (state.ending.length > 0 && !Array.isArray(value) && this.hidesWhole(state)) return REDACTED
+    const isArray = Array.isArray(value)
+    if (state.ending.length > 0 && !isArray && this.hidesWhole(state)) return REDACTED
 
-    const { ancestors } = this
-    if (ancestors.length === this.maxDepth)
-      throw new RangeError(`nested more than ${this.maxDepth} levels deep`)
-    if (ancestors.includes(value)) throw new TypeError('a value contains itself')
-    ancestors.push(value)
-    const copy = Array.isArray(value) ? this.array(value, state) : this.object(value, state)
-    ancestors.pop()
-    return state.ending.length === 0 || Array.isArray(copy) ? copy : this.styled(copy, state)
+    this.enter(value)
+    const copy = isArray ? this.array(value, state) : this.object(value, state)
+    this.depth--
+    return state.ending.length === 0 || isArray ? copy : this.styled(copy, state)
+  }
+
+  private enter(value: object): void {
+    const { ancestors, depth, maxDepth } = this
+    if (depth === maxDepth) throw new RangeError(`nested more than ${maxDepth} levels deep`)
+    for (let i = 0; i < depth; i++) if (ancestors[i] === value) throw new TypeError('a value contains itself')
+    ancestors[depth] = value
+    this.depth++
   }
 
   private object(value: object, state: State): object {
-    const copy: Record<string, unknown> = { ...value }
-    // `toJSON` was asked already, and must not answer again for the copy.
-    if (typeof copy['toJSON'] === 'function') copy['toJSON'] = undefined
+    const { byName, other } = state
+    if (other === undefined) return (state.object ??= compileObject(state, this.shows(state)))(this, value)
 
-    const { names, targets, byName, other } = state
-    if (other !== undefined) {
-      for (const key of Object.keys(copy)) {
-        const next = byName.get(key) ?? other
-        const member = copy[key]
-        if (next.ending.length > 0 || !isPlain(member)) copy[key] = this.value(member, key, next)
-      }
-      return copy
-    }
-    for (let i = 0; i < names.length; i++) {
-      const key = names[i]!
+    const copy: Record<string, unknown> = { ...value }
+    // As in `maskNames`.
+    if (typeof copy['toJSON'] === 'function') copy['toJSON'] = undefined
+    for (const key of Object.keys(copy)) {
+      const next = byName.get(key) ?? other
       const member = copy[key]
-      if (member !== undefined && Object.hasOwn(copy, key)) copy[key] = this.value(member, key, targets[i]!)
+      if (next.ending.length > 0 || !isPlain(member)) copy[key] = this.value(member, key, next)
     }
     return copy
+  }
+
+  /** For each name of a state the style that strings get there, where only one path ends, and for everybody. */
+  private shows({ targets }: State): (Show | undefined)[] {
+    return targets.map(({ ending }) => {
+      const pattern = ending.length === 1 ? this.patterns[ending[0]!]! : undefined
+      const holds = pattern !== undefined && pattern.unless === undefined && pattern.style !== 'own'
+      return holds ? pattern.apply : undefined
+    })
   }
 
   private array(value: readonly unknown[], state: State): unknown[] {

@@ -354,6 +354,77 @@ describe('paths that meet', () => {
   })
 })
 
+describe('functions made from text', () => {
+  const hostile = ['"]; throw 1; //', '`${1}`', '__proto__', 'toJSON', '\u2028', '*/', 'name0', 'hasOwn', '0']
+
+  test('have no name, style or value in it', () => {
+    const made = jest.spyOn(globalThis, 'Function')
+    try {
+      for (const name of hostile) {
+        const path = name.replace(/[\\.*]/g, '\\$&')
+        const value: unknown = JSON.parse(
+          `{${JSON.stringify(name)}:{${JSON.stringify(name)}:"secret"},"b":"secret"}`,
+        )
+        expect(sent({ [path]: 'redact', b: 'last4' }, value)).toEqual({ [name]: X, b: '****' })
+        expect(JSON.stringify(masked({ [`${path}.${path}`]: 'redact' }, value))).not.toMatch(/secret.*secret/)
+      }
+      const texts = made.mock.calls.map((text) =>
+        text.join('\n').replace(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/, ''),
+      )
+      expect(new Set(texts).size).toBeLessThanOrEqual(3)
+      for (const text of texts) expect(text).not.toMatch(/throw|secret|redact|["`*\u2028]|__proto__/)
+      expect(texts.length).toBeGreaterThan(hostile.length)
+    } finally {
+      made.mockRestore()
+    }
+  })
+
+  test('are made once for each place, and not at all where they are forbidden', () => {
+    const { apply } = compileMap('mask', { 'a.b': 'redact', c: 'last4' }, {}, undefined)
+    const made = jest.spyOn(globalThis, 'Function')
+    try {
+      for (let i = 0; i < 10; i++) apply({ a: { b: i }, c: 'text' }, [])
+      expect(made).toHaveBeenCalledTimes(2)
+    } finally {
+      made.mockRestore()
+    }
+    expect(withoutCode(() => sent({ 'a.b': 'redact' }, { a: { b: 1, c: 2 } }))).toEqual({ a: { b: X, c: 2 } })
+  })
+
+  test.each<[string, <T>(work: () => T) => T]>([
+    ['made', (work) => work()],
+    ['forbidden', withoutCode],
+  ])('take nothing that all objects inherit for a member: %s', (_what, run) => {
+    const inherited = Object.prototype as { email?: string; card?: object; name?: string }
+    inherited.email = 'ann@example.com'
+    inherited.card = { number: '4111111111111111' }
+    Object.defineProperty(inherited, 'name', { get: () => 'Ann', configurable: true })
+    try {
+      const map: MaskMap = { email: 'email', name: 'redact', 'card.number': 'last4' }
+      expect(run(() => JSON.stringify(masked(map, { a: 1 }, {})))).toBe('{"a":1}')
+      expect(run(() => JSON.stringify(masked(map, { email: 'b@example.com' }, {})))).toBe(
+        '{"email":"b***@example.com"}',
+      )
+    } finally {
+      delete inherited.email
+      delete inherited.card
+      delete inherited.name
+    }
+  })
+})
+
+/** What comes out where text cannot become code. */
+function withoutCode<T>(work: () => T): T {
+  const made = jest.spyOn(globalThis, 'Function').mockImplementation(() => {
+    throw new EvalError('Code generation from strings disallowed for this context')
+  })
+  try {
+    return work()
+  } finally {
+    made.mockRestore()
+  }
+}
+
 describe('unless', () => {
   const catalogue = compileCatalogue({ permissions: ['pii:read', 'pci:read'] })
   const compiled = compileMap(
@@ -461,6 +532,18 @@ describe('for any map and any value', () => {
     )
   })
 
+  test('and does the same where the process forbids to turn text into code', () => {
+    fc.assert(
+      fc.property(anyPaths, anyJson.chain(disguised), (paths, value) => {
+        const json: unknown = JSON.parse(JSON.stringify(value))
+        const shown = withoutCode(() => sent(redacting(paths), value))
+        expect(shown).toEqual(referenceMask(paths, json))
+        expect(shown).toEqual(sent(redacting(paths), value))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test('no canary at a masked place gets out, whatever the style; all others are left alone (ASVS 14.2.6)', () => {
     const styles = fc.constantFrom<Style>(
       'redact',
@@ -475,6 +558,8 @@ describe('for any map and any value', () => {
         const canaries: { text: string; location: Step[] }[] = []
         const value = plant(shape, [], canaries)
         const text = JSON.stringify(masked(map, value))
+        const watched = compileMap('mask', map, { key }, undefined).apply(value, [], new Set())
+        expect(JSON.stringify(watched)).toBe(text)
         const patterns = Object.keys(map).map((path) => parsePath('mask', path))
 
         for (const { text: canary, location } of canaries) {
