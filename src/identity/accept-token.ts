@@ -25,17 +25,22 @@ export interface Acceptance {
   readonly why: string
 }
 
-/** Lets its bearer in, unless its time is over or has not come, its key was not shown, or it was revoked. */
+/**
+ * Lets its bearer in, unless its time is over or has not come, its key was not shown, or it was revoked.
+ *
+ * @param now milliseconds since 1970
+ */
 export function acceptToken(
   ctx: SecurityContext,
   token: string,
   digest: string,
   good: GoodToken,
   acceptance: Acceptance,
+  now: number,
 ): Later<Problem | undefined> {
   const { refusals, possession, toleranceSeconds, revocation, why } = acceptance
   const { validity, principal } = good
-  const fault = checkTime(validity, ctx.services.clock.now() / 1000, toleranceSeconds)
+  const fault = checkTime(validity, now / 1000, toleranceSeconds)
   if (fault !== undefined) return refusals.because(fault, ctx.req)
   return when(possession.check(ctx, digest, validity.binding), (unproven) => {
     if (unproven !== undefined || revocation === undefined) return unproven ?? letIn(ctx, token, good, why)

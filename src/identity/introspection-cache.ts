@@ -3,9 +3,13 @@ import { Generations } from '../lib/generations.js'
 import type { Fault } from './faults.js'
 import type { ActiveToken } from './introspection-answer.js'
 
-/** What is known of a token, and until when on the clock that does not jump. */
-interface Known<T> {
-  readonly answer: T
+/** What is known of a token, until when on the clock that does not jump: in one piece, because it is read for every request. */
+interface Good extends ActiveToken {
+  readonly until: number
+}
+
+interface Bad {
+  readonly fault: Fault
   readonly until: number
 }
 
@@ -17,8 +21,8 @@ const MAX_REFUSED_MS = 5_000
  * flood of made-up tokens pushes out what is used.
  */
 export class IntrospectionCache {
-  private readonly good: Generations<string, Known<ActiveToken>>
-  private readonly bad: Generations<string, Known<Fault>>
+  private readonly good: Generations<string, Good>
+  private readonly bad: Generations<string, Bad>
 
   constructor(
     entries: number,
@@ -29,24 +33,27 @@ export class IntrospectionCache {
     this.bad = new Generations(most)
   }
 
-  get(digest: string, clock: Clock): ActiveToken | Fault | undefined {
-    const known = this.good.get(digest) ?? this.bad.get(digest)
-    if (known === undefined || clock.monotonic() >= known.until) return undefined
-    const { answer } = known
-    // Never past its end, whatever clocks are allowed to differ: then the issuer has to say so again.
-    if (typeof answer !== 'string' && clock.now() / 1000 >= answer.validity.expiresAt) return undefined
-    return answer
+  /** @param now milliseconds since 1970, by this clock */
+  get(digest: string, clock: Clock, now: number): ActiveToken | Fault | undefined {
+    const good = this.good.get(digest)
+    if (good !== undefined) {
+      // Never past its end, whatever clocks are allowed to differ: then the issuer has to say so again.
+      return now / 1000 < good.validity.expiresAt && clock.monotonic() < good.until ? good : undefined
+    }
+    const bad = this.bad.get(digest)
+    return bad !== undefined && clock.monotonic() < bad.until ? bad.fault : undefined
   }
 
   set(digest: string, answer: ActiveToken | Fault, clock: Clock): void {
     const now = clock.monotonic()
     if (typeof answer === 'string') {
       this.good.delete(digest)
-      this.bad.set(digest, { answer, until: now + Math.min(this.forMs, MAX_REFUSED_MS) })
+      this.bad.set(digest, { fault: answer, until: now + Math.min(this.forMs, MAX_REFUSED_MS) })
       return
     }
     this.bad.delete(digest)
-    this.good.set(digest, { answer, until: now + this.forMs })
+    const { validity, header, payload, principal } = answer
+    this.good.set(digest, { validity, header, payload, principal, until: now + this.forMs })
   }
 
   clear(): void {

@@ -37,7 +37,7 @@ export const introspection = defineStage(
       cacheEntries: rules.cacheEntries,
       why: 'the issuer says that the access token is active',
 
-      known: (digest, { services }) => cache.get(digest, services.clock),
+      known: (digest, { services }, now) => cache.get(digest, services.clock, now),
 
       judge(token, digest, { services }) {
         const { clock } = services

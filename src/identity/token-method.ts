@@ -35,8 +35,12 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
   readonly why: string
   /** Whether a token is surely of this method. Default: nobody can tell. */
   readonly knows?: (token: string) => boolean
-  /** What is remembered of the token with this digest, if anything is. */
-  readonly known: (digest: string, ctx: SecurityContext) => GoodToken | Fault | undefined
+  /**
+   * What is remembered of the token with this digest, if anything is.
+   *
+   * @param now milliseconds since 1970
+   */
+  readonly known: (digest: string, ctx: SecurityContext, now: number) => GoodToken | Fault | undefined
   /** @param digest SHA-256 of the token, as `latin1` */
   readonly judge: (
     token: string,
@@ -80,10 +84,11 @@ function inMode(
     token: string,
     digest: string,
     found: GoodToken | Fault | Unavailable,
+    now: number,
   ): Later<Problem | undefined> =>
     typeof found === 'string'
       ? refusals.because(found, ctx.req)
-      : acceptToken(ctx, token, digest, found, acceptance)
+      : acceptToken(ctx, token, digest, found, acceptance, now)
 
   return {
     name: methodName,
@@ -119,10 +124,13 @@ function inMode(
       const token = sentToken(ctx.req, mode, refusals, maxTokenBytes)
       if (typeof token !== 'string') return token
       const digest = hash('sha256', token, 'binary')
-      const found = known(digest, ctx)
-      if (found !== undefined) return conclude(ctx, token, digest, found)
+      const { clock } = ctx.services
+      // Asked once: what is known is known at once.
+      const now = clock.now()
+      const found = known(digest, ctx, now)
+      if (found !== undefined) return conclude(ctx, token, digest, found, now)
       if (!isToken(token)) return refusals.malformed(ctx.req)
-      return when(judge(token, digest, ctx), (late) => conclude(ctx, token, digest, late))
+      return when(judge(token, digest, ctx), (late) => conclude(ctx, token, digest, late, clock.now()))
     },
 
     forget: forgetToken,
