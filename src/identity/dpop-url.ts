@@ -5,6 +5,18 @@ const UNRESERVED = /[A-Za-z0-9\-._~]/
 const USUAL_PORT = { http: /:80$/, https: /:443$/ } as const
 
 /**
+ * Whether an `htu` is for a path under one of the base URLs, which are normal. Most are written as they are compared: then
+ * nothing has to be normalized first.
+ */
+export function isUrlUnder(htu: string, bases: readonly string[], path: string): boolean {
+  const isNormal = path.startsWith('/') && !path.includes('%') && !path.includes('#')
+  if (isNormal && bases.some((base) => htu === base + path)) return true
+  const url = normalUrl(htu)
+  const normal = normalPath(path)
+  return bases.some((base) => base + normal === url)
+}
+
+/**
  * An `htu` in the one spelling that is compared: RFC 9449 section 4.3 asks for the normalization of RFC 3986 sections 6.2.2 and
  * 6.2.3. Dot segments stay, so that no two readers of a path can differ. `undefined` for what is no http URL.
  */

@@ -8,7 +8,7 @@ import type { DpopFault } from './dpop-faults.js'
 import { ServerNonces } from './dpop-nonces.js'
 import type { DpopRules } from './dpop-options.js'
 import { importKey, readHead, readProof, type ReadProof } from './dpop-proof.js'
-import { normalPath, normalUrl } from './dpop-url.js'
+import { isUrlUnder } from './dpop-url.js'
 import type { VerificationKey } from './key-set.js'
 import { isSignedBy, jose, jws } from './signature.js'
 
@@ -97,9 +97,7 @@ export class DpopProofs {
     const { maxAgeSeconds, bases } = this.rules
     if (digest !== undefined && claims.ath === undefined) return 'dpop-claims'
     if (claims.htm !== ctx.req.method) return 'dpop-method'
-    const url = normalUrl(claims.htu)
-    const path = normalPath(ctx.path)
-    if (!bases.some((base) => base + path === url)) return 'dpop-url'
+    if (!isUrlUnder(claims.htu, bases, ctx.path)) return 'dpop-url'
     if (digest !== undefined && claims.ath !== Buffer.from(digest, 'latin1').toString('base64url'))
       return 'dpop-token'
 

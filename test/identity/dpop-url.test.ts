@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { normalPath, normalUrl } from '../../src/identity/dpop-url.js'
+import { isUrlUnder, normalPath, normalUrl } from '../../src/identity/dpop-url.js'
 
 const path = fc
   .array(
@@ -42,6 +42,33 @@ test('what differs once it is decoded, or in a reserved character, never becomes
     }),
   )
   expect(normalPath('/a%2Fb')).not.toBe(normalPath('/a/b'))
+})
+
+test('a URL is compared in its normal spelling, whether it needs to be brought there or not', () => {
+  const bases = ['https://api.test', 'https://api.test/v1']
+  const asked = fc.oneof(
+    path,
+    path.map((given) => `${given}#f`),
+    fc.constantFrom('', '*', 'a', 'http://api.test/a'),
+  )
+  const sent = fc.tuple(
+    fc.constantFrom('https://api.test', 'https://api.test/v1', 'HTTPS://API.test:443', 'http://api.test'),
+    fc.constantFrom('', '?q', '#f'),
+  )
+  fc.assert(
+    fc.property(asked, path, sent, fc.boolean(), (here, there, [base, rest], isSame) => {
+      const htu = `${base}${isSame ? here : there}${rest}`
+      const normal = normalUrl(htu)
+      expect(isUrlUnder(htu, bases, here)).toBe(bases.some((one) => one + normalPath(here) === normal))
+    }),
+    {
+      examples: [
+        ['*', '/', ['https://api.test', ''], true],
+        ['/a#f', '/', ['https://api.test', ''], true],
+        ['/a', '/', ['https://api.test', ''], true],
+      ],
+    },
+  )
 })
 
 /** As bytes, because not everything is UTF-8. */
