@@ -62,6 +62,13 @@ const bodies = {
     BODY_BYTES,
     1_100,
   ),
+  'objects of 1,000 different members': filled(
+    '[',
+    (i) => `{${Array.from({ length: 1_000 }, (_, k) => `"${(1_000 * i + k).toString(36)}":1`).join()}}`,
+    ']',
+    BODY_BYTES,
+    9,
+  ),
   'nested as deep as is allowed': filled('[', () => '['.repeat(62) + ']'.repeat(62), ']', BODY_BYTES, 155),
   'one long string': `["${'a'.repeat(BODY_BYTES - 4)}"]`,
   'one string of escapes': `["${'\\n'.repeat(BODY_BYTES / 2 - 2)}"]`,
@@ -94,6 +101,16 @@ const heads = {
     get(token, 'X: y', `/parts?${Array.from({ length: 1_700 }, (_, i) => `q${i}=%41`).join('&')}`),
   'a long path': (token) => get(token, 'X: y', `/${times('%61', 15_000)}`),
   'a path of many segments': (token) => get(token, 'X: y', times('/a', 15_000)),
+  'a path of capital letters': (token) => get(token, 'X: y', times('/A', 15_000)),
+  'a path of encoded segments': (token) => get(token, 'X: y', times('/%41', 15_000)),
+  'a path of dots': (token) => get(token, 'X: y', `/${times('a.', 15_000)}`),
+  'a path of dots and nothing else': (token) => get(token, 'X: y', `/${times('...', 15_000)}/x`),
+  'a query of ampersands': (token) => get(token, 'X: y', `/parts?${times('&', 15_000)}`),
+  'a query of 500 numbers': (token) =>
+    get(token, 'X: y', `/parts?${Array.from({ length: 500 }, (_, i) => `${i * 7_919}=1`).join('&')}`),
+  'a cookie field of semicolons': (token) => get(token, `Cookie: ${times(';')}`),
+  '500 cookies of different names': (token) =>
+    get(token, `Cookie: ${Array.from({ length: 500 }, (_, i) => `c${i}=%41%c3%a9`).join(';')}`),
   'a token of one long claim': () => get(forged({ a: 'a'.repeat(5_500) }), 'X: y'),
   'a token of many claims': () =>
     get(forged(Object.fromEntries(Array.from({ length: 600 }, (_, i) => [i.toString(36), 1]))), 'X: y'),

@@ -30,7 +30,7 @@ export const warmUpParser = once(() => {
   ])
 })
 
-const FIELDS = Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? `${i}=%41+b` : ` a${i} = "c"`))
+const FIELDS = Array.from({ length: 60 }, (_, i) => (i % 3 === 0 ? `${i * 7_919}=%41+b` : ` a${i} = "c"`))
 /** The same for what reads queries and cookies. */
 export const warmUpFields = once(() => {
   const query = `/?${FIELDS.join('&')}`
