@@ -1,11 +1,11 @@
 import { parseCookies } from '../lib/cookie-pairs.js'
-import { later } from '../lib/later.js'
 import { once } from '../lib/once.js'
-import { parseJson } from '../lib/parse-json.js'
+import { parseJson, parseJsonInSteps } from '../lib/parse-json.js'
 import { parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
 import { parseStrictObject } from '../lib/strict-json.js'
+import { stepByStep } from '../lib/step-by-step.js'
 import { warmUp } from '../lib/warm-up.js'
-import { bodyLimits } from './body-limits.js'
+import { bodyLimits, type BodyLimits } from './body-limits.js'
 import type { Checker } from './checker.js'
 import { readFields, type TextPart } from './request-parts.js'
 
@@ -14,14 +14,22 @@ const SAMPLE = JSON.stringify(
   Array.from({ length: 60 }, (_, i) => ({ [`a${i}`]: [i, '\n', -1.5e3, true, null], b: { c: 'x', [i]: 1 } })),
 )
 const ARRAYS = JSON.stringify([[1, 2], [0.5, 1.5], ['a', 'b'], [[[]], [[1]]], [{}, {}], [], null, {}])
-/** So many that the engine makes a hash table of them. */
-const MANY = JSON.stringify(Object.fromEntries(Array.from({ length: 1_100 }, (_, i) => [`a${i}`, i])))
+/**
+ * A body that costs about as much as one may: it grows the heap to what that takes while nobody waits, instead of in the
+ * middle of the first such request. Of so many members the engine makes a hash table.
+ */
+function* worst(limits: BodyLimits): Generator<undefined, unknown> {
+  const text = `{${Array.from({ length: limits.maxKeys - 10 }, (_, i) => `"a${i}":1`).join()}}`
+  yield
+  return yield* parseJsonInSteps(text, limits)
+}
+
 /** Has the engine compile the parser, for all that it will meet: also of limits it tells one kind from another. */
 export const warmUpParser = once(() => {
   const limits = bodyLimits({})
   const torn = SAMPLE.replaceAll('"c"', '"\\u0063"')
   const object = Buffer.from(`{"a":${torn}}`)
-  later(() => parseJson(MANY, limits))
+  void stepByStep(worst(limits))
   return warmUp([
     () => parseJson(SAMPLE, limits),
     () => parseStrictObject(object),
