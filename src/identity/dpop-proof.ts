@@ -21,6 +21,9 @@ export interface ProofClaims {
   readonly htm: string
   readonly htu: string
   readonly iat: number
+  /** Not asked for, but they hold where they are said (RFC 7519 section 4.1). */
+  readonly exp: number | undefined
+  readonly nbf: number | undefined
   /** Of the access token that comes with it; there is none where one is asked for. */
   readonly ath: string | undefined
   readonly nonce: unknown
@@ -94,13 +97,15 @@ function publicKeyOf(jwk: unknown): JsonWebKey | undefined {
 }
 
 function hasClaims(claims: Claims): claims is Claims & ProofClaims {
-  const { jti, htm, htu, iat, ath } = claims
+  const { jti, htm, htu, iat, exp, nbf, ath } = claims
   return (
     isText(jti, MAX_JTI_LENGTH) &&
     isText(htm, MAX_JTI_LENGTH) &&
     isText(htu, MAX_URL_LENGTH) &&
     (ath === undefined || isText(ath, MAX_JTI_LENGTH)) &&
-    Number.isFinite(iat)
+    Number.isFinite(iat) &&
+    (exp === undefined || Number.isFinite(exp)) &&
+    (nbf === undefined || Number.isFinite(nbf))
   )
 }
 

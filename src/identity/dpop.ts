@@ -7,7 +7,7 @@ import { when } from '../lib/when.js'
 import type { DpopFault } from './dpop-faults.js'
 import { ServerNonces } from './dpop-nonces.js'
 import type { DpopRules } from './dpop-options.js'
-import { importKey, readHead, readProof, type ReadProof } from './dpop-proof.js'
+import { importKey, readHead, readProof, type ProofClaims, type ReadProof } from './dpop-proof.js'
 import { isUrlUnder } from './dpop-url.js'
 import type { VerificationKey } from './key-set.js'
 import { isSignedBy, jose, jws } from './signature.js'
@@ -104,7 +104,7 @@ export class DpopProofs {
     const now = ctx.services.clock.now()
     const nonce = this.nonces?.judge(claims.nonce, now)
     if (nonce === 'foreign') return 'dpop-nonce'
-    if (Math.abs(now / 1000 - claims.iat) > maxAgeSeconds) return 'dpop-time'
+    if (!isInTime(claims, now / 1000, maxAgeSeconds)) return 'dpop-time'
     // RFC 9449 section 8.2: a new one is told before the old one is refused.
     if (nonce === 'good') ctx.head.setHeader('DPoP-Nonce', this.nonces!.current(now))
     return undefined
@@ -147,4 +147,8 @@ export class DpopProofs {
       return known
     })
   }
+}
+
+function isInTime({ iat, exp = Infinity, nbf = iat }: ProofClaims, now: number, tolerance: number): boolean {
+  return Math.abs(now - iat) <= tolerance && now < exp + tolerance && nbf <= now + tolerance
 }

@@ -45,13 +45,14 @@ export class LogoutTokens {
 
   private claimsOf({ payload }: ReadToken, now: number): LoggedOut | LogoutFault {
     const { issuer, clientId, clockToleranceSeconds } = this.rules
-    const { iss, aud, iat, exp, jti, sid, sub, events } = payload
+    const { iss, aud, iat, exp, nbf, jti, sid, sub, events } = payload
     if (iss !== issuer.name) return 'logout-token-issuer'
     if (!(Array.isArray(aud) ? aud : [aud]).includes(clientId)) return 'logout-token-audience'
-    if (!isDate(iat) || !(exp === undefined || isDate(exp))) return 'logout-token-claims'
+    if (!isDate(iat) || !isDateOrAbsent(exp) || !isDateOrAbsent(nbf)) return 'logout-token-claims'
     if (iat > now + clockToleranceSeconds || iat < now - MAX_AGE_SECONDS - clockToleranceSeconds)
       return 'logout-token-time'
     if (exp !== undefined && now >= exp + clockToleranceSeconds) return 'logout-token-time'
+    if (nbf !== undefined && nbf > now + clockToleranceSeconds) return 'logout-token-time'
     // An ID token must never be taken for one, nor the other way round.
     if (Object.hasOwn(payload, 'nonce') || !isName(jti) || !isEvent(events)) return 'logout-token-claims'
     if (!isNameOrAbsent(sid) || !isNameOrAbsent(sub) || (sid ?? sub) === undefined)
@@ -66,6 +67,10 @@ function isEvent(events: unknown): boolean {
 
 function isDate(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
+}
+
+function isDateOrAbsent(value: unknown): value is number | undefined {
+  return value === undefined || isDate(value)
 }
 
 function isNameOrAbsent(value: unknown): value is string | undefined {

@@ -113,6 +113,10 @@ describe('a proof of possession (ASVS 10.3.5)', () => {
     ['dpop-token', { claims: { ath: 'x'.repeat(43) } }],
     ['dpop-time', { claims: { iat: clock.now() / 1000 - 61 } }],
     ['dpop-time', { claims: { iat: clock.now() / 1000 + 61 } }],
+    ['dpop-time', { claims: { exp: clock.now() / 1000 - 60 } }],
+    ['dpop-time', { claims: { nbf: clock.now() / 1000 + 61 } }],
+    ['dpop-claims', { claims: { exp: 'never' } }],
+    ['dpop-claims', { claims: { nbf: null } }],
   ]
   test.each(bad)('is refused as %s: %j', async (rule, options) => {
     const api = setUp()
