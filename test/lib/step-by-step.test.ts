@@ -44,3 +44,27 @@ test('work may begin when all other work is over', async () => {
   await turn()
   await expect(stepByStep(counting('b', 2, []))).resolves.toBe('b')
 })
+
+test('of however much is begun in one turn, eight works wait, and the first is done first', async () => {
+  const done: string[] = []
+  const names = Array.from({ length: 1_000 }, (_, i) => `${i}-`)
+  const works = names.map(async (name) => stepByStep(counting(name, 2, done)))
+  const early = names.slice(0, 992).flatMap((name) => [`${name}1`, `${name}2`])
+  expect(done).toEqual(early)
+  for (const step of ['992-1', '992-2', '993-1']) {
+    await turn()
+    expect(done.at(-1)).toBe(step)
+  }
+  await expect(Promise.all(works)).resolves.toEqual(names)
+})
+
+test('work that fails while others are begun is rejected, and they are not', async () => {
+  const failing = (function* (): Generator<undefined, never> {
+    yield
+    throw new Error('not now')
+  })()
+  const failed = expect(stepByStep(failing)).rejects.toThrow('not now')
+  const others = Array.from({ length: 8 }, async (_, i) => stepByStep(counting(`${i}`, 2, [])))
+  await failed
+  await expect(Promise.all(others)).resolves.toHaveLength(8)
+})
