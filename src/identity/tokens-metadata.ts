@@ -62,10 +62,14 @@ function described({ issuer, clientKeys }: TokensRules, endpoints: TokenEndpoint
   }
 }
 
+/** A path that stays on its host, or a URL; written in full, because others may read the rest in another way, or not at all. */
+const PATH = /^\/(?![/\\])[!-~]*$/
+const WHOLE = /^https?:\/\/[!-~]+$/i
+
 function placeOf(option: string, given: unknown, origin: string, rules: EndpointRules): string {
-  if (typeof given === 'string' && /^\/(?![/\\])/.test(given))
-    return endpointUrl(option, origin + given, rules)
-  if (typeof given === 'string' && whyNotTrusted(given, rules) === undefined) return given
+  if (typeof given === 'string' && PATH.test(given)) return endpointUrl(option, origin + given, rules)
+  if (typeof given === 'string' && WHOLE.test(given) && whyNotTrusted(given, rules) === undefined)
+    return given
   throw new ConfigError(
     `${option} must be where it is mounted: a path such as '/token', or an https URL, got ${show(given)}`,
     'untrusted-url',
