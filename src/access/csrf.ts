@@ -69,7 +69,10 @@ function isBrowser({ headers }: IncomingMessage, proof: AmbientProof | undefined
   return NAMED_AS_BROWSERS.test(headers['user-agent'] ?? '')
 }
 
-/** All browsers call themselves so, and no page of theirs can change it; PowerShell does too, and says that it is PowerShell. */
+/**
+ * All browsers call themselves so, and no form of theirs can change it; with a `fetch` that can, `Origin` comes along. PowerShell calls itself so
+ * too, and says that it is PowerShell.
+ */
 const NAMED_AS_BROWSERS = /^Mozilla\/(?!.*PowerShell\/)/
 
 /** RFC 9110 section 9.2.1: they ask for nothing to be changed. */
