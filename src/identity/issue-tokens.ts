@@ -5,6 +5,7 @@ import { ConfigError } from '../kernel/config-error.js'
 import { contextOf } from '../kernel/context.js'
 import { isProblem } from '../kernel/problem.js'
 import { RefusedError } from '../kernel/respond.js'
+import { factorTimes } from './factor-times.js'
 import { checkLogin, type IssueOptions, type Login } from './login.js'
 import { momentAfter } from './revocation.js'
 import {
@@ -115,7 +116,7 @@ export async function dateFor(
 /** An access token for somebody who is logged in. */
 export async function accessToken(
   { issuer, audiences, accessSeconds, keys }: TokensRules,
-  { sid, subject, clientId, scope, claims, authentication: { at, acr, amr }, jkt }: Login,
+  { sid, subject, clientId, scope, claims, authentication: { at, acr, amr, factors }, jkt }: Login,
   issuedAt: number,
 ): Promise<TokenResponse> {
   const key = await keys.signing()
@@ -133,6 +134,7 @@ export async function accessToken(
     ...(at !== undefined && { auth_time: Math.floor(at) }),
     ...(acr !== undefined && { acr }),
     ...(amr.length > 0 && { amr }),
+    ...(factors !== undefined && { amr_times: factorTimes(factors) }),
     ...(jkt !== undefined && { cnf: { jkt } }),
   }
   const token = await signAccessToken(payload, key)

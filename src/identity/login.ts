@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { Authentication } from '../kernel/authentication.js'
+import type { Authentication, Factor } from '../kernel/authentication.js'
 import { knownKeys, show } from '../kernel/check.js'
 import { ConfigError } from '../kernel/config-error.js'
 import { scopeName } from '../kernel/scope.js'
 import { claimsText } from './claims-text.js'
 import type { Claims } from './claims.js'
 import type { Family } from './refresh-token.js'
+import { factorName, MAX_FACTORS } from './session-request.js'
 
 /** Somebody who has just shown who it is. */
 export interface IssueOptions {
@@ -15,7 +16,10 @@ export interface IssueOptions {
   scope?: string | readonly string[]
   /** What else its access tokens say, such as `roles`; at most 4,096 bytes of JSON. Default: nothing. */
   claims?: Claims
-  /** How it showed who it is: `amr`, `acr`, and `at`, in seconds since 1970, which is `auth_time`. Default: now, by no method that has a name. */
+  /**
+   * How it showed who it is: `amr`, `acr`, and `at`, in seconds since 1970, which is `auth_time`. `factors` says when each method was used; their
+   * names need not be in `amr` as well, and the first of them is `at` unless that is given. Default: now, by no method that has a name.
+   */
   authentication?: Partial<Authentication>
   /** The client that it uses. Default: the `clientId` of `tokens`. */
   clientId?: string
@@ -32,7 +36,7 @@ export type Login = Pick<
 /** Claims that say who issued what to whom, and until when. */
 const OURS = [
   ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'client_id', 'scope', 'cnf'],
-  ...['auth_time', 'acr', 'amr'],
+  ...['auth_time', 'acr', 'amr', 'amr_times'],
 ]
 const MAX_CLAIMS_BYTES = 4_096
 const MAX_TEXT = 255
@@ -79,19 +83,41 @@ function scopeOf(scope: IssueOptions['scope']): string | undefined {
 }
 
 function checkAuthentication(authentication: Partial<Authentication>, now: number): Authentication {
-  knownKeys('issue.authentication', authentication, ['at', 'acr', 'amr', 'factors'])
-  const { at: seconds = now / 1000, acr, amr = [] } = authentication
-  if (!Number.isFinite(seconds) || seconds < 0 || seconds > now / 1000 + 60)
-    throw new ConfigError(
-      `issue.authentication.at must be in seconds since 1970 and not to come, got ${show(seconds)}`,
-    )
-  if (!Array.isArray(amr))
-    throw new ConfigError(`issue.authentication.amr must be a list of methods, got ${show(amr)}`)
+  const option = 'issue.authentication'
+  knownKeys(option, authentication, ['at', 'acr', 'amr', 'factors'])
+  const { at, acr, amr = [], factors: given = [] } = authentication
+  if (!Array.isArray(amr)) throw new ConfigError(`${option}.amr must be a list of methods, got ${show(amr)}`)
+  const factors = checkFactors(`${option}.factors`, given, now)
+  const first = Math.min(...factors.map((factor) => factor.at), now / 1000)
   return {
-    at: seconds,
-    ...(acr !== undefined && { acr: text('issue.authentication.acr', acr) }),
-    amr: amr.map((one) => text('issue.authentication.amr', one)),
+    at: time(`${option}.at`, at === undefined ? first : at, now),
+    ...(acr !== undefined && { acr: text(`${option}.acr`, acr) }),
+    amr: [
+      ...new Set([...amr.map((one) => text(`${option}.amr`, one)), ...factors.map(({ method }) => method)]),
+    ],
+    ...(factors.length > 0 && { factors }),
   }
+}
+
+/** A method that is named twice was used twice, and the last time counts. */
+function checkFactors(option: string, given: unknown, now: number): Factor[] {
+  if (!Array.isArray(given)) throw new ConfigError(`${option} must be a list, got ${show(given)}`)
+  const last = new Map<string, number>()
+  for (const factor of given as unknown[]) {
+    knownKeys(option, factor, ['method', 'at'], ['method', 'at'])
+    const { method, at } = factor as Factor
+    const name = factorName(`${option}.method`, method)
+    last.set(name, Math.max(last.get(name) ?? 0, time(`${option}.at`, at, now)))
+  }
+  if (last.size > MAX_FACTORS)
+    throw new ConfigError(`${option} must be at most ${MAX_FACTORS} methods, got ${last.size}`)
+  return Array.from(last, ([method, at]) => ({ method, at }))
+}
+
+function time(option: string, seconds: unknown, now: number): number {
+  if (Number.isFinite(seconds) && (seconds as number) >= 0 && (seconds as number) <= now / 1000 + 60)
+    return seconds as number
+  throw new ConfigError(`${option} must be in seconds since 1970 and not to come, got ${show(seconds)}`)
 }
 
 function text(option: string, value: unknown): string {

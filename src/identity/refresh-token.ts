@@ -3,6 +3,7 @@ import type { Claims } from './claims.js'
 import type { Authentication } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { isObject } from '../lib/is-object.js'
+import { areFactors } from './factor-times.js'
 import { isText, parsed, type Unread } from './record-text.js'
 
 /** The space of refresh tokens in the store. */
@@ -122,8 +123,14 @@ function isFamily(value: unknown): value is Family {
 
 function isAuthentication(value: unknown): boolean {
   if (!isObject(value)) return false
-  const { at, acr, amr }: Unread<Authentication> = value
-  return Number.isFinite(at) && (acr === undefined || isText(acr)) && Array.isArray(amr) && amr.every(isText)
+  const { at, acr, amr, factors }: Unread<Authentication> = value
+  return (
+    Number.isFinite(at) &&
+    (acr === undefined || isText(acr)) &&
+    Array.isArray(amr) &&
+    amr.every(isText) &&
+    (factors === undefined || areFactors(factors))
+  )
 }
 
 function isPrevious(value: unknown): boolean {

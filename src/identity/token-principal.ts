@@ -2,6 +2,7 @@ import type { Authentication } from '../kernel/authentication.js'
 import type { Principal } from '../kernel/context.js'
 import { isBound, type Binding } from './binding.js'
 import type { Claims, Validity } from './claims.js'
+import { factorsOf } from './factor-times.js'
 
 /** By which keys are shown; made once, because all principals share them. */
 const BOUND = {
@@ -33,16 +34,18 @@ function boundBy({ jkt, x5t }: Binding): NonNullable<Principal['bound']> {
 }
 
 /**
- * RFC 9470 section 5 and RFC 9068 section 2.2.1: `auth_time`, `acr` and `amr`. What is malformed counts as missing: it opens nothing,
+ * RFC 9470 section 5 and RFC 9068 section 2.2.1: `auth_time`, `acr` and `amr`; and the times of methods, as `tokens` says them. What is malformed counts as missing: it opens nothing,
  * and closes only what asks for it.
  */
-function authenticationOf({ auth_time: at, acr, amr }: Claims): Authentication | undefined {
+function authenticationOf({ auth_time: at, acr, amr, amr_times }: Claims): Authentication | undefined {
   if (at === undefined && acr === undefined && amr === undefined) return undefined
+  const factors = amr_times === undefined ? undefined : factorsOf(amr_times)
   // What is not always there comes last: V8 gives what begins with a spread and goes on a hidden class of its own.
   return Object.freeze({
     amr: isListOfText(amr) ? amr : NONE,
     ...(typeof at === 'number' && Number.isFinite(at) && { at }),
     ...(typeof acr === 'string' && acr !== '' && { acr }),
+    ...(factors !== undefined && { factors }),
   })
 }
 

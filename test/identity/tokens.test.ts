@@ -588,6 +588,7 @@ test.each<[string, (family: Record<string, unknown>) => unknown]>([
   ['nobody it belongs to', (family) => ({ ...family, subject: '' })],
   ['no name of the login', ({ sid: _, ...family }) => family],
   ['methods that are none', (family) => ({ ...family, authentication: { at: 1, amr: 'pwd' } })],
+  ['factors that are none', (family) => ({ ...family, authentication: { at: 1, amr: [], factors: [{}] } })],
   ['a key that is none', (family) => ({ ...family, jkt: 7 })],
   ['a token before that is none', (family) => ({ ...family, previous: { hash: 'x' } })],
 ])('a record of a login with %s is 503, to go on with and to end', async (_what, change) => {
