@@ -1,5 +1,6 @@
 import type { Factor } from '../kernel/authentication.js'
 import { isObject } from '../lib/is-object.js'
+import { isFactor } from './record-text.js'
 import { isFactorName, MAX_FACTORS } from './session-request.js'
 
 /** The claim `amr_times`: when each method was used, in seconds since 1970, by its name in `amr`. No standard has a claim for it. */
@@ -21,7 +22,5 @@ export function factorsOf(times: unknown): readonly Factor[] | undefined {
 /** Whether a record has factors as they were given. */
 export function areFactors(value: unknown): boolean {
   if (!Array.isArray(value) || value.length > MAX_FACTORS) return false
-  return value.every(
-    (one: unknown) => isObject(one) && isFactorName(one['method']) && Number.isFinite(one['at']),
-  )
+  return value.every((one) => isFactor(one) && isFactorName(one.method))
 }

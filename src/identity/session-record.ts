@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import type { Factor } from '../kernel/authentication.js'
 import { StoreUnavailable } from '../kernel/store-unavailable.js'
 import { isObject } from '../lib/is-object.js'
-import { isText, parsed, type Unread } from './record-text.js'
+import { isFactor, isText, parsed, type Unread } from './record-text.js'
 
 /** Sessions by the hash of their id; those of one subject; and whose a session of an identity provider is. */
 export const SESSIONS = 'session'
@@ -135,12 +135,6 @@ function isSession(value: unknown): value is SessionRecord {
     record.factors.every(isFactor) &&
     (record.attached === undefined || record.attached === true)
   )
-}
-
-function isFactor(value: unknown): boolean {
-  if (!isObject(value)) return false
-  const { method, at }: Unread<Factor> = value
-  return isText(method) && Number.isFinite(at)
 }
 
 function unreadable(what: string): StoreUnavailable {
