@@ -5,27 +5,13 @@ import { secureApi } from '../../src/secure-api.js'
 import { expectRefused } from '../../src/testing/index.js'
 import { silent } from '../support/api.js'
 import { brokenAnswers, dripping } from '../support/broken-answers.js'
-import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
-import { quietConsole } from '../support/quiet-console.js'
-import { waitingApp } from '../support/waiting-app.js'
+import { Browser, CLIENT } from '../support/login-provider.js'
+import { loginSite } from '../support/login-site.js'
 
 const METADATA = '/.well-known/openid-configuration'
 
-let place: Awaited<ReturnType<typeof waitingApp>>
-let app: string
-let provider: Awaited<ReturnType<typeof startLoginProvider>>
+const site = loginSite()
 let logins = 0
-
-quietConsole()
-beforeAll(async () => {
-  place = await waitingApp()
-  app = place.origin
-  provider = await startLoginProvider(app)
-})
-afterAll(async () => {
-  place.close()
-  await provider.close()
-})
 
 /** An application that knows nothing of the provider yet. */
 function start(options: Partial<SsoOptions> = {}) {
@@ -34,8 +20,8 @@ function start(options: Partial<SsoOptions> = {}) {
   const sessions = session({ store, dangerouslyAllowHttp: true })
   const { handlers } = sso({
     ...CLIENT,
-    issuer: provider.issuer,
-    redirectUri: `${app}/callback`,
+    issuer: site.provider.issuer,
+    redirectUri: `${site.app}/callback`,
     sessions,
     store,
     claims: () => {
@@ -59,25 +45,28 @@ function start(options: Partial<SsoOptions> = {}) {
     const endpoint = req.url!.startsWith('/login') ? login : callback
     endpoint(req, res, () => res.end('nobody'))
   })
-  place.answerBy(handler)
+  site.answerBy(handler)
 }
 
 /** A browser that the provider has just sent back. */
 async function answered() {
   const browser = new Browser()
-  return { browser, url: await browser.follow(`${app}/login`, (next) => next.startsWith(`${app}/callback?`)) }
+  return {
+    browser,
+    url: await browser.follow(`${site.app}/login`, (next) => next.startsWith(`${site.app}/callback?`)),
+  }
 }
 async function loggedIn() {
   const { browser, url } = await answered()
   expect((await browser.send(url)).status).toBe(303)
-  expect((await browser.send(`${app}/`)).status).toBe(200)
+  expect((await browser.send(`${site.app}/`)).status).toBe(200)
 }
 async function refused(browser: Browser, url: string) {
   const { status, headers, text } = await browser.send(url)
   expectRefused('identity-provider-unavailable')({ status, headers: Object.fromEntries(headers), text })
   expect(headers.get('retry-after')).toBe('1')
   expect(headers.getSetCookie()).toEqual([])
-  expect([(await browser.send(`${app}/`)).status, logins]).toEqual([401, 0])
+  expect([(await browser.send(`${site.app}/`)).status, logins]).toEqual([401, 0])
 }
 
 describe.each([
@@ -85,17 +74,17 @@ describe.each([
   ['the answer to the code', '/token'],
   ['the keys', '/jwks'],
 ])('%s', (_what, path) => {
-  afterEach(() => provider.breakAt(path, undefined))
+  afterEach(() => site.provider.breakAt(path, undefined))
 
   test.each(Object.entries(brokenAnswers))(
     'is %s: 503 with Retry-After and no session, and the next login is well again',
     async (_answer, listener) => {
       start()
       const { browser, url } =
-        path === METADATA ? { browser: new Browser(), url: `${app}/login` } : await answered()
-      provider.breakAt(path, listener)
+        path === METADATA ? { browser: new Browser(), url: `${site.app}/login` } : await answered()
+      site.provider.breakAt(path, listener)
       await refused(browser, url)
-      provider.breakAt(path, undefined)
+      site.provider.breakAt(path, undefined)
       await loggedIn()
     },
   )
@@ -103,9 +92,9 @@ describe.each([
   test('comes byte by byte: 503 when its time is over, and the connection is given up', async () => {
     start({ timeoutMs: 1_000 })
     const { browser, url } =
-      path === METADATA ? { browser: new Browser(), url: `${app}/login` } : await answered()
+      path === METADATA ? { browser: new Browser(), url: `${site.app}/login` } : await answered()
     const slow = dripping()
-    provider.breakAt(path, slow.listener)
+    site.provider.breakAt(path, slow.listener)
     await refused(browser, url)
     await slow.left
   })

@@ -9,28 +9,12 @@ import { createServices } from '../../src/kernel/services.js'
 import { secureApi } from '../../src/secure-api.js'
 import { silent } from '../support/api.js'
 import { Browser, CLIENT, startLoginProvider } from '../support/login-provider.js'
+import { loginSite } from '../support/login-site.js'
 import { signingKey } from '../support/provider.js'
-import { quietConsole } from '../support/quiet-console.js'
-import { waitingApp } from '../support/waiting-app.js'
 
-type LoginProvider = Awaited<ReturnType<typeof startLoginProvider>>
-
-let place: Awaited<ReturnType<typeof waitingApp>>
-let app: string
-let provider: LoginProvider
+const site = loginSite()
 /** What the application shows to its provider, of its keys. */
 let published: readonly object[] = []
-
-quietConsole()
-beforeAll(async () => {
-  place = await waitingApp()
-  app = place.origin
-  provider = await startLoginProvider(app)
-})
-afterAll(async () => {
-  place.close()
-  await provider.close()
-})
 
 /** An application that logs in by the provider, and knows its users by sessions. */
 function start(options: Partial<SsoOptions> = {}, client: Partial<SsoOptions> = CLIENT) {
@@ -40,9 +24,9 @@ function start(options: Partial<SsoOptions> = {}, client: Partial<SsoOptions> = 
   const login: Sso = sso({
     clientId: CLIENT.clientId,
     ...client,
-    issuer: provider.issuer,
-    redirectUri: `${app}/callback`,
-    postLogoutRedirectUri: `${app}/bye`,
+    issuer: site.provider.issuer,
+    redirectUri: `${site.app}/callback`,
+    postLogoutRedirectUri: `${site.app}/bye`,
     scope: 'openid profile',
     sessions,
     store,
@@ -79,21 +63,21 @@ function start(options: Partial<SsoOptions> = {}, client: Partial<SsoOptions> = 
     res.setHeader('Content-Type', 'application/json')
     res.end(JSON.stringify(contextOf(req)!.principal))
   })
-  place.answerBy((req, res) => {
+  site.answerBy((req, res) => {
     if (req.url !== '/keys-of-the-shop') return handler(req, res)
     res.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: published }))
   })
   return { sessions, login, store, revocation, events }
 }
 
-const atCallback = (url: string) => url.startsWith(`${app}/callback?`)
+const atCallback = (url: string) => url.startsWith(`${site.app}/callback?`)
 const me = async (browser: Browser) => {
-  const { status, text } = await browser.send(`${app}/me`)
+  const { status, text } = await browser.send(`${site.app}/me`)
   return { status, body: JSON.parse(text) as Record<string, unknown> }
 }
 /** As far as the provider sends the browser back. */
 async function answered(browser = new Browser(), path = '/login', who = 'ann') {
-  return { browser, url: await browser.follow(app + path, atCallback, who) }
+  return { browser, url: await browser.follow(site.app + path, atCallback, who) }
 }
 async function loggedIn(path = '/login', who = 'ann') {
   const { browser, url } = await answered(new Browser(), path, who)
@@ -106,13 +90,13 @@ const refusalIn = (text: string) => (JSON.parse(text) as { code: string }).code
 test('a user logs in, is issuer and subject, and comes out where it wanted to', async () => {
   const { events } = start({ maxAgeSeconds: 3_600 })
   const { browser, reply } = await loggedIn(`/login?return_to=${encodeURIComponent('/orders?page=2')}`)
-  expect(reply.location).toBe(`${app}/orders?page=2`)
+  expect(reply.location).toBe(`${site.app}/orders?page=2`)
   expect(reply.headers.get('cache-control')).toContain('no-store')
   const { status, body } = await me(browser)
   expect(status).toBe(200)
   expect(body).toMatchObject({
-    id: `${provider.issuer} ann`,
-    issuer: provider.issuer,
+    id: `${site.provider.issuer} ann`,
+    issuer: site.provider.issuer,
     subject: 'ann',
     method: 'session',
     claims: { roles: ['clerk'] },
@@ -130,7 +114,7 @@ describe('shows the provider who it is', () => {
   const byKey = () => ({
     token_endpoint_auth_method: 'private_key_jwt',
     client_secret: undefined,
-    jwks_uri: `${app}/keys-of-the-shop`,
+    jwks_uri: `${site.app}/keys-of-the-shop`,
   })
   const byNothing = () => ({ token_endpoint_auth_method: 'none', client_secret: undefined })
   const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
@@ -157,7 +141,7 @@ describe('shows the provider who it is', () => {
     ['by nothing, as a public client with PKCE', { clientAuth: 'none' }, byNothing, { clientId: 'another' }],
   ])('%s', async (_what, own, registered, wrong) => {
     published = [publicOf(key), pemJwk]
-    const other = await startLoginProvider(app, registered())
+    const other = await startLoginProvider(site.app, registered())
     const as = (options: Partial<SsoOptions>) =>
       start({ issuer: other.issuer, clientId: CLIENT.clientId, ...options }, {})
     try {
@@ -167,7 +151,7 @@ describe('shows the provider who it is', () => {
       // Who shows something else is nobody there, and that is not the fault of the user.
       const begun = await answered()
       as({ ...own, ...wrong })
-      const login = await begun.browser.send(`${app}/login`)
+      const login = await begun.browser.send(`${site.app}/login`)
       expect(login.status).toBe(303)
       const state = new URL(login.location!).searchParams.get('state')!
       const back = new URL(begun.url)
@@ -187,11 +171,11 @@ function publicOf({ kty, crv, x, y, kid, alg, use }: Record<string, unknown>) {
 test('the provider is asked with PKCE, state and nonce, each new for every login, and none of them is in the store', async () => {
   const { store } = start({ acrValues: ['gold'] })
   const browser = new Browser()
-  const [one, other] = [await browser.send(`${app}/login`), await browser.send(`${app}/login`)]
+  const [one, other] = [await browser.send(`${site.app}/login`), await browser.send(`${site.app}/login`)]
   const [first, second] = [one, other].map(({ location }) => new URL(location!).searchParams)
   expect(Object.fromEntries(first!)).toMatchObject({
     client_id: 'shop',
-    redirect_uri: `${app}/callback`,
+    redirect_uri: `${site.app}/callback`,
     response_type: 'code',
     scope: 'openid profile',
     code_challenge_method: 'S256',
@@ -230,7 +214,7 @@ describe('a callback is refused', () => {
     current = start()
     const { browser, url } = await answered()
     expect((await browser.send(url)).status).toBe(303)
-    await browser.send(`${app}/logout`, { method: 'POST' })
+    await browser.send(`${site.app}/logout`, { method: 'POST' })
     await refused(browser, url, 'sso-state')
   })
 
@@ -239,7 +223,7 @@ describe('a callback is refused', () => {
     const { browser, url } = await answered()
     const victim = new Browser()
     await refused(victim, url, 'sso-browser')
-    await victim.send(`${app}/login`)
+    await victim.send(`${site.app}/login`)
     await refused(victim, url, 'sso-browser')
     expect((await browser.send(url)).status).toBe(303)
   })
@@ -283,10 +267,10 @@ describe('a callback is refused', () => {
   test('when the user says no there', async () => {
     current = start()
     const browser = new Browser()
-    const { location } = await browser.send(`${app}/login`)
+    const { location } = await browser.send(`${site.app}/login`)
     const state = new URL(location!).searchParams.get('state')!
-    const denied = new URLSearchParams({ error: 'access_denied', state, iss: provider.issuer })
-    await refused(browser, `${app}/callback?${denied.toString()}`, 'sso-denied')
+    const denied = new URLSearchParams({ error: 'access_denied', state, iss: site.provider.issuer })
+    await refused(browser, `${site.app}/callback?${denied.toString()}`, 'sso-denied')
   })
 
   test('when the code belongs to the login of another, which PKCE and the nonce tell', async () => {
@@ -327,24 +311,24 @@ describe('a callback is refused', () => {
 test('a provider that is away is 503, for a login and for a callback, and comes back', async () => {
   const { login } = start()
   const { browser, url } = await answered()
-  await provider.close()
+  await site.provider.close()
   const away = await browser.send(url)
   expect([away.status, refusalIn(away.text)]).toEqual([503, 'identity-provider-unavailable'])
   expect(away.headers.get('retry-after')).toBe('1')
   start()
-  expect((await browser.send(`${app}/login`)).status).toBe(503)
+  expect((await browser.send(`${site.app}/login`)).status).toBe(503)
   await expect(login.ready()).resolves.toBeUndefined()
-  await provider.reopen()
-  expect((await browser.send(`${app}/login`)).status).toBe(303)
+  await site.provider.reopen()
+  expect((await browser.send(`${site.app}/login`)).status).toBe(303)
 })
 
 test('keys change between two logins, and nobody is refused', async () => {
   const keys = ['b', 'c'].map((kid) => signingKey(kid, 'RS256'))
   start()
   await loggedIn()
-  provider.signWith(keys)
+  site.provider.signWith(keys)
   await loggedIn()
-  provider.signWith(keys.reverse())
+  site.provider.signWith(keys.reverse())
   const { browser } = await loggedIn()
   expect((await me(browser)).status).toBe(200)
 })
@@ -353,38 +337,39 @@ test('a provider that comes back with its endpoints elsewhere is found again, wi
   const keys = [signingKey('b', 'RS256')]
   start()
   await loggedIn()
-  provider.signWith(keys, { routes: { token: '/elsewhere/token', jwks: '/elsewhere/jwks' } })
+  site.provider.signWith(keys, { routes: { token: '/elsewhere/token', jwks: '/elsewhere/jwks' } })
   try {
     const { browser, url } = await answered()
     const { status, text } = await browser.send(url)
     expect([status, refusalIn(text)]).toEqual([503, 'identity-provider-unavailable'])
     await loggedIn()
   } finally {
-    provider.signWith(keys)
+    site.provider.signWith(keys)
   }
 })
 
 test('a logout ends the session here and the user is logged out there; then the next login asks again', async () => {
   start()
   const { browser } = await loggedIn()
-  const reply = await browser.send(`${app}/logout`, { method: 'POST' })
+  const reply = await browser.send(`${site.app}/logout`, { method: 'POST' })
   expect(reply.status).toBe(303)
   const there = new URL(reply.location!)
-  expect(there.origin + there.pathname).toBe(`${provider.issuer}/session/end`)
+  expect(there.origin + there.pathname).toBe(`${site.provider.issuer}/session/end`)
   expect(there.searchParams.get('id_token_hint')).toMatch(/^eyJ/)
-  expect(there.searchParams.get('post_logout_redirect_uri')).toBe(`${app}/bye`)
+  expect(there.searchParams.get('post_logout_redirect_uri')).toBe(`${site.app}/bye`)
   expect((await me(browser)).status).toBe(401)
 
   const page = await browser.send(reply.location!)
   const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.text)![1]!
   const action = /action="([^"]+)"/.exec(page.text)![1]!
   const confirmed = await browser.send(action, { form: { xsrf, logout: 'yes' } })
-  expect(confirmed.location).toBe(`${app}/bye`)
-  const again = await browser.follow(`${app}/login`, (next) => next.includes('/interaction/'))
+  expect(confirmed.location).toBe(`${site.app}/bye`)
+  const again = await browser.follow(`${site.app}/login`, (next) => next.includes('/interaction/'))
   expect((await browser.send(again)).text).toContain('name="login"')
   // From another site, nobody is logged out.
   expect(
-    (await fetch(`${app}/logout`, { method: 'POST', headers: { origin: 'https://evil.example' } })).status,
+    (await fetch(`${site.app}/logout`, { method: 'POST', headers: { origin: 'https://evil.example' } }))
+      .status,
   ).toBe(403)
 })
 
@@ -397,20 +382,20 @@ test('a logout at the provider ends the sessions here, and the tokens, by the ba
   const { values } = await store.records.list('session')
   const sids = values.map((text) => (JSON.parse(text) as { sid: string }).sid)
 
-  // The user logs out at another application of the same provider.
-  const page = await browser.send(`${provider.issuer}/session/end`)
+  // The user logs out at another application of the same site.provider.
+  const page = await browser.send(`${site.provider.issuer}/session/end`)
   const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.text)![1]!
   const action = /action="([^"]+)"/.exec(page.text)![1]!
   await browser.send(action, { form: { xsrf, logout: 'yes' } })
 
-  expect(provider.failures).toEqual([])
+  expect(site.provider.failures).toEqual([])
   expect((await me(browser)).status).toBe(401)
   expect((await me(other)).status).toBe(200)
   // Another session of the same user is another session.
   expect((await me(elsewhere)).status).toBe(200)
-  expect(await sessions.list({ issuer: provider.issuer, subject: 'ann' })).toHaveLength(1)
+  expect(await sessions.list({ issuer: site.provider.issuer, subject: 'ann' })).toHaveLength(1)
   expect(events.find(({ kind }) => kind === 'session-ended')).toMatchObject({
-    facts: { subject: `${provider.issuer} ann` },
+    facts: { subject: `${site.provider.issuer} ann` },
   })
   // Tokens of that session are over as well, and no others.
   const services = createServices()
@@ -418,7 +403,7 @@ test('a logout at the provider ends the sessions here, and the tokens, by the ba
     sids.map(async (sid) => {
       const issuedAt = Date.now() / 1000
       return revocation.check(
-        { issuer: provider.issuer, subject: 'ann', jti: undefined, sid, issuedAt },
+        { issuer: site.provider.issuer, subject: 'ann', jti: undefined, sid, issuedAt },
         services,
       )
     }),
