@@ -9,10 +9,11 @@ import type { Store } from '../../src/kernel/ports.js'
 import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { localIssuer, serve, type MintOptions } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
+import { beginLogin, callback, localLogins, SHOP } from '../support/local-logins.js'
 import { until } from '../support/private-redis.js'
 import { shiftedClock } from '../support/provider.js'
 
-const issuer = localIssuer({ audience: 'shop' })
+const { issuer } = localLogins()
 const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 const seconds = () => Math.floor(Date.now() / 1000)
@@ -20,10 +21,8 @@ const seconds = () => Math.floor(Date.now() / 1000)
 function own(options: Partial<SsoOptions> = {}): SsoOptions {
   const store = memory()
   return {
+    ...SHOP,
     issuer: issuer.issuer,
-    clientId: 'shop',
-    clientSecret: 'secret of the shop',
-    redirectUri: 'https://shop.example/callback',
     sessions: session({ store }),
     store,
     ...options,
@@ -35,8 +34,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
   const store: Store = options.store ?? memory()
   const sessions = session({ store })
   const login = sso(own({ sessions, store, ...options }))
-  let idToken = (_nonce: string): Record<string, unknown> => ({})
-  let nonce = ''
+  const { fetch: answered, give } = localLogins({ issuer, metadata })
   const asked: { url: string; body: string; authorization: string | null }[] = []
   const clock = shiftedClock()
   const logged: unknown[] = []
@@ -45,20 +43,7 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
     const url = input instanceof Request ? input.url : String(input)
     const body = typeof init?.body === 'string' ? init.body : ''
     asked.push({ url, body, authorization: new Headers(init?.headers).get('authorization') })
-    if (url.endsWith('/.well-known/openid-configuration')) {
-      const at = (path: string) => `${issuer.issuer}/${path}`
-      return Response.json({
-        issuer: issuer.issuer,
-        jwks_uri: at('jwks'),
-        authorization_endpoint: at('authorize'),
-        token_endpoint: at('token'),
-        id_token_signing_alg_values_supported: ['ES256'],
-        ...metadata,
-      })
-    }
-    if (url.endsWith('/token'))
-      return Response.json({ access_token: 'x', token_type: 'bearer', ...idToken(nonce) })
-    return issuer.fetch(input, init)
+    return answered(input, init)
   }
   const { api, events } = testApi({
     clock,
@@ -83,13 +68,10 @@ function setUp(options: Partial<SsoOptions> = {}, metadata: Record<string, unkno
     handler: (req, res) => endpoints[req.url!.split('?')[0]!]!(req, res, () => res.end('nobody')),
   })
   /** As far as the answer of the provider. */
-  const signIn = async (answer: (nonce: string) => Record<string, unknown>) => {
-    idToken = answer
-    const begun = await served.get('/login').expect(303)
-    const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
-    const sent = new URL(begun.headers['location']!).searchParams
-    nonce = sent.get('nonce')!
-    return served.get(`/callback?code=c&state=${sent.get('state')}`).set('Cookie', cookie)
+  const signIn = async (answer: (nonce: string) => object) => {
+    const begun = await beginLogin(served)
+    give(() => answer(begun.nonce))
+    return callback(served, begun)
   }
   const tell = (token: string) => served.post('/logged-out').type('form').send({ logout_token: token })
   return { ...served, clock, sessions, store, login, events, asked, logged, signIn, tell }
@@ -199,17 +181,14 @@ test('an ID token that is too long to be kept opens a session all the same', asy
 })
 
 test('what the provider answered is not in the log: no token, no claim, no code', async () => {
-  const { signIn, logged, get } = setUp()
+  const { signIn, logged, ...served } = setUp()
   const secrets = ['hunter2-access', 'hunter2-id', 'hunter2@mail.example', 'hunter2-code']
   await signIn(() => ({ token_type: 7, access_token: 'hunter2-access', id_token: 'hunter2-id' }))
   await signIn((nonce) => ({
     id_token: issuer.mint({ sub: 'ann', nonce: `${nonce}x`, email: 'hunter2@mail.example' }),
   }))
-  const begun = await get('/login').expect(303)
-  const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
-  const state = new URL(begun.headers['location']!).searchParams.get('state')
   const said = 'error=access_denied&error_description=%0Ahunter2-code&code=hunter2-code'
-  const denied = await get(`/callback?state=${state}&${said}`).set('Cookie', cookie).expect(403)
+  const denied = await callback(served, await beginLogin(served), said).expect(403)
   expect(denied.text).not.toContain('access_denied')
   const text = inspect(logged, { depth: Infinity })
   for (const secret of secrets) expect(text).not.toContain(secret)
@@ -222,17 +201,15 @@ test('what the provider answered is not in the log: no token, no claim, no code'
 test('what was begun with one provider is not completed with another, over one store (RFC 9700 section 4.4.2)', async () => {
   const store = memory()
   const one = setUp({ store })
-  const begun = await one.get('/login').expect(303)
-  const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
-  const state = new URL(begun.headers['location']!).searchParams.get('state')
+  const begun = await beginLogin(one)
   for (const other of [{ redirectUri: 'https://shop.example/other' }, { clientId: 'other' }]) {
-    const { get, asked, events } = setUp({ store, ...other })
-    await get(`/callback?code=c&state=${state}`).set('Cookie', cookie).expect(403)
+    const { asked, events, ...served } = setUp({ store, ...other })
+    await callback(served, begun).expect(403)
     expect(events.map((event) => event['rule'])).toContain('sso-state')
     expect(asked).toEqual([])
   }
   // It is still under way where it was begun.
-  const own = await one.get(`/callback?code=c&state=${state}`).set('Cookie', cookie)
+  const own = await callback(one, begun)
   expect(one.asked.map(({ url }) => url)).toContain(`${issuer.issuer}/token`)
   expect(own.status).toBe(403)
 })
@@ -240,14 +217,12 @@ test('what was begun with one provider is not completed with another, over one s
 test.each(['x', 'null', '{}', '{"browser":"?","sealed":"?"}'])(
   'a record of a login that reads %j is 503, and no login',
   async (text) => {
-    const { get, store } = setUp()
-    const begun = await get('/login').expect(303)
-    const cookie = (begun.headers['set-cookie'] as unknown as string[])[0]!.split(';')[0]!
-    const state = new URL(begun.headers['location']!).searchParams.get('state')!
-    const browser = createHash('sha256').update(cookie.split('=')[1]!).digest('base64url')
+    const { store, ...served } = setUp()
+    const begun = await beginLogin(served)
+    const browser = createHash('sha256').update(begun.cookie.split('=')[1]!).digest('base64url')
     const { records } = store
     const put = jest.spyOn(records!, 'get').mockReturnValue(text.replace('?', browser))
-    const reply = await get(`/callback?code=c&state=${state}`).set('Cookie', cookie).expect(503)
+    const reply = await callback(served, begun).expect(503)
     put.mockRestore()
     expect(JSON.parse(reply.text)).toMatchObject({ code: 'store-unavailable' })
   },
