@@ -27,6 +27,20 @@ describe('what it takes', () => {
     },
   )
 
+  test.each([1, 'true', null])('counters must be true or false, and not %j', (counters) => {
+    expect(() => postgresSchema({ counters: counters as never })).toThrow(
+      /^postgres\.counters must be true or false, got/,
+    )
+  })
+
+  test('it counts only if it is told to', () => {
+    const { pool } = fakePool()
+    expect(Object.keys(postgres(pool))).toEqual(['records', 'once'])
+    expect(Object.keys(postgres(pool, { counters: false }))).toEqual(['records', 'once'])
+    expect(Object.keys(postgres(pool, { counters: true }))).toEqual(['records', 'once', 'counters'])
+    expect(postgresSchema()).not.toContain('counters')
+  })
+
   test('an option that it does not have is named', () => {
     expect(() => postgresSchema({ tabel: 'a' } as never)).toThrow(
       'postgres has no option "tabel". Did you mean "table"?',
@@ -55,7 +69,7 @@ test('an error of an idle connection does not end the process', () => {
 
 test('what callers send stands in no statement (ASVS 1.2.4)', async () => {
   const { pool, asked } = fakePool()
-  const { records, once } = postgres(pool, { table: 'app.keys' })
+  const { records, once, counters } = postgres(pool, { table: 'app.keys', counters: true })
   const evil = "'; DROP TABLE keys; --"
   await records.get(evil, evil)
   await records.put(evil, evil, evil, 5)
@@ -64,7 +78,11 @@ test('what callers send stands in no statement (ASVS 1.2.4)', async () => {
   await records.delete(evil, evil)
   await records.list(evil, evil)
   await once.claim(evil, evil, 5)
-  expect(asked).toHaveLength(7)
+  for (const algorithm of ['fixed', 'sliding', 'gcra'] as const) {
+    const policy = { scope: evil, name: evil, limit: 1, windowMs: 1_000, algorithm }
+    await Promise.resolve(counters.hit([{ policy, key: evil, cost: 1 }], 0)).catch(() => undefined)
+  }
+  expect(asked).toHaveLength(10)
   for (const { text } of asked) {
     expect(text).not.toContain('DROP')
     expect(text).toContain('app.keys')
@@ -114,6 +132,69 @@ describe('a real one', () => {
       return Number(rows[0]!.left) <= 53
     })
     expect([await records.get('s', 'long'), await records.get('s', 'lasting')]).toEqual(['v', 'v'])
+  })
+
+  test('deletes counters whose time is over, and no others', async () => {
+    await pool.query(postgresSchema({ counters: true }))
+    const { counters } = postgres(pool, { counters: true })
+    const take = async (name: string, windowMs: number, key: string) => {
+      const policy = { scope: 'test', name, limit: 1_000, windowMs, algorithm: 'fixed' as const }
+      return (await counters.hit([{ policy, key, cost: 1 }], 0))[0]!.left
+    }
+    await take('long', 3_600_000, 'k')
+    for (let i = 0; i < 150; i++) await take('short', 1, `${i}`)
+    for (let i = 0; i < 100; i++) await take('again', 3_600_000, 'k')
+    await until(async () => {
+      const { rows } = await pool.query<{ left: string }>(
+        'SELECT count(*) AS left FROM secure_api_records_counters',
+      )
+      return Number(rows[0]!.left) <= 53
+    })
+    expect([await take('long', 3_600_000, 'k'), await take('again', 3_600_000, 'k')]).toEqual([998, 899])
+  })
+
+  test.each(['secure_api_records', 'secure_api_records_counters'])(
+    'what is over is looked up in the index of %s, and not by reading all of it',
+    async (table) => {
+      await pool.query(postgresSchema({ counters: true }))
+      const asked: string[] = []
+      const query = (text: string, values: unknown[]) => {
+        asked.push(text)
+        return pool.query(text, values)
+      }
+      const { once, counters } = postgres({ query }, { counters: true })
+      const policy = { scope: 's', name: 'n', limit: 1_000, windowMs: 60_000, algorithm: 'gcra' as const }
+      for (let i = 0; i < 100; i++) {
+        await once.claim('s', `many ${i}`, 60_000)
+        await counters.hit([{ policy, key: `many ${i}`, cost: 1 }], 0)
+      }
+      const sweep = asked.find((text) => text.startsWith(`DELETE FROM ${table} `))
+      const client = await pool.connect()
+      await client.query('SET enable_seqscan = off')
+      const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${sweep}`)
+      client.release(true)
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+      expect(plan).toMatch(/Index (?:Only )?Scan|Bitmap Index Scan/)
+      expect(plan).toMatch(/Index Cond: \((?:expires_at|ends) <= /)
+    },
+  )
+
+  test('counts on where an older counter is out of the order of time', async () => {
+    await pool.query(postgresSchema({ counters: true }))
+    const { counters } = postgres(pool, { counters: true })
+    const hour = 3_600_000
+    for (const algorithm of ['fixed', 'sliding', 'gcra'] as const) {
+      const policy = { scope: 'test', name: 'back', limit: 2, windowMs: 60_000, algorithm }
+      const take = async () => (await counters.hit([{ policy, key: 'k', cost: 1 }], 0))[0]!
+      expect(await take()).toMatchObject({ allowed: true, left: 1 })
+      // The clock of the database is set back by an hour: what was written lies ahead of it.
+      await pool.query(
+        `UPDATE secure_api_records_counters SET now = now + ${hour}, ends = ends + ${hour} WHERE key LIKE 'test:back:${algorithm}:%'`,
+      )
+      const { refillMs } = await take()
+      expect(refillMs).toBeGreaterThan(0)
+      expect(refillMs).toBeLessThanOrEqual(120_000)
+    }
   })
 
   test('that is away is closed', async () => {

@@ -37,12 +37,12 @@ export const backends: [kind: string, start: () => Promise<Backend>][] = [
     async () => {
       const server = await PrivatePostgres.start()
       const pool = new Pool({ connectionString: server.url })
-      await pool.query(postgresSchema())
+      await pool.query(postgresSchema({ counters: true }))
       const stop = async () => {
         await pool.end()
         await server.stop()
       }
-      return { kind: 'postgres', url: server.url, store: postgres(pool), stop }
+      return { kind: 'postgres', url: server.url, store: postgres(pool, { counters: true }), stop }
     },
   ],
 ]
@@ -59,7 +59,7 @@ const PRELUDE = `
   const store =
     kind === 'redis'
       ? require('./dist/stores/redis.cjs').redis(new (require('ioredis').Redis)(url))
-      : require('./dist/stores/postgres.cjs').postgres(new (require('pg').Pool)({ connectionString: url }))
+      : require('./dist/stores/postgres.cjs').postgres(new (require('pg').Pool)({ connectionString: url }), { counters: true })
   const listen = (handler) => {
     const server = createServer(handler)
     server.listen(0, '127.0.0.1', () => process.stdout.write(server.address().port + '\\n'))
