@@ -7,6 +7,7 @@ import { proxyFindings } from './check/proxies.js'
 import { settingFindings } from './check/settings.js'
 import { lateFindings, unaskedFindings } from './check/unasked.js'
 import { ConfigError } from './kernel/config-error.js'
+import type { Store } from './kernel/ports.js'
 import type { Finding } from './kernel/stage.js'
 
 const SEVERITIES = ['high', 'medium', 'low']
@@ -35,7 +36,7 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
     ...exceptionFindings(plans),
     ...proxyFindings(app, checked),
     ...lateFindings(checked),
-    ...distinct(stages.flatMap((stage) => stage.findings?.() ?? [])),
+    ...distinct(stages.flatMap((stage) => stage.findings?.(settings['store'] as Store | undefined) ?? [])),
     ...(walk === undefined
       ? [NO_ROUTES]
       : [

@@ -9,7 +9,10 @@ import { keyPrefix } from './api-key-text.js'
 
 /** What checking keys and managing them must agree on. */
 export interface ApiKeyStoreOptions {
-  /** Where the keys are: `redis(client)`, `postgres(pool)` or `memory()`. Required. While it is away: 503 `store-unavailable`. */
+  /**
+   * Where the keys are: `redis(client)`, `postgres(pool)` or `memory()`. Required. While it is away: 503 `store-unavailable`. Limits of
+   * keys are counted there too, if it counts; else in the store of the API, or by each process for itself.
+   */
   store: Store
   /**
    * The secret under which secrets are hashed (HMAC-SHA-256), at least 32 bytes; keep it apart from the store. Required. To change it, give a

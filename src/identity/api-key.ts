@@ -4,12 +4,14 @@ import { challenges } from '../kernel/challenges.js'
 import type { Principal, SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import { fieldCount } from '../kernel/field-count.js'
+import type { Later } from '../kernel/ports.js'
+import type { Problem } from '../kernel/problem.js'
 import type { Verdict } from '../kernel/stage.js'
 import { deepFreeze } from '../lib/deep-freeze.js'
 import { Generations } from '../lib/generations.js'
-import { when } from '../lib/when.js'
+import { isThenable, when } from '../lib/when.js'
 import { addressList, isListed } from './api-key-addresses.js'
-import { KeyLimits } from './api-key-limit.js'
+import { KeyLimits, sameLimit } from './api-key-limit.js'
 import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
 import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
 import { apiKeyRefusals, type KeyFault } from './api-key-refusals.js'
@@ -55,7 +57,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   const offered = [refusals.offered]
   const verified = new Generations<string, VerifiedKey>(cacheEntries)
   const length = keyLength(prefix)
-  const limits = new KeyLimits()
+  const limits = new KeyLimits(store)
   const use = new KeyUse(rules)
   const nobody = recordOfNobody(prefix, (body) => peppers.hash(body))
 
@@ -78,6 +80,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
     digest: string,
     known: VerifiedKey | undefined,
     text: string | undefined,
+    counted?: Later<void | Problem>,
   ): Verdict | Promise<Verdict> => {
     let found = known
     if (found === undefined || found.text !== text) {
@@ -86,18 +89,30 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       } catch (cause) {
         return storeAway(1_000, 'The record of the key cannot be read', cause)
       }
-      if (found === undefined)
+      if (found === undefined) {
+        verified.delete(digest)
         return refusals.because(text === undefined ? 'api-key-unknown' : 'api-key-secret')
+      }
       verified.set(digest, found)
     }
     const now = ctx.services.clock.now()
     if (!(now < found.endsAt)) return refuseUse(ctx, found, whyEnded(found, now))
-    if (found.addresses !== undefined && !isListed(found.addresses, ctx.clientIp))
-      return refuseUse(ctx, found, 'api-key-address')
+    if (!isHere(ctx, found)) return refuseUse(ctx, found, 'api-key-address')
 
-    const exhausted = found.limit && limits.take(ctx, found.id, found.limit)
+    const isCounted = counted !== undefined && sameLimit(known?.limit, found.limit)
+    const exhausted = isCounted ? counted : found.limit && limits.take(ctx, found.id, found.limit)
     const accepted = found
     return when(exhausted, (problem) => problem ?? accept(ctx, accepted, field, now))
+  }
+
+  /**
+   * Counts beside the read of the record instead of behind it, so that both are one round trip. Only for whoever had the secret
+   * when the record was read last: nobody else uses up a limit.
+   */
+  const countEarly = (ctx: SecurityContext, known: VerifiedKey): Later<void | Problem> | undefined => {
+    const { limit, id, endsAt } = known
+    if (limit === undefined || ctx.services.clock.now() >= endsAt || !isHere(ctx, known)) return undefined
+    return limits.take(ctx, id, limit)
   }
 
   const accept = (ctx: SecurityContext, key: VerifiedKey, field: string, now: number): undefined => {
@@ -129,12 +144,14 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
       if (id === undefined) return refusals.malformed()
 
       const text = ctx.services.portsOf(store).records.get(KEYS, id)
+      const counted = known !== undefined && isThenable(text) ? countEarly(ctx, known) : undefined
       return whenStored(text, 'The store of the keys cannot be reached', (found) =>
-        judge(ctx, field, digest, known, found),
+        judge(ctx, field, digest, known, found, counted),
       )
     },
 
     forget: ({ head }) => head.removeHeader(EXPIRES),
+    findings: (shared) => limits.findings(shared),
 
     describe: () => ({
       ...('field' in place ? { header: place.shown } : place),
@@ -189,6 +206,11 @@ function verifiedKey(
     endsAt: revokedAt === undefined ? endsAt : -Infinity,
     noticeFrom: graceUntil === undefined ? endsAt - noticeMs : -Infinity,
   }
+}
+
+/** Whether the key may be used from where the request comes from. */
+function isHere(ctx: SecurityContext, { addresses }: VerifiedKey): boolean {
+  return addresses === undefined || isListed(addresses, ctx.clientIp)
 }
 
 function whyEnded({ record }: VerifiedKey, now: number): KeyFault {

@@ -130,9 +130,9 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       ...(certificateBound && { certificateBound }),
       ...limitedLifetimes(prepared),
     }),
-    findings: () => [
+    findings: (shared) => [
       ...(optional ? [optionalFinding] : []),
-      ...methods.flatMap((one) => one.findings?.() ?? []),
+      ...methods.flatMap((one) => one.findings?.(shared) ?? []),
     ],
     ready: async (services) => {
       await Promise.all(methods.map(async (one) => one.ready?.(services)))

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SecurityContext } from './context.js'
+import type { Store } from './ports.js'
 import type { Problem } from './problem.js'
 
 /** The stage wrote the response itself: a preflight, a challenge page, a proxied reply. */
@@ -76,8 +77,12 @@ export interface Stage {
   /** Effective options without secrets, for `explain()`. */
   describe?(): unknown
 
-  /** Settings of this stage that deserve a second look, for `check()`. */
-  findings?(): readonly Finding[]
+  /**
+   * Settings of this stage that deserve a second look, for `check()`.
+   *
+   * @param shared the store of the API, if it has one
+   */
+  findings?(shared?: Store): readonly Finding[]
 
   /** Resolves when the stage can decide at full speed: keys fetched, files open. Called by `api.ready()`. */
   ready?(services: SecurityContext['services']): Promise<void>

@@ -54,6 +54,15 @@ describe.each(backends)('two processes over one %s', (_kind, start) => {
     expect(await askBoth(key)).toEqual([401, 401])
   })
 
+  test('let through what the limit of a key says, and not one request more', async () => {
+    const keys = apiKeys({ store: backend.store, pepper, prefix: 'acme' })
+    const { key } = await keys.create({ owner: 'partner-7', limit: { limit: 37, windowMs: 600_000 } })
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(apis[i % 2]!, key)))
+    expect(answers.filter((status) => status === 200)).toHaveLength(37)
+    expect(answers.filter((status) => status === 429)).toHaveLength(13)
+    expect(await askBoth(key)).toEqual([429, 429])
+  })
+
   test('change one key at once, and lose nothing of it', async () => {
     const keys = apiKeys({ store: backend.store, pepper, prefix: 'acme' })
     const { key, info } = await keys.create({ owner: 'partner-7' })

@@ -451,17 +451,6 @@ describe('the limit of a key', () => {
     for (let i = 0; i < 5; i++) await get('/').set('X-API-Key', newKey('acme', info.id).key).expect(401)
     await get('/').set('X-API-Key', key).expect(200)
   })
-
-  test('is closed while the counters are away', async () => {
-    const counters = { hit: () => Promise.reject(new Error('down')) }
-    const { get, keys, handled } = setUp({}, { store: { counters } })
-    const limited = await keys.create({ ...LIVE, limit: { limit: 1, windowMs: 60_000 } })
-    const free = await keys.create(LIVE)
-    const reply = await get('/').set('X-API-Key', limited.key).expect(503).expect('Retry-After', '1')
-    expect(reply.body).toMatchObject({ code: 'store-unavailable' })
-    expect(handled()).toBe(0)
-    await get('/').set('X-API-Key', free.key).expect(200)
-  })
 })
 
 describe('the last use', () => {
