@@ -147,7 +147,12 @@ export class SsoProvider {
   private forOneLogin(known: Configuration, services: Services, keys: Keys | undefined): Configuration {
     const { client, rules } = this
     const { clientId, timeoutMs } = rules
-    const config = new client.Configuration(known.serverMetadata(), clientId, this.metadata(), this.proof)
+    const config = new client.Configuration(
+      known.serverMetadata(),
+      clientId,
+      { ...this.metadata(), [client.clockSkew]: this.skew(services) },
+      this.proof,
+    )
     for (const extend of this.extensions()) extend(config)
     config[client.customFetch] = this.bounded(services, 'keys')
     config.timeout = timeoutMs / 1000
@@ -185,6 +190,11 @@ export class SsoProvider {
       if (why !== undefined) throw new EndpointError(`an endpoint in the metadata of ${issuer.name} ${why}`)
     }
     return config
+  }
+
+  /** In seconds. `openid-client` reads the clock of the machine, and times are judged by that of the API. */
+  private skew({ clock }: Services): number {
+    return Math.floor(clock.now() / 1000) - Math.floor(Date.now() / 1000)
   }
 
   private metadata() {

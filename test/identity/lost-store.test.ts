@@ -14,18 +14,17 @@ import { totp, type TotpEnrolment } from '../../src/identity/totp.js'
 import { webauthn } from '../../src/identity/webauthn.js'
 import { contextOf } from '../../src/kernel/context.js'
 import { postgres, postgresSchema } from '../../src/stores/postgres.js'
-import {
-  asKey,
-  asSession,
-  dpopClient,
-  expectRefused,
-  localIssuer,
-  serve,
-  type ServeOptions,
-} from '../../src/testing/index.js'
+import { asKey, asSession, dpopClient, expectRefused, localIssuer, serve } from '../../src/testing/index.js'
 import { as, caller } from '../support/as.js'
 import { SoftPasskey } from '../support/authenticator.js'
-import { beginLogin, callback, localLogins, SHOP, type BegunLogin } from '../support/local-logins.js'
+import {
+  beginLogin,
+  callback,
+  localLogins,
+  loginRoutes,
+  SHOP,
+  type BegunLogin,
+} from '../support/local-logins.js'
 import { losables, type Losable, type LosableStore } from '../support/losable.js'
 import { PrivatePostgres } from '../support/private-postgres.js'
 import { until } from '../support/private-redis.js'
@@ -230,8 +229,7 @@ function loginsOver(store: LosableStore, clock: ReturnType<typeof shiftedClock>)
   const { fetch, issuer, ...provider } = localLogins()
   const sessions = session({ store, storeTimeoutMs: 5_000 })
   const { handlers } = sso({ ...SHOP, issuer: issuer.issuer, sessions, store })
-  const handler: ServeOptions['handler'] = (req, res, next) =>
-    handlers[req.url!.startsWith('/login') ? 'login' : 'callback'](req, res, next)
+  const handler = loginRoutes(handlers)
   return { ...provider, served: serve(as(ANN), { ...patient, clock, fetch, handler }) }
 }
 

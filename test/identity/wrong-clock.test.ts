@@ -8,7 +8,7 @@ import { introspection } from '../../src/identity/introspection.js'
 import { formatHash, makeHash } from '../../src/identity/password-hash.js'
 import { revocations } from '../../src/identity/revocation.js'
 import { session } from '../../src/identity/session.js'
-import { tokens } from '../../src/identity/tokens.js'
+import { tokens, type TokenResponse } from '../../src/identity/tokens.js'
 import { totp } from '../../src/identity/totp.js'
 import { webauthn } from '../../src/identity/webauthn.js'
 import { memory } from '../../src/kernel/memory.js'
@@ -17,16 +17,18 @@ import type { MethodMiddleware } from '../../src/identity/method.js'
 import {
   asSession,
   dpopClient,
-  fakeClock,
+  expectRefused,
   localIssuer,
   serve,
   type FakeClock,
 } from '../../src/testing/index.js'
 import { as, caller } from '../support/as.js'
 import { SoftPasskey } from '../support/authenticator.js'
+import { clocks, type Clocks } from '../support/clocks.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
 /** How far the clock of the API is from that of everybody else. */
 const OFF = [-3 * HOUR, -10 * MINUTE, 10 * MINUTE, 3 * HOUR] as const
 const ISSUER = 'https://issuer.test'
@@ -41,19 +43,6 @@ interface Known {
   /** What a request brings. */
   readonly fields: () => Fields
 }
-
-/** Two clocks that go on together, and may say different times. */
-function clocks() {
-  const right = fakeClock()
-  let off = 0
-  const api: FakeClock = {
-    ...right,
-    now: () => right.now() + off,
-    jump: (ms) => void (off += ms),
-  }
-  return { right, api }
-}
-type Clocks = ReturnType<typeof clocks>
 
 const callers: Record<string, (clocks: Clocks) => Known | Promise<Known>> = {
   'bearer: a token of five minutes': ({ right }) => {
@@ -167,6 +156,34 @@ describe('what is made by a clock that is wrong', () => {
       const reply = await post('/').type('json').send({ refresh_token: first.refresh_token })
       expect(reply.status).toBe(200)
       expect(await status((reply.body as { access_token: string }).access_token)).toBe(200)
+    },
+  )
+
+  test.each([...OFF, -15 * DAY, 15 * DAY])(
+    'a login of one\u2019s own is refreshed %d ms off: only being left alone is in the way, and the next login is well',
+    async (off) => {
+      const { right, api } = clocks()
+      const own = tokens({ issuer: ISSUER, audience: BASE, store: memory({ clock: right }), clock: api })
+      const { post } = serve(own.refresh, { clock: api })
+      const { get } = serve(bearer(own.bearerOptions), { clock: api })
+      const status = async (token: string) => (await get('/').set('Authorization', `Bearer ${token}`)).status
+      let { refresh_token: token } = await own.issue({ subject: 'ann' })
+      const refresh = async () => {
+        const reply = await post('/').type('json').send({ refresh_token: token })
+        const { access_token: access, refresh_token: next = token } = reply.body as Partial<TokenResponse>
+        token = next
+        if (reply.status === 200) expect(await status(access!)).toBe(200)
+        else expectRefused('invalid-grant')(reply)
+        return reply.status
+      }
+      api.jump(off)
+      // By more than a login may be left alone: ahead it looks so, and afterwards what was refreshed behind.
+      const [during, afterwards] = [off === 15 * DAY ? 400 : 200, off === -15 * DAY ? 400 : 200]
+      expect([await refresh(), await refresh()]).toEqual([during, during])
+      api.jump(-off)
+      expect([await refresh(), await refresh()]).toEqual([afterwards, afterwards])
+      token = (await own.issue({ subject: 'ann' })).refresh_token
+      expect(await refresh()).toBe(200)
     },
   )
 

@@ -1,5 +1,12 @@
+import type { SsoHandlers } from '../../src/identity/sso.js'
 import type { Clock } from '../../src/kernel/ports.js'
-import { localIssuer, type LocalIssuer, type MintOptions, type Served } from '../../src/testing/index.js'
+import {
+  localIssuer,
+  type LocalIssuer,
+  type MintOptions,
+  type Served,
+  type ServeOptions,
+} from '../../src/testing/index.js'
 
 /** What `sso()` is registered as. */
 export const SHOP = {
@@ -66,4 +73,9 @@ export async function beginLogin({ get }: Pick<Served, 'get'>): Promise<BegunLog
 /** The way back. */
 export function callback({ get }: Pick<Served, 'get'>, { cookie, state }: BegunLogin, more = 'code=c') {
   return get(`/callback?${more}&state=${state}`).set('Cookie', cookie)
+}
+
+/** Its login at the path of that name, and its callback elsewhere. */
+export function loginRoutes({ login, callback }: SsoHandlers): NonNullable<ServeOptions['handler']> {
+  return (req, res, next) => (req.url!.startsWith('/login') ? login : callback)(req, res, next)
 }
