@@ -4,6 +4,7 @@ import { exceptionFindings } from './check/exceptions.js'
 import { mountFindings } from './check/mounts.js'
 import { routeFindings } from './check/routes.js'
 import { proxyFindings } from './check/proxies.js'
+import { sensitiveRules } from './check/sensitive.js'
 import { settingFindings } from './check/settings.js'
 import { lateFindings, unaskedFindings } from './check/unasked.js'
 import { ConfigError } from './kernel/config-error.js'
@@ -12,8 +13,10 @@ import type { Finding } from './kernel/stage.js'
 
 const SEVERITIES = ['high', 'medium', 'low']
 
-/** In each of these, something may be answered without an access decision. */
-const UNDECIDED = new Set([
+/**
+ * In each of these, something may be answered without an access decision, or to a caller who was to be asked for more.
+ */
+const STOPPING = new Set([
   'api-not-mounted',
   'guard-behind-handler',
   'mount-unknown',
@@ -21,12 +24,14 @@ const UNDECIDED = new Set([
   'route-unprotected',
   'route-unreadable',
   'routes-unknown',
+  'sensitive-public',
+  'sensitive-without-step-up',
 ])
 
 /**
  * What deserves a second look, the most severe first.
  *
- * @throws ConfigError in strict mode, if something may be answered without an access decision
+ * @throws ConfigError in strict mode, if something may be answered without an access decision, or something sensitive without `stepUp`
  */
 export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
   const { settings, plans, stages, strict } = checked
@@ -38,16 +43,16 @@ export function checkApp(app: unknown, checked: CheckedApi): Finding[] {
     ...lateFindings(checked),
     ...distinct(stages.flatMap((stage) => stage.findings?.(settings['store'] as Store | undefined) ?? [])),
     ...(walk === undefined
-      ? [NO_ROUTES]
+      ? [NO_ROUTES, ...sensitiveRules(plans)]
       : [
           ...mountFindings(walk, checked),
           ...routeFindings(walk, checked),
           ...unaskedFindings(walk, checked),
         ]),
   ]
-  const undecided = findings.find(({ code, severity }) => UNDECIDED.has(code) && severity !== 'low')
-  if (strict && undecided !== undefined)
-    throw new ConfigError(`${undecided.cause}. ${undecided.fix}`, undecided.code)
+  const stopping = findings.find(({ code, severity }) => STOPPING.has(code) && severity !== 'low')
+  if (strict && stopping !== undefined)
+    throw new ConfigError(`${stopping.cause}. ${stopping.fix}`, stopping.code)
   return findings.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
 }
 

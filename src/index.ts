@@ -1,6 +1,7 @@
 export {
   secureApi,
   type ExplainedStage,
+  type GuardSettings,
   type RouteSettings,
   type SecureApi,
   type SecureApiOptions,

@@ -6,8 +6,8 @@ import type { AnyRow } from './kernel/row.js'
 import type { Fact } from './kernel/stage.js'
 import { GeneralPlan, type ExtraStage, type Settings } from './general-plan.js'
 import { routeRule, type RouteRule } from './route-rule.js'
-import { isReplacement, refuseNull, within } from './row-setting.js'
-import { contradiction, needsCaller, publicSeat, seat, type Seat } from './seat.js'
+import { isMarkedSensitive, isReplacement, refuseNull, within } from './row-setting.js'
+import { contradiction, needsCaller, publicSeat, seat, sensitiveSeat, type Seat } from './seat.js'
 
 /**
  * Turns settings into ordered stages. What routes and guards say is added behind the general stages; only a written
@@ -36,12 +36,15 @@ export class Planner {
    */
   line({ exact, fits }: Fit<RouteRule> = GENERAL, refuses = false): Seat[] {
     const rules = [...fits].reverse()
-    const seats = this.general.names.flatMap((name) => [
-      ...this.seatsOf(name, exact, rules, refuses),
-      ...this.general.extra
-        .filter(({ after }) => after === name)
-        .map(({ stage }) => seat(stage.stage, 'extra')!),
-    ])
+    const seats = [
+      ...(rules.some(({ isSensitive }) => isSensitive) ? [sensitiveSeat('route')] : []),
+      ...this.general.names.flatMap((name) => [
+        ...this.seatsOf(name, exact, rules, refuses),
+        ...this.general.extra
+          .filter(({ after }) => after === name)
+          .map(({ stage }) => seat(stage.stage, 'extra')!),
+      ]),
+    ]
     const label = rules.map(({ pattern }) => `routes['${pattern}']`).join(' and ')
     if (exact?.isPublic !== true) return assertFits(seats, undefined, label)
     const leftOut = needsCaller(seats)
@@ -122,7 +125,8 @@ export class Planner {
       }
     }
     const keys = rows.map(([row]) => row)
-    knownKeys('guard', setting, keys, keys)
+    const known = [...keys, 'sensitive']
+    knownKeys('guard', setting, known, known)
 
     const place = this.general.place('guard', name)
     const seats = rows.flatMap(([row, { guard, local }]) => {
@@ -143,7 +147,7 @@ export class Planner {
     const given = this.line().flatMap(({ stage }) => stage.gives ?? [])
     assertFits(seats, given)
     for (const { stage } of seats) this.general.claimed(`${name}.${stage.name}`, stage)
-    return seats
+    return isMarkedSensitive('guard', setting) ? [sensitiveSeat('guard'), ...seats] : seats
   }
 }
 

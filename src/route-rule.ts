@@ -4,11 +4,13 @@ import { modeOf, reports, type Mode } from './kernel/mode.js'
 import { parsePattern, type RoutePattern } from './kernel/route-pattern.js'
 import type { Stage } from './kernel/stage.js'
 import type { GeneralPlan, Settings } from './general-plan.js'
-import { isReplacement, refuseNull, within } from './row-setting.js'
+import { isMarkedSensitive, isReplacement, refuseNull, within } from './row-setting.js'
 
 /** One entry of `routes`, made ready. */
 export interface RouteRule extends RoutePattern {
   readonly isPublic: boolean
+  /** Not everybody who may is to do it without fresh or stronger authentication; it refuses nobody, and `check` looks after it. */
+  readonly isSensitive: boolean
   readonly mode: Mode | undefined
   /** Behind the general stage of the row. */
   readonly additions: ReadonlyMap<string, Stage>
@@ -23,10 +25,11 @@ export interface RouteRule extends RoutePattern {
 /** @throws ConfigError for a pattern, key or value that breaks a rule */
 export function routeRule(plan: GeneralPlan, pattern: string, given: unknown): RouteRule {
   const option = `routes['${pattern}']`
-  const keys = [...plan.names, 'public', 'mode']
+  const keys = [...plan.names, 'public', 'sensitive', 'mode']
   knownKeys(option, given, keys, keys)
   const setting = given as Settings
   const isPublic = 'public' in setting
+  const isSensitive = isMarkedSensitive(option, setting)
   if (isPublic) refuseContradiction(option, setting)
 
   const place = plan.place('route', pattern)
@@ -86,13 +89,13 @@ export function routeRule(plan: GeneralPlan, pattern: string, given: unknown): R
     ...[...replacements.keys()].filter((name) => setting[name] !== undefined),
     ...[...merges].filter(([name, { loosens }]) => loosens && !replacements.has(name)).map(([name]) => name),
   ]
-  return { ...parsePattern(pattern), isPublic, mode, additions, replacements, merges, takes }
+  return { ...parsePattern(pattern), isPublic, isSensitive, mode, additions, replacements, merges, takes }
 }
 
 function refuseContradiction(option: string, setting: Settings): void {
   if (setting.public !== true)
     throw new ConfigError(`${option}.public must be true or absent, got ${show(setting.public)}`)
-  for (const key of ['auth', 'stepUp', 'rbac']) {
+  for (const key of ['auth', 'stepUp', 'rbac', 'sensitive']) {
     if (setting[key] !== undefined) {
       throw new ConfigError(
         `${option} is public and has ${key}; a public route asks nobody who they are. Drop one of them`,

@@ -26,6 +26,11 @@ export function publicSeat(leavesOut: readonly string[]): Seat {
   }
 }
 
+/** Says that a rule or a guard marks what it fits as sensitive. It meets no request. */
+export function sensitiveSeat(door: 'route' | 'guard'): Seat {
+  return { door, stage: { name: 'sensitive', reportable: 'never' } }
+}
+
 /** Each rule is sound by itself, but no request can be what all of them ask. */
 export function contradiction(name: string, gives: readonly Fact[] = []): Stage {
   return {

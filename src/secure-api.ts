@@ -33,8 +33,19 @@ export interface RouteSettings extends RouteProtections {
    * Default: only callers that `auth` knows.
    */
   public?: true
+  /**
+   * Not everybody who may is to do it without fresh or stronger authentication: `check(app)` finds where no `stepUp` asks for it, and
+   * with `strict` throws. Refuses nobody by itself. Holds for all that fits the rule, whatever narrower rules say. Default: it is not.
+   */
+  sensitive?: true
   /** Report or enforce on this route. Reporting holds only as `public` does. Default: the general `mode`. */
   mode?: Mode
+}
+
+/** What a guard says: what it adds, and what `check` is to know of it. */
+export type GuardSettings = GuardProtections & {
+  /** As in `routes`: `check(app)` finds where no `stepUp` asks for fresh or stronger authentication. Default: it is not. */
+  sensitive?: true
 }
 
 /** Settings of `secureApi()`: one key per protection, and what they share. */
@@ -49,7 +60,7 @@ export interface SecureApiOptions extends Protections, ServiceOptions {
   /** Stages of your own: `[{ after: 'auth', stage: myStage() }]`. Default: none. */
   extra?: readonly ExtraStage[]
   /**
-   * `true`: `check(app)` throws for what may be answered without an access decision, and a GET or HEAD that is answered
+   * `true`: `check(app)` throws for what may be answered without an access decision, or is `sensitive` without `stepUp`, and a GET or HEAD that is answered
    * without one becomes 500 `undecided`. Default `false`: such answers are put on record.
    */
   strict?: boolean
@@ -98,7 +109,7 @@ export interface SecureApi extends Middleware {
   protect(app: Handler): (req: IncomingMessage, res: ServerResponse) => void
   /** More protection inline, before a handler: the same words, and only ever added. */
   guard<const V extends ValidateOptions = NoSchemas>(
-    settings: GuardProtections & { validate?: V },
+    settings: GuardSettings & { validate?: V },
   ): GuardMiddleware<V>
   /** Express error middleware: answers what handlers throw without showing any of it. Mount it last. */
   errors(): ErrorMiddleware
@@ -184,7 +195,7 @@ export function secureApi(options: SecureApiOptions): SecureApi {
 
   const behindFrontDoor = new WeakSet()
   const guards = new Map<unknown, readonly Seat[]>()
-  const guard = (settings: GuardProtections): Middleware => {
+  const guard = (settings: GuardSettings): Middleware => {
     const seats = planner.guard(`guard ${guards.size + 1}`, settings)
     const guarded = guardOf(
       seats.map(({ stage }) => stage),

@@ -173,6 +173,7 @@ const csrfOptions = {
 }
 const guard = {
   csrf: { ...csrfOptions, origins: ['https://other.example.com'] },
+  sensitive: true,
   stepUp: stepUpOptions,
   auth: {
     methods: ['bearer'],
@@ -714,7 +715,7 @@ const SOUND: [where: RegExp, ...values: string[]][] = [
   [/referrerPolicy\.policy$/, 'an empty text'],
   // Rows and switches.
   [/^secureApi: (?:requestId|audit|headers|firewall|rateLimit|csrf|body)$/, 'true'],
-  [/^(?:secureApi: \w+|routes: [^.]+\.(?!auth|public|mode)\w+)$/, 'false'],
+  [/^(?:secureApi: \w+|routes: [^.]+\.(?!auth|public|sensitive|mode)\w+)$/, 'false'],
   [/(?:headers|trace|noStore|typ|handlerTimeoutMs)$/, 'false'],
   [/helmet\.\w+$/, 'true', 'false'],
   // Lists that may be empty.

@@ -105,7 +105,7 @@ describe('orders-api', () => {
     [
       'stepUp',
       'api.js',
-      "'POST /payouts': { rbac: 'payouts:make', stepUp: RECENT_FACTOR }",
+      "'POST /payouts': { sensitive: true, rbac: 'payouts:make', stepUp: RECENT_FACTOR }",
       "'POST /payouts': { rbac: 'payouts:make' }",
       'is not enough to pay',
     ],

@@ -30,5 +30,8 @@ test('a guard types what its handler reads', () => {
     const id: string = req.params.id
     res.json(id)
   })
+  app.get('/secret', api.guard({ sensitive: true }), (_req, res) => res.json({}))
+  // @ts-expect-error -- what was said cannot be taken back
+  expect(() => api.guard({ sensitive: false })).toThrow('guard.sensitive must be true or absent, got false')
   expect(api.check(app).map(({ code }) => code)).toContain('auth-off')
 })

@@ -68,7 +68,10 @@ describe('the example APIs explain themselves', () => {
     ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /admin/report', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
     ['GET /admin/cards', [...ARRIVE, 'auth route', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
-    ['POST /payouts', [...ARRIVE, 'auth', 'csrf', 'stepUp route', 'rbac route', 'quota', 'body', 'mask']],
+    [
+      'POST /payouts',
+      ['sensitive route', ...ARRIVE, 'auth', 'csrf', 'stepUp route', 'rbac route', 'quota', 'body', 'mask'],
+    ],
     [
       'GET /login',
       [...ARRIVE.slice(0, -1), 'rateLimit route', 'resourceMetadata', 'public', 'csrf', 'body', 'mask'],

@@ -5,6 +5,7 @@ import { casesOf, isDecided, isPublic, type Case } from './decisions.js'
 import { markOf, type GuardMark } from './guard-mark.js'
 import { isAsync, isErrorHandler, mustAnswer } from './handlers.js'
 import { isInFront, overlap } from './in-front.js'
+import { sensitiveFindings } from './sensitive.js'
 import { standingOf, type Standing } from './standing.js'
 
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH', '*'])
@@ -38,6 +39,7 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
       ...cases
         .filter(({ plan }) => isPublic(plan) && standing.guards.some(({ settings }) => asksCaller(settings)))
         .map(({ label }) => guardOnPublic(label)),
+      ...sensitiveFindings(cases, standing.guards),
     )
     const undecided = cases.filter(({ plan }) => !isDecided(plan, standing.guards))
     if (!isHandler(layer) || !isReadable(layer)) {
