@@ -1,5 +1,13 @@
 import { csrfConflict } from './access/csrf-options.js'
 import { csrf, type CsrfOptions } from './access/csrf.js'
+import type { OwnershipPlace } from './access/ownership-options.js'
+import {
+  ownershipDefault,
+  ownershipWith,
+  type OwnershipRule,
+  type OwnershipSettings,
+} from './access/ownership.js'
+import { policyWith, type AccessPolicies, type PolicyOptions } from './access/policy.js'
 import { rbacDefault, rbacRule, type RbacSettings } from './access/rbac.js'
 import { body, tightenBody, unparsed, type BodyOptions } from './data/body.js'
 import { maskValue } from './data/mask-value.js'
@@ -8,12 +16,14 @@ import { validateDefault, validateWith, type ValidateOptions } from './data/vali
 import { authNarrowing } from './identity/auth-narrowing.js'
 import { mergeAuth, type AuthNarrowing, type AuthSetting } from './identity/auth-options.js'
 import { auth } from './identity/auth.js'
+import { severalIssuers } from './identity/several-issuers.js'
 import { mergeStepUp, stepUp, type StepUpOptions } from './identity/step-up.js'
 import { resourceMetadataFor, type ResourceFacts } from './identity/resource-metadata.js'
 import { membersOf } from './kernel/check.js'
 import { ConfigError } from './kernel/config-error.js'
 import { paramsReader } from './kernel/match.js'
 import { parsePattern } from './kernel/route-pattern.js'
+import type { ParamsOf } from './kernel/validated-params.js'
 import {
   onDemand,
   standard,
@@ -123,12 +133,21 @@ export const order = {
   /** Params, query, headers, cookies and body against JSON Schema or a Standard Schema. Off by default. 400, 415, 422. */
   validate: onDemand<ValidateOptions>({
     general: (options) => validateDefault(options),
-    local: (options, { door, name, settings }) =>
-      validateWith(
-        settings.validate ?? {},
-        options,
-        door === 'route' ? paramsReader(parsePattern(name)) : 'handler',
-      ),
+    local: (options, place) => validateWith(place.settings.validate ?? {}, options, paramsOf(place)),
+  }),
+
+  // -- access, now that all of the request is known
+  /** Only the owner gets at the object that a route names; it is loaded once, for policies and the handler too. Off by default. 404. */
+  ownership: onDemand<OwnershipSettings, OwnershipRule>({
+    general: (settings, place) => ownershipDefault(settings, ownershipPlace(place)),
+    local: (own, place) => ownershipWith(place.settings.ownership || undefined, own, ownershipPlace(place)),
+    whenPublic: 'absent',
+  }),
+  /** Functions of caller, input, time and object, by name; all must allow. Off by default. 403. */
+  policy: onDemand<AccessPolicies | PolicyOptions>({
+    general: (setting, place) => policyWith(setting, 'policy', paramsOf(place)),
+    local: (setting, place) => policyWith(setting, optionOf(place, 'policy'), paramsOf(place)),
+    whenPublic: 'absent',
   }),
 
   // -- reply
@@ -150,9 +169,19 @@ export type Protections = { [N in keyof typeof order]?: GeneralSetting<(typeof o
 export type RouteProtections = { [N in keyof typeof order]?: RouteSetting<(typeof order)[N]> }
 /** What a guard adds. */
 export type GuardProtections = {
-  [N in 'auth' | 'stepUp' | 'rateLimit' | 'csrf' | 'rbac' | 'quota' | 'validate' | 'mask']?: GuardSetting<
-    (typeof order)[N]
-  >
+  [
+    N in
+      | 'auth'
+      | 'stepUp'
+      | 'rateLimit'
+      | 'csrf'
+      | 'rbac'
+      | 'quota'
+      | 'validate'
+      | 'ownership'
+      | 'policy'
+      | 'mask'
+  ]?: GuardSetting<(typeof order)[N]>
 }
 
 /** A limit that belongs to one route or guard is named after it, so that it counts beside the general one. */
@@ -200,6 +229,29 @@ function catalogueOf({ settings, shared }: Place): CompiledCatalogue {
     shared.set('catalogue', (compiled = compileCatalogue(settings.rbac || undefined)))
   }
   return compiled
+}
+
+/** What stands in `routes` decides before anybody has routed. */
+function paramsOf({ door, name }: Place): ParamsOf {
+  return door === 'route' ? paramsReader(parsePattern(name)) : 'handler'
+}
+
+function ownershipPlace(place: Place): OwnershipPlace {
+  return {
+    option: place.door === 'general' ? 'ownership' : optionOf(place, 'ownership'),
+    catalogue: catalogueOf(place),
+    paramsOf: paramsOf(place),
+    severalIssuers: hasSeveralIssuers(place),
+  }
+}
+
+function hasSeveralIssuers({ settings, shared }: Place): boolean {
+  let several = shared.get('several issuers') as boolean | undefined
+  if (several === undefined) {
+    several = severalIssuers(settings.auth as AuthSetting | false | undefined)
+    shared.set('several issuers', several)
+  }
+  return several
 }
 
 function optionOf({ door, name }: Place, row: string): string {

@@ -95,7 +95,7 @@ export function routeRule(plan: GeneralPlan, pattern: string, given: unknown): R
 function refuseContradiction(option: string, setting: Settings): void {
   if (setting.public !== true)
     throw new ConfigError(`${option}.public must be true or absent, got ${show(setting.public)}`)
-  for (const key of ['auth', 'stepUp', 'rbac', 'sensitive']) {
+  for (const key of ['auth', 'stepUp', 'rbac', 'ownership', 'policy', 'sensitive']) {
     if (setting[key] !== undefined) {
       throw new ConfigError(
         `${option} is public and has ${key}; a public route asks nobody who they are. Drop one of them`,

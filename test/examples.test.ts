@@ -41,6 +41,8 @@ describe('orders-api', () => {
     'firewall',
     'headers',
     'mask',
+    'ownership',
+    'policy',
     'quota',
     'rateLimit',
     'rbac',
@@ -126,6 +128,14 @@ describe('orders-api', () => {
       'who has no role',
     ],
     ['rbac', 'api.js', "rbac: 'orders:cancel'", "rbac: 'authenticated'", 'a clerk cannot cancel'],
+    [
+      'ownership',
+      'api.js',
+      "unless: 'orders:read-any'",
+      "unless: 'orders:read'",
+      'an order of another clerk',
+    ],
+    ['policy', 'api.js', "resource.status === 'open'", 'resource !== undefined', 'stays as it is'],
     ['body', 'api.js', 'strict: true,', 'strict: true, body: { maxDepth: 200 },', 'a hundred levels of JSON'],
     ['validate', 'api.js', 'body: newOrder }', "body: newOrder, unknown: 'strip' }", 'a member nobody named'],
     [

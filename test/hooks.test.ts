@@ -155,6 +155,24 @@ const hooks: Record<string, Hook> = {
     }),
     ...broken,
   },
+  'a policy': { options: (a) => ({ policy: { a } }), ...broken },
+  'a policy behind one that waits': {
+    options: (b) => ({ policy: { a: () => Promise.resolve(true), b } }),
+    ...broken,
+  },
+  'a policy, in report mode': { options: (a) => ({ policy: { a }, mode: 'report' }), ...broken },
+  'ownership.load': {
+    options: (load) => ({ routes: { 'GET /orders': { ownership: { load, owner: 'a' } } } }),
+    ...broken,
+  },
+  'ownership.owner': {
+    options: (owner) => ({ ownership: { load: () => ({}), owner } }),
+    ...broken,
+  },
+  'ownership.owner of what comes later, in report mode': {
+    options: (owner) => ({ ownership: { load: () => Promise.resolve({}), owner }, mode: 'report' }),
+    ...broken,
+  },
   'mask, a style': {
     options: (style) => ({ mask: { secret: style } }),
     status: 500,

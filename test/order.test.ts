@@ -26,6 +26,9 @@ const TABLE = [
   // body
   ['body', 'on'],
   ['validate', 'on demand'],
+  // access, now that all of the request is known
+  ['ownership', 'on demand'],
+  ['policy', 'on demand'],
   // reply
   ['mask', 'on demand'],
 ]
@@ -63,8 +66,14 @@ describe('the example APIs explain themselves', () => {
         'mask',
       ],
     ],
-    ['GET /orders/:id', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
-    ['PATCH /orders/:id', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
+    [
+      'GET /orders/:id',
+      [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'ownership route', 'mask'],
+    ],
+    [
+      'PATCH /orders/:id',
+      [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'ownership route', 'policy route', 'mask'],
+    ],
     ['POST /orders/:id/cancel', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'body', 'mask']],
     ['GET /admin/report', [...ARRIVE, 'auth', 'csrf', 'rbac route', 'quota', 'quota route', 'body', 'mask']],
     ['GET /admin/cards', [...ARRIVE, 'auth route', 'csrf', 'rbac route', 'quota', 'body', 'mask']],

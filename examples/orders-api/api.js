@@ -23,6 +23,9 @@ const DAY = 86_400_000
 export function ordersApi({ issuer, audience, people, keys, scraper, audit, log, trace = false }) {
   const allowInsecureLoopback = issuer.startsWith('http://127.0.0.1')
   const { routes, mount } = pages(issuer)
+  const orders = orderStore()
+  /** Whoever created an order owns it: a program or a person that the identity provider knows, whichever way it comes. */
+  const own = { load: ({ params }) => orders.find(params.id), owner: 'createdBy', issuer }
   const api = secureApi({
     auth: [
       bearer({
@@ -40,7 +43,7 @@ export function ordersApi({ issuer, audience, people, keys, scraper, audit, log,
     rbac: {
       roles: {
         clerk: ['orders:read', 'orders:create', 'orders:change'],
-        manager: { inherits: ['clerk'], permissions: ['orders:cancel', 'customers:read'] },
+        manager: { inherits: ['clerk'], permissions: ['orders:cancel', 'orders:read-any', 'customers:read'] },
         admin: { inherits: ['manager'], permissions: ['reports:read'] },
         treasurer: ['payouts:make'],
       },
@@ -64,8 +67,12 @@ export function ordersApi({ issuer, audience, people, keys, scraper, audit, log,
       'GET /health': { public: true },
       'GET /orders': { rbac: 'orders:read' },
       'POST /orders': { rbac: 'orders:create', rateLimit: { limit: 20, windowMs: MINUTE } },
-      'GET /orders/:id': { rbac: 'orders:read' },
-      'PATCH /orders/:id': { rbac: 'orders:change' },
+      'GET /orders/:id': { rbac: 'orders:read', ownership: { ...own, unless: 'orders:read-any' } },
+      'PATCH /orders/:id': {
+        rbac: 'orders:change',
+        ownership: own,
+        policy: { 'still-open': ({ resource }) => resource.status === 'open' },
+      },
       'POST /orders/:id/cancel': { rbac: 'orders:cancel' },
       'GET /partner/orders': { auth: { methods: ['apiKey'] }, rbac: { scope: 'orders:read' } },
       'GET /metrics': { auth: { methods: ['basic'] }, rbac: 'authenticated' },
@@ -77,7 +84,6 @@ export function ordersApi({ issuer, audience, people, keys, scraper, audit, log,
     trace,
   })
 
-  const orders = orderStore()
   const app = express()
 
   people.mount(app, api)
@@ -85,19 +91,21 @@ export function ordersApi({ issuer, audience, people, keys, scraper, audit, log,
 
   app.get('/health', (_req, res) => res.json({ status: 'ok' }))
 
-  app.get('/orders', api.guard({ validate: { query: page } }), (req, res) => res.json(orders.list(req.query)))
+  // Of a list nobody can be asked whose it is: the store is asked for what is the caller's.
+  app.get('/orders', api.guard({ validate: { query: page } }), (req, res) =>
+    res.json(orders.list({ ...req.query, createdBy: req.security.principal.subject })),
+  )
 
   app.post('/orders', api.guard({ validate: { body: newOrder } }), (req, res) => {
     const order = orders.create(req.body, req.security.principal.subject)
     res.status(201).location(`/orders/${order.id}`).json(order)
   })
 
-  app.get('/orders/:id', api.guard({ validate: { params: byId } }), (req, res) =>
-    res.json(orderOf(req.params)),
-  )
+  // The order was found when it was asked whose it is.
+  app.get('/orders/:id', (req, res) => res.json(req.security.resource))
 
-  app.patch('/orders/:id', api.guard({ validate: { params: byId, body: change } }), (req, res) =>
-    res.json(orders.change(orderOf(req.params), req.body)),
+  app.patch('/orders/:id', api.guard({ validate: { body: change } }), (req, res) =>
+    res.json(orders.change(req.security.resource, req.body)),
   )
 
   app.post('/orders/:id/cancel', api.guard({ validate: { params: byId } }), (req, res) =>

@@ -14,8 +14,11 @@ export function orderStore() {
     return order
   }
 
-  const list = ({ status, limit }) =>
-    [...orders.values()].filter((order) => status === undefined || order.status === status).slice(0, limit)
+  const list = ({ status, createdBy, limit }) =>
+    [...orders.values()]
+      .filter((order) => status === undefined || order.status === status)
+      .filter((order) => createdBy === undefined || order.createdBy === createdBy)
+      .slice(0, limit)
 
   const report = () => ({
     orders: orders.size,

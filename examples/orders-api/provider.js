@@ -11,9 +11,10 @@ export const AUDIENCE = 'https://orders.example.com'
 const CLIENTS = {
   visitor: { roles: [] },
   clerk: { roles: ['clerk'] },
+  trainee: { roles: ['clerk'] },
   manager: { roles: ['manager'] },
   admin: { roles: ['admin'] },
-  billing: { roles: ['clerk'], permissions: ['cards:read'] },
+  billing: { roles: ['clerk'], permissions: ['cards:read', 'orders:read-any'] },
   treasurer: { roles: ['treasurer'], amr: ['pwd', 'otp'] },
 }
 

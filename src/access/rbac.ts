@@ -1,4 +1,4 @@
-import { challengeFor, challengesOf } from '../kernel/challenges.js'
+import { challengeFor } from '../kernel/challenges.js'
 import { knownKeys } from '../kernel/check.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
@@ -14,6 +14,7 @@ import {
 } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
 import { extendChallenge } from '../lib/challenge.js'
+import { unauthenticated } from './unauthenticated.js'
 
 /** The general setting of the row: the catalogue that all rules share, and a rule for every route. */
 export interface RbacSettings extends Catalogue {
@@ -92,14 +93,6 @@ const DEFAULT_KEYS = ['default', ...CATALOGUE_KEYS]
 
 function hasRequire(setting: unknown): setting is RbacOptions {
   return typeof setting === 'object' && setting !== null && Object.hasOwn(setting, 'require')
-}
-
-function unauthenticated(ctx: SecurityContext, rule: string): Problem {
-  return refuse('unauthenticated', {
-    headers: { 'WWW-Authenticate': challengesOf(ctx) },
-    rule,
-    reason: 'no earlier stage established who is calling',
-  })
 }
 
 /** RFC 6750 section 3.1: the caller may ask its authorization server for a token with these scopes. */

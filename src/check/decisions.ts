@@ -48,10 +48,18 @@ export function isPublic({ seats }: Plan): boolean {
   return seats.some(({ stage, door }) => door !== 'extra' && stage.name === 'public')
 }
 
+/** The rows that decide who may do something. */
+const DECIDING = ['rbac', 'ownership', 'policy']
+
 /** Whether somebody decides who may do this. */
 export function isDecided({ seats }: Plan, guards: readonly GuardMark[]): boolean {
-  if (guards.some(({ settings: added }) => added?.rbac !== undefined)) return true
+  if (guards.some(({ settings }) => decides(settings))) return true
   return seats.some(
-    ({ stage, door }) => door !== 'extra' && (stage.name === 'public' || stage.name === 'rbac'),
+    ({ stage, door }) => door !== 'extra' && (stage.name === 'public' || DECIDING.includes(stage.name)),
   )
+}
+
+/** Whether a guard decides who may do this. */
+export function decides(settings: GuardMark['settings']): boolean {
+  return DECIDING.some((row) => settings?.[row] !== undefined)
 }

@@ -1,7 +1,7 @@
 import type { Finding } from '../kernel/stage.js'
 import { shown, type AppWalk, type Layer } from './app-walk.js'
 import type { CheckedApi } from './checked-api.js'
-import { casesOf, isDecided, isPublic, type Case } from './decisions.js'
+import { casesOf, decides, isDecided, isPublic, type Case } from './decisions.js'
 import { markOf, type GuardMark } from './guard-mark.js'
 import { isAsync, isErrorHandler, mustAnswer } from './handlers.js'
 import { isInFront, overlap } from './in-front.js'
@@ -183,7 +183,7 @@ function unknown(route: string, { kind, name, segments, steps }: Layer): Finding
 
 /** What asks something of a caller whom nobody has asked who it is. */
 function asksCaller(settings: GuardMark['settings']): boolean {
-  return settings?.rbac !== undefined || settings?.stepUp !== undefined
+  return decides(settings) || settings?.stepUp !== undefined
 }
 
 function guardOnPublic(route: string): Finding {
@@ -192,7 +192,7 @@ function guardOnPublic(route: string): Finding {
     severity: 'high',
     route,
     cause: `${route} is public, so nobody is asked who they are, and its guard lets only known callers pass: all are refused`,
-    fix: `drop public: true for ${route}, or the rbac and stepUp of its guard`,
+    fix: `drop public: true for ${route}, or what its guard asks of them`,
   }
 }
 

@@ -8,6 +8,8 @@ export const WHAT_IS_REPORTED: Readonly<Record<string, string>> = {
   auth: 'callers without a valid credential get in as anonymous',
   rbac: 'callers without the permission get in',
   csrf: 'pages of other sites can act as whoever visits them',
+  ownership: 'callers get at what belongs to others',
+  policy: 'callers get in whom a policy would keep out',
   stepUp: 'callers get in without the fresh login or the second factor',
 }
 

@@ -8,7 +8,7 @@ import { bodyToJudge, type SentBody } from './judge-body.js'
 import { readPart, type Sent } from './request-parts.js'
 import type { Validation } from './validate-options.js'
 import { showInput } from './validated-input.js'
-import { type Params, type ParamsOf } from './validated-params.js'
+import { type Params, type ParamsOf } from '../kernel/validated-params.js'
 
 /** All that one `validate` stage was told. */
 export interface Examination extends Validation {

@@ -5,7 +5,7 @@ import { parseCookies } from '../lib/cookie-pairs.js'
 import { newFields, parseQuery, type FieldFault, type Fields } from '../lib/query-string.js'
 import type { Checker, Part, Shape } from './checker.js'
 import { coerce, isList, mayRepeat } from './coerce.js'
-import { judgedParam, rawParams, type Params, type ParamsOf } from './validated-params.js'
+import { judgedParam, rawParams, type Params, type ParamsOf } from '../kernel/validated-params.js'
 
 /** A part of a request that arrives as text. */
 export type TextPart = Exclude<Part, 'body'>

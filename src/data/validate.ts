@@ -11,7 +11,7 @@ import { bodyParsedElsewhere, PARSED_BEFORE } from './body-read.js'
 import { PARTS } from './checker.js'
 import { examine } from './examine.js'
 import { compileValidation, hasSchema, type InferInput, type ValidateOptions } from './validate-options.js'
-import type { ParamsOf } from './validated-params.js'
+import type { ParamsOf } from '../kernel/validated-params.js'
 import { warmUpFields, warmUpParser } from './warm-up.js'
 
 export type { JsonSchema } from './json-schema.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { SecurityContext, ValidatedInput } from '../kernel/context.js'
 import { BareRecord } from '../lib/bare.js'
-import { showParams, type Params, type ParamsOf } from './validated-params.js'
+import { showParams, type Params, type ParamsOf } from '../kernel/validated-params.js'
 
 /**
  * Puts what was validated where handlers look: on `req.security.input`, and in the place of `req.body`, `req.query` and

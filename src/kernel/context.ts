@@ -73,6 +73,9 @@ export function slot<T>(name: string): Slot<T> {
   return { symbol: Symbol.for(`secure-api.slot.${name}`) }
 }
 
+/** The object that a request is about, as whoever decides about it has loaded it. */
+export const loadedResource = slot<unknown>('resource')
+
 const NONE: readonly Stage[] = []
 const CONTEXT = Symbol.for('secure-api.context')
 
@@ -167,6 +170,11 @@ export class SecurityContext {
   /** The path that the client asked for, wherever this is mounted, without the query and undecoded. */
   get path(): string {
     return pathOf(originalUrl(this.req))
+  }
+
+  /** The object that the request is about, as `ownership` has loaded it; `undefined` where nobody did. */
+  get resource(): unknown {
+    return this.get(loadedResource)
   }
 
   /**

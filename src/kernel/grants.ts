@@ -62,6 +62,16 @@ function reader(option: string, source: ClaimSource): (principal: Principal) => 
   return ({ claims }) => paths.map((path) => follow(claims, path))
 }
 
+/**
+ * Reads one claim, by own properties alone.
+ *
+ * @throws ConfigError if the path is empty or no path
+ */
+export function claimReader(option: string, path: ClaimPath): (claims: Principal['claims']) => unknown {
+  const names = segments(option, path)
+  return (claims) => follow(claims, names)
+}
+
 function segments(option: string, path: unknown): readonly string[] {
   const parts: unknown = typeof path !== 'string' ? path : path.includes('://') ? [path] : path.split('.')
   if (

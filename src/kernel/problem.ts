@@ -37,6 +37,7 @@ export const catalogue = {
   'origin-not-allowed': { status: 403, title: 'This origin may not call the API from a browser.' },
   'tls-required': { status: 403, title: 'Credentials of this kind are accepted over TLS only.' },
   'invalid-proof': { status: 403, title: 'The proof of identity was not accepted.' },
+  'not-found': { status: 404, title: 'There is no such thing here.' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed.' },
   'too-many-sessions': { status: 409, title: 'There are too many sessions already.' },
   'body-timeout': { status: 408, title: 'The request body took too long to arrive.' },
@@ -53,6 +54,7 @@ export const catalogue = {
   undecided: { status: 500, title: 'No access decision was made for this route.' },
   'identity-provider-unavailable': { status: 503, title: 'Credentials cannot be checked at the moment.' },
   'store-unavailable': { status: 503, title: 'A required store cannot be reached at the moment.' },
+  'policy-unavailable': { status: 503, title: 'Access cannot be decided at the moment.' },
   'audit-unavailable': { status: 503, title: 'The request cannot be recorded at the moment.' },
   'handler-timeout': { status: 504, title: 'The request took too long to answer.' },
 } as const satisfies Record<string, { status: number; title: string }>

@@ -27,7 +27,7 @@ import { wireRequests } from './requests/wire.js'
 /**
  * Who sends them.
  * @typedef {object} Callers
- * @property {Record<'visitor' | 'clerk' | 'manager' | 'admin' | 'billing' | 'treasurer' | 'elsewhere', string>} tokens real ones
+ * @property {Record<'visitor' | 'clerk' | 'trainee' | 'manager' | 'admin' | 'billing' | 'treasurer' | 'elsewhere', string>} tokens real ones
  * @property {ReturnType<import('./forgeries.js').forgeries>} forged
  * @property {string} key of a partner
  * @property {Awaited<ReturnType<import('./bound-client.js').boundClient>>} bound a client that proves possession of its key

@@ -1,5 +1,5 @@
 // What callers may do, and how well they must have proven themselves.
-import { bearing, pay } from './parts.js'
+import { bearing, change, pay } from './parts.js'
 
 /** @param {import('../requests.js').Callers} callers @returns {import('../requests.js').TourRequest[]} */
 export function accessRequests({ tokens, key }) {
@@ -71,6 +71,65 @@ export function accessRequests({ tokens, key }) {
       path: '/orders',
       status: 403,
       stage: 'rbac',
+    },
+    {
+      protection: 'ownership',
+      shows: 'an order of another clerk',
+      brief: true,
+      ...as('trainee'),
+      path: '/orders/o-1002',
+      status: 404,
+      stage: 'ownership',
+      rule: 'foreign',
+    },
+    {
+      protection: 'ownership',
+      shows: 'is answered like one that does not exist',
+      ...as('trainee'),
+      path: '/orders/o-9999',
+      status: 404,
+      stage: 'ownership',
+      rule: 'missing',
+    },
+    {
+      protection: 'ownership',
+      shows: "an order of one's own",
+      ...as('clerk'),
+      path: '/orders/o-1002',
+      status: 200,
+      stage: 'ownership',
+      rule: 'owner',
+      reply: ({ body }) => body.createdBy === 'clerk',
+    },
+    {
+      protection: 'ownership',
+      shows: 'a manager reads those of others',
+      ...as('manager'),
+      path: '/orders/o-1002',
+      status: 200,
+      stage: 'ownership',
+      rule: 'unless',
+    },
+    {
+      protection: 'policy',
+      shows: 'an order that was cancelled stays as it is',
+      brief: true,
+      ...as('clerk'),
+      ...change,
+      path: '/orders/o-1001',
+      status: 403,
+      stage: 'policy',
+      rule: 'still-open',
+    },
+    {
+      protection: 'policy',
+      shows: 'an open one can be changed',
+      ...as('clerk'),
+      ...change,
+      path: '/orders/o-1002',
+      status: 200,
+      stage: 'policy',
+      reply: ({ body }) => body.items[0].quantity === 2,
     },
   ]
 }

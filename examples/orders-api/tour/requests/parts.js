@@ -8,6 +8,9 @@ export const ORDER = {
 
 export const create = (body) => ({ method: 'POST', path: '/orders', body })
 
+/** Of an order that is named besides. */
+export const change = { method: 'PATCH', body: { items: [{ sku: 'TAPE-9', quantity: 2 }] } }
+
 export const pay = { method: 'POST', path: '/payouts', body: { amount: 12_000, to: 'NL91ABNA0417164300' } }
 
 /** @param {Record<string, string>} tokens */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { BareRecord } from '../lib/bare.js'
-import { contextOf, slot, type SecurityContext } from '../kernel/context.js'
-import { routeParams } from '../kernel/route-params.js'
+import { contextOf, slot, type SecurityContext } from './context.js'
+import { routeParams } from './route-params.js'
 
 /** Path parameters by name: text, or several texts for a wildcard of Express 5. */
 export type Params = Record<string, unknown>
@@ -43,6 +43,25 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   }
   Object.assign(sent, watching?.unjudged)
   return Object.keys(sent).length === 0 ? (ruled ?? {}) : sent
+}
+
+/**
+ * The parameters that a decision is made by: what `validate` made of them, or as they were sent. Handlers then see no others
+ * under these names.
+ */
+export function decidingParams(ctx: SecurityContext, of: ParamsOf): Params {
+  const sent = rawParams(ctx, of)
+  const params: Params = new BareRecord()
+  for (const name of Object.keys(sent)) {
+    const raw = sent[name]
+    // An optional parameter that is absent is `undefined` in Express 4.
+    if (raw === undefined) continue
+    const judged = judgedParam(ctx, name, [raw].flat() as string[])
+    const value = judged === undefined ? raw : judged.value
+    if (value !== undefined) params[name] = value
+  }
+  if (of !== 'handler') showParams(ctx, sent, params, of)
+  return Object.freeze(params)
 }
 
 /** What an earlier stage made of this parameter, if it was sent the same text under this name. */

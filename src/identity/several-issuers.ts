@@ -1,0 +1,16 @@
+import { prepareAuth, type AuthSetting } from './auth-options.js'
+import type { Method } from './method.js'
+
+/** Whether callers may be known by several authorities, as far as settings tell: two of them may know two people by one subject (ASVS 6.8.1). */
+export function severalIssuers(auth: AuthSetting | false | undefined): boolean {
+  if (auth === undefined || auth === false) return false
+  const { methods, every } = prepareAuth(auth)
+  // Where all must succeed, the first one says who it is.
+  const naming = every ? methods.slice(0, 1) : methods
+  return naming.length > 1 || naming.some(hasSeveral)
+}
+
+function hasSeveral(method: Method): boolean {
+  const { issuers } = Object(method.describe?.()) as { issuers?: unknown }
+  return Array.isArray(issuers) && issuers.length > 1
+}
