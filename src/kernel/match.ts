@@ -1,8 +1,9 @@
 import { BareRecord } from '../lib/bare.js'
 import { LOWER, ODD, spellingOf } from '../lib/path-spelling.js'
-import { bySpecificity, hasRest, isName, type RoutePattern } from './route-pattern.js'
-import { inOrder, type Fit, type Leaf, type Node } from './route-node.js'
+import { hasRest, isName, type RoutePattern } from './route-pattern.js'
+import { inOrder, type Fit, type Leaf } from './route-node.js'
 import { RouteTree } from './route-tree.js'
+import { RouteWalk } from './route-walk.js'
 
 export type { Fit } from './route-node.js'
 
@@ -23,16 +24,18 @@ export function compileRoutes<R extends RoutePattern>(
   return (method, path, dotted = false) => {
     if (rules.length === 0) return NOTHING
     const asked = method === 'HEAD' ? 'GET' : method
-    const spelling = spellingOf(path)
-    const hasDots = dotted && (spelling === ODD || path.includes('.'))
-    if (spelling === LOWER && method !== 'OPTIONS' && !hasDots) {
-      const found = new Found<R>()
-      walk(root, path, path === '/' ? 1 : 0, asked, found)
-      if (found.count === 0) return NOTHING
-      const leaf = found.leaf!
-      if (found.isExact && found.count === leaf.width) return leaf.exact
+    const walk =
+      method === 'OPTIONS' || !path.startsWith('/') || (dotted && path.includes('.'))
+        ? undefined
+        : new RouteWalk<R>(path, asked)
+    if (walk !== undefined) {
+      walk.from(root, path === '/' ? 1 : 0)
+      if (walk.isExact) return walk.leaf!.exact
     }
 
+    const spelling = spellingOf(path)
+    if (walk?.count === 0 && spelling === LOWER) return NOTHING
+    const hasDots = dotted && (spelling === ODD || path.includes('.'))
     const canonical = spelling !== ODD
     const most = tree.mostSegments
     const segments = canonical ? split(path, most) : []
@@ -57,53 +60,6 @@ export function compileRoutes<R extends RoutePattern>(
       ? exact
       : { exact: undefined, fits: leaves.map(({ rule }) => rule) }
   }
-}
-
-/** What was found on the way through the tree; of the most specific rule, also whether it fits letter by letter. */
-class Found<R extends RoutePattern> {
-  count = 0
-  leaf: Leaf<R> | undefined = undefined
-  isExact = false
-
-  add(leaves: readonly Leaf<R>[], method: string, isWhole: boolean): void {
-    for (const leaf of leaves) {
-      if (leaf.method !== method && leaf.method !== '*') continue
-      this.count++
-      if (this.leaf !== undefined && bySpecificity(this.leaf.rule, leaf.rule) < 0) continue
-      this.leaf = leaf
-      this.isExact = leaf.isLower && isWhole
-    }
-  }
-}
-
-/**
- * The way of nearly all requests: their path has one reading and no capital letters, so that it is walked as it is.
- *
- * @param at where the slash before the next segment stands, or the end of the path
- */
-function walk<R extends RoutePattern>(
-  node: Node<R>,
-  path: string,
-  at: number,
-  method: string,
-  found: Found<R>,
-): void {
-  if (at === path.length) {
-    // A `*` stands for something.
-    found.add(node.rests, method, false)
-    return found.add(node.ends, method, true)
-  }
-  found.add(node.rests, method, true)
-  const slash = path.indexOf('/', at + 1)
-  const end = slash === -1 ? path.length : slash
-  const { name, next, statics, param } = node
-  if (name !== undefined && end - at - 1 === name.length && path.startsWith(name, at + 1)) {
-    walk(next!, path, end, method, found)
-  } else {
-    const child = statics?.get(path.slice(at + 1, end))
-    if (child !== undefined) walk(child, path, end, method, found)
-  }
-  if (param !== undefined) walk(param, path, end, method, found)
 }
 
 /** Reads the values of a rule's `:name` segments from a path, decoded once. */

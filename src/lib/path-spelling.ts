@@ -38,3 +38,17 @@ export function spellingOf(path: string): Spelling {
   }
   return dots === 1 || dots === 2 ? ODD : spelling
 }
+
+/** Where the segment that begins at `start` ends; -1 if it has capital letters, or routers may differ about it. */
+export function endOfLower(path: string, start: number): number {
+  const { length } = path
+  let end = start
+  let hasOnlyDots = true
+  for (; end < length; end++) {
+    const code = path.charCodeAt(end)
+    if (code === SLASH) break
+    if (code >= 128 || SPELLING[code] !== LOWER) return -1
+    if (code !== DOT) hasOnlyDots = false
+  }
+  return hasOnlyDots && end - start <= 2 ? -1 : end
+}

@@ -5,7 +5,7 @@ import { mayLackFields } from '../kernel/dropped-fields.js'
 import { fieldCount } from '../kernel/field-count.js'
 import { refuse } from '../kernel/problem.js'
 import type { Finding } from '../kernel/stage.js'
-import { spellingOf } from '../lib/path-spelling.js'
+import { endOfLower, spellingOf } from '../lib/path-spelling.js'
 import { ambiguityOf, type Ambiguity } from '../lib/ambiguous-path.js'
 import { once } from '../lib/once.js'
 import { warmUp } from '../lib/warm-up.js'
@@ -117,8 +117,13 @@ export const firewall = defineStage('firewall', (options: FirewallOptions = {}) 
 /** For whatever takes a path apart letter by letter: encodings of one to four bytes, dots, and what is written plainly. */
 const PATHS = ['%61'.repeat(150), 'a.b/%c3%a9c/..d/%7Ex/'.repeat(8), '%e2%82%ac%F0%9F%98%80.'.repeat(20)]
 const PLAIN = '/a.b/C-d/.e/...'.repeat(50)
+const SEGMENT = 'a.b-c'.repeat(150)
 const warmUpPaths = once(() =>
-  warmUp([...PATHS.map((path) => () => ambiguityOf(`/${path}`)), () => spellingOf(PLAIN)]),
+  warmUp([
+    ...PATHS.map((path) => () => ambiguityOf(`/${path}`)),
+    () => spellingOf(PLAIN),
+    () => endOfLower(SEGMENT, 0),
+  ]),
 )
 
 const UNKNOWN_CODING = {

@@ -375,6 +375,53 @@ test('rules that are looked up are those that would be found by trying one after
   expect(Math.min(seen.nested, seen.crossing)).toBeGreaterThan(100)
 })
 
+test('of paths that routers read differently, none fits exactly, whatever rules fit a part of them', () => {
+  const segment = fc.constantFrom('a', 'b', ':x', ':y')
+  const patterns = fc
+    .tuple(fc.array(segment, { maxLength: 3 }), fc.constantFrom<string[]>([], ['*']))
+    .map(([plain, rest]) => `GET /${[...plain, ...rest].join('/')}`)
+  const paths = fc
+    .array(fc.constantFrom('a', 'b', 'A', '', '.', '..', '%61', 'a;b', '\u00e9', 'c'), { maxLength: 5 })
+    .map((segments) => `/${segments.join('/')}`)
+  const seen = { exact: 0, odd: 0 }
+
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(patterns, { maxLength: 8, selector: (text) => text.replace(/:\w/g, ':') }),
+      fc.array(paths, { minLength: 20, maxLength: 20 }),
+      (texts, some) => {
+        const rules = texts.map(parsePattern)
+        const match = compileRoutes(rules)
+        for (const path of some) {
+          const isOdd = /[^!-~]|[%;]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/.test(path)
+          const parts = path.split('/').filter((part) => part !== '')
+          const read = parts.map((part) => part.replace('%61', 'a'))
+          const found = match('GET', path)
+          expect(found.fits).toEqual(rules.filter((rule) => fitsOne(rule, 'GET', read)).sort(bySpecificity))
+          if (found.exact !== undefined) expect(hasLetters(found.exact.segments, parts)).toBe(true)
+          if (isOdd) expect(found.exact).toBeUndefined()
+          if (found.fits.length > 0) seen[found.exact === undefined ? 'odd' : 'exact'] += 1
+        }
+      },
+    ),
+    { numRuns: 1_000 },
+  )
+  expect(Math.min(seen.exact, seen.odd)).toBeGreaterThan(100)
+})
+
+test('however many rules cross one another, each letter of a path is looked at once', () => {
+  const patterns = ['* /*', '* /a/*', '* /:x/*', 'GET /:x/b/:y', 'GET /a/:x/:y', 'GET /a/b/:y', '* /a/b/:y']
+  const match = compileRoutes(patterns.map(parsePattern))
+  const code = jest.spyOn(String.prototype, 'charCodeAt')
+  try {
+    const path = `/a/b/${'x'.repeat(1_000)}`
+    expect(match('GET', path).exact?.pattern).toBe('GET /a/b/:y')
+    expect(code.mock.calls.length).toBeLessThan(path.length + 50)
+  } finally {
+    code.mockRestore()
+  }
+})
+
 type Rule = ReturnType<typeof parsePattern>
 
 function fitsOne({ method, segments }: Rule, asked: string, parts: readonly string[]): boolean {

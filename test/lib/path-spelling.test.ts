@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { LOWER, ODD, spellingOf, UPPER } from '../../src/lib/path-spelling.js'
+import { endOfLower, LOWER, ODD, spellingOf, UPPER } from '../../src/lib/path-spelling.js'
 
 test('whether all routers read a path alike is what an expression would say', () => {
   const odd = /[^!-~]|[%;#\\]|\/\/|[^/]\/$|\/\.{1,2}(?:\/|$)/
@@ -13,9 +13,18 @@ test('whether all routers read a path alike is what an expression would say', ()
       ),
       (path) => {
         const isOdd = !path.startsWith('/') || odd.test(path)
-        expect(spellingOf(path)).toBe(isOdd ? ODD : /[A-Z]/.test(path) ? UPPER : LOWER)
+        const spelling = isOdd ? ODD : /[A-Z]/.test(path) ? UPPER : LOWER
+        expect(spellingOf(path)).toBe(spelling)
+        if (path.startsWith('/') && path !== '/') expect(isLowerInSteps(path)).toBe(spelling === LOWER)
       },
     ),
     { numRuns: 5_000 },
   )
 })
+
+/** Segment by segment. */
+function isLowerInSteps(path: string): boolean {
+  let end = 0
+  while (end !== -1 && end < path.length) end = endOfLower(path, end + 1)
+  return end === path.length
+}
