@@ -3,6 +3,7 @@ import type { Later } from '../kernel/ports.js'
 import type { Problem } from '../kernel/problem.js'
 import { when } from '../lib/when.js'
 import { checkTime, type Validity } from './claims.js'
+import type { IssuerTerms } from './issuer-terms.js'
 import type { Possession } from './possession.js'
 import type { BearerAuth, BearerRequest } from './request-auth.js'
 import { readAnswer, type Revocation, type Revoked } from './revocation.js'
@@ -11,6 +12,8 @@ import type { TokenRefusals } from './token-refusals.js'
 
 /** An access token that is good, but for the time and for what was revoked. */
 export interface GoodToken extends Omit<BearerAuth, 'token'> {
+  /** What its issuer's tokens have to be. */
+  readonly terms: IssuerTerms
   readonly validity: Validity
   readonly principal: Principal
 }
@@ -19,8 +22,6 @@ export interface GoodToken extends Omit<BearerAuth, 'token'> {
 export interface Acceptance {
   readonly refusals: TokenRefusals
   readonly possession: Possession
-  readonly toleranceSeconds: number
-  readonly revocation: Revocation | undefined
   /** What the trace says of one that is let in. */
   readonly why: string
 }
@@ -38,11 +39,12 @@ export function acceptToken(
   acceptance: Acceptance,
   now: number,
 ): Later<Problem | undefined> {
-  const { refusals, possession, toleranceSeconds, revocation, why } = acceptance
-  const { validity, principal } = good
-  const fault = checkTime(validity, now / 1000, toleranceSeconds)
+  const { refusals, possession, why } = acceptance
+  const { validity, principal, terms } = good
+  const { revocation } = terms
+  const fault = checkTime(validity, now / 1000, terms.clockToleranceSeconds)
   if (fault !== undefined) return refusals.because(fault, ctx.req)
-  return when(possession.check(ctx, digest, validity.binding), (unproven) => {
+  return when(possession.check(ctx, digest, validity.binding, terms), (unproven) => {
     if (unproven !== undefined || revocation === undefined) return unproven ?? letIn(ctx, token, good, why)
     return whenStored(askedOf(revocation, ctx, principal), AWAY, (said) => {
       const revoked = readAnswer(said)

@@ -1,40 +1,30 @@
-import { boolean, integer, knownKeys, show } from '../kernel/check.js'
-import { ConfigError } from '../kernel/config-error.js'
+import { boolean, integer, knownKeys } from '../kernel/check.js'
+import { prepareBearerIssuers } from './bearer-issuers.js'
 import { certificateSource, type CertificateSource } from './client-certificate.js'
-import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
-import { prepareIssuer, type Issuer, type IssuerOptions } from './issuers.js'
+import { modeOf, prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
+import { PROTECTING, TERMS } from './issuer-terms.js'
+import type { IssuerOptions } from './issuers.js'
 import { resourceUrl } from './resource.js'
-import { checkRevocation, type Revocation } from './revocation.js'
-import { mediaType, TokenReader } from './token.js'
+import type { Revocation } from './revocation.js'
+import { TokenReader } from './token.js'
 import type { TokenRules } from './verify.js'
 
-export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
+export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer' | 'revocation' | 'dpop'>> {
   /**
    * The exact `iss` of accepted tokens, one or several; their keys are found by discovery. The options `jwksUri`, `keys`
    * and `secret` beside it say otherwise for a single issuer. Required, unless `issuers` is there. Another `iss`: 401 `invalid-token`.
    */
   issuer?: string | readonly string[]
-  /** Instead of `issuer`: several issuers, each with its own keys, audience and algorithms. Required, unless `issuer` is there. */
+  /**
+   * Instead of `issuer`: several issuers, each with its own keys, and with its own audience, algorithms, types, lifetimes and the like; what one leaves out
+   * is as it stands beside the list. Required, unless `issuer` is there.
+   */
   issuers?: readonly IssuerOptions[]
   /**
    * Who this API is in the `aud` of its tokens; one of several is enough. Required, because without it a token for any other API of
    * the same issuer would be accepted. Another `aud`: 401 `invalid-token` (RFC 9068 section 4).
    */
   audience?: string | readonly string[]
-  /**
-   * Accepted values of `typ`, without `application/`. Default `'at+jwt'` (RFC 9068 section 2.1), so that no ID token passes for an
-   * access token. `false` also accepts `JWT` and none, for issuers that do not follow RFC 9068. Another `typ`: 401 `invalid-token`.
-   */
-  typ?: string | readonly string[] | false
-  /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer: 401 `invalid-token`. */
-  maxLifetimeSeconds?: number
-  /**
-   * The same for tokens that are bound to a key of the client, of which a thief has no use. Default: `maxLifetimeSeconds`. Longer: 401
-   * `invalid-token`.
-   */
-  maxBoundLifetimeSeconds?: number
-  /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
-  clockToleranceSeconds?: number
   /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, before anything of it is read. */
   maxTokenBytes?: number
   /**
@@ -69,8 +59,6 @@ export interface BearerOptions extends Partial<Omit<IssuerOptions, 'issuer'>> {
    * `'Client-Cert'` (RFC 9440) or `'X-Forwarded-Client-Cert'`. Another certificate, or none: 401 `invalid-token`.
    */
   certificate?: CertificateSource
-  /** Accepts only tokens that are bound to a client certificate (RFC 8705). Default false. Others: 401 `invalid-token`. */
-  certificateBound?: boolean
 }
 
 const KNOWN = [
@@ -82,123 +70,55 @@ const KNOWN = [
   'secret',
   'algorithms',
   'typ',
-  'maxLifetimeSeconds',
-  'maxBoundLifetimeSeconds',
-  'clockToleranceSeconds',
+  ...TERMS,
   'maxTokenBytes',
   'maxStaleMs',
   'cacheEntries',
-  'revocation',
   'allowInsecureLoopback',
   'realm',
   'resource',
-  'dpop',
   'certificate',
-  'certificateBound',
 ]
 
 export interface BearerRules extends TokenRules {
-  /** Accepted media types of `typ`; `undefined` among them: it may be missing. */
-  readonly types: ReadonlySet<string | undefined>
-  readonly revocation: Revocation | undefined
   readonly maxTokenBytes: number
   readonly maxStaleMs: number
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
   readonly dpop: DpopRules | undefined
   readonly certificate: CertificateSource
-  readonly certificateBound: boolean
 }
 
 /** @throws ConfigError for every option that leaves open who may mint tokens, or for whom */
 export function prepareRules(options: BearerOptions): BearerRules {
-  knownKeys('bearer', options, KNOWN, ['revocation', 'dpop', 'certificate', 'certificateBound'])
+  knownKeys('bearer', options, KNOWN, [...PROTECTING, 'certificate'])
   const {
-    typ = 'at+jwt',
-    maxLifetimeSeconds = 86_400,
-    maxBoundLifetimeSeconds = maxLifetimeSeconds,
-    clockToleranceSeconds = 60,
     maxTokenBytes = 8_192,
     maxStaleMs = 3_600_000,
     allowInsecureLoopback = false,
     certificate = 'socket',
-    certificateBound = false,
   } = options
-  boolean('bearer.allowInsecureLoopback', allowInsecureLoopback)
-  const types = acceptedTypes(typ)
-  const resource = resourceUrl('bearer.resource', options.resource, { allowInsecureLoopback })
-  return {
+  const trust = { allowInsecureLoopback: boolean('bearer.allowInsecureLoopback', allowInsecureLoopback) }
+  const resource = resourceUrl('bearer.resource', options.resource, trust)
+  const issuers = prepareBearerIssuers(options, modeOf('bearer.dpop', options.dpop), {
+    ...trust,
     maxStaleMs: integer('bearer.maxStaleMs', maxStaleMs, { min: 1_000 }),
-    issuers: prepareIssuers(options, { maxStaleMs, allowInsecureLoopback }),
-    revocation: checkRevocation('bearer.revocation', options.revocation),
-    allowInsecureLoopback,
+  })
+  const all = [...issuers.values()]
+  return {
+    ...trust,
+    issuers,
+    maxStaleMs,
     resource,
     certificate: certificateSource('bearer.certificate', certificate),
-    certificateBound: boolean('bearer.certificateBound', certificateBound),
-    dpop: prepareDpop('bearer.dpop', options.dpop, { allowInsecureLoopback, resource }),
-    types,
-    reader: new TokenReader(types),
-    maxLifetimeSeconds: integer('bearer.maxLifetimeSeconds', maxLifetimeSeconds),
-    maxBoundLifetimeSeconds: integer('bearer.maxBoundLifetimeSeconds', maxBoundLifetimeSeconds),
-    clockToleranceSeconds: integer('bearer.clockToleranceSeconds', clockToleranceSeconds, {
-      min: 0,
-      max: 300,
-    }),
+    dpop: prepareDpop(
+      'bearer.dpop',
+      options.dpop,
+      { ...trust, resource },
+      all.map(({ terms }) => terms.dpop),
+    ),
+    // Whose token it is stands behind the header: one that no issuer uses is refused at once, another one by its own issuer.
+    reader: new TokenReader(new Set(all.flatMap(({ types }) => [...types]))),
     maxTokenBytes: integer('bearer.maxTokenBytes', maxTokenBytes, { min: 256, max: 65_536 }),
   }
-}
-
-function prepareIssuers(
-  { issuer, issuers, audience, jwksUri, keys, secret, algorithms }: BearerOptions,
-  rules: { maxStaleMs: number; allowInsecureLoopback: boolean },
-): ReadonlyMap<string, Issuer> {
-  if ((issuer === undefined) === (issuers === undefined)) {
-    throw new ConfigError(
-      "bearer needs one of `issuer: 'https://id.example.com'` and `issuers: [{ issuer, ... }]`: whose tokens are accepted",
-      'issuer-required',
-    )
-  }
-  const own = {
-    ...(jwksUri !== undefined && { jwksUri }),
-    ...(keys !== undefined && { keys }),
-    ...(secret !== undefined && { secret }),
-  }
-  const names: readonly string[] = Array.isArray(issuer) ? issuer : typeof issuer === 'string' ? [issuer] : []
-  if (Object.keys(own).length > 0 && (issuers !== undefined || names.length !== 1)) {
-    throw new ConfigError(
-      `bearer.${Object.keys(own)[0]!} beside several issuers would let each of them speak for the others; write \`issuers: [{ issuer, ${Object.keys(own)[0]!} }]\``,
-    )
-  }
-
-  const given = issuers ?? names.map((name) => ({ issuer: name, ...own }))
-  if (!Array.isArray(given) || given.length === 0) {
-    throw new ConfigError(
-      `bearer.${issuers === undefined ? 'issuer' : 'issuers'} must name at least one issuer`,
-    )
-  }
-  const map = new Map<string, Issuer>()
-  given.forEach((one: IssuerOptions, index) => {
-    const option = issuers !== undefined ? `bearer.issuers[${index}]` : 'bearer'
-    knownKeys(option, one, ['issuer', 'audience', 'jwksUri', 'keys', 'secret', 'algorithms'])
-    const prepared = prepareIssuer(
-      option,
-      { ...(algorithms !== undefined && { algorithms }), ...one },
-      { audience, ...rules },
-    )
-    if (map.has(prepared.name)) throw new ConfigError(`${option}.issuer is listed twice; keep one`)
-    map.set(prepared.name, prepared)
-  })
-  return map
-}
-
-/** `undefined` among the types: `typ` may be missing. */
-function acceptedTypes(typ: unknown): ReadonlySet<string | undefined> {
-  if (typ === false) return new Set(['at+jwt', 'jwt', undefined])
-  const list: unknown[] = Array.isArray(typ) ? typ : [typ]
-  if (list.length > 0 && list.every((one) => typeof one === 'string' && one !== '')) {
-    return new Set(list.map(mediaType))
-  }
-  throw new ConfigError(
-    `bearer.typ must be a media type such as 'at+jwt', a list of them, or false, got ${show(typ)}`,
-  )
 }

@@ -6,7 +6,10 @@ import { Generations } from '../lib/generations.js'
 import { Recurring } from '../lib/recurring.js'
 import { when } from '../lib/when.js'
 import { bearerFindings } from './bearer-findings.js'
+import type { BearerIssuer } from './bearer-issuers.js'
 import { prepareRules, type BearerOptions } from './bearer-options.js'
+import { describedTerms, sharedAndOwn } from './describe-issuers.js'
+import type { IssuerTerms } from './issuer-terms.js'
 import type { Method } from './method.js'
 import { jws } from './signature.js'
 import { claimedIssuer } from './token.js'
@@ -16,10 +19,12 @@ import { verifyToken, type VerifiedToken } from './verify.js'
 
 export type { BearerOptions } from './bearer-options.js'
 export type { IssuerOptions } from './issuers.js'
+export type { IssuerTermsOptions } from './issuer-terms.js'
 export type { BearerAuth, BearerClaims } from './request-auth.js'
 
 interface Accepted extends VerifiedToken {
   readonly principal: Principal
+  readonly terms: IssuerTerms
 }
 
 /**
@@ -41,7 +46,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
 
   return tokenMethod({
     methodName: 'bearer',
-    issuers: issuers.map(({ name }) => name),
+    issuers,
     rules,
     realm,
     cacheEntries,
@@ -65,26 +70,24 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
       })
     },
 
-    describe: () => ({
-      issuers: issuers.map(({ name, audiences, algorithms, keysFrom }) => ({
-        issuer: name,
-        audience: audiences,
-        keys: keysFrom,
-        algorithms: [...algorithms],
-      })),
-      typ: [...rules.types].map((type) => type ?? 'none'),
-      maxLifetimeSeconds: rules.maxLifetimeSeconds,
-      ...(rules.maxBoundLifetimeSeconds !== rules.maxLifetimeSeconds && {
-        maxBoundLifetimeSeconds: rules.maxBoundLifetimeSeconds,
-      }),
-      clockToleranceSeconds: rules.clockToleranceSeconds,
-      maxTokenBytes: rules.maxTokenBytes,
-      maxStaleMs: rules.maxStaleMs,
-      cacheEntries,
-      ...(rules.revocation !== undefined && { revocation: true }),
-      realm,
-      ...(rules.resource !== undefined && { resource: rules.resource }),
-    }),
+    describe() {
+      const { shared, own } = sharedAndOwn(issuers.map(settingsOf))
+      return {
+        issuers: issuers.map(({ name, audiences, algorithms, keysFrom }, index) => ({
+          issuer: name,
+          audience: audiences,
+          keys: keysFrom,
+          algorithms: [...algorithms],
+          ...own[index],
+        })),
+        ...shared,
+        maxTokenBytes: rules.maxTokenBytes,
+        maxStaleMs: rules.maxStaleMs,
+        cacheEntries,
+        realm,
+        ...(rules.resource !== undefined && { resource: rules.resource }),
+      }
+    },
     findings: () => bearerFindings(rules),
     ready: async (services) => {
       await Promise.all([jws(), ...issuers.map(async ({ keys }) => keys.ready?.(services))])
@@ -96,8 +99,12 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
   })
 })
 
+function settingsOf(issuer: BearerIssuer): Readonly<Record<string, unknown>> {
+  return { typ: [...issuer.types].map((type) => type ?? 'none'), ...describedTerms(issuer.terms) }
+}
+
 /** Member by member: V8 gives each copy that is spread and then added to a hidden class of its own, and this is read all the time. */
 function acceptedOf({ issuer, set, validity, header, payload }: VerifiedToken): Accepted {
   const principal = tokenPrincipal('bearer', issuer.name, payload.sub as string, payload, validity)
-  return { issuer, set, validity, header, payload, principal }
+  return { issuer, set, validity, header, payload, principal, terms: issuer.terms }
 }

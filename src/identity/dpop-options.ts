@@ -71,22 +71,35 @@ export function dpopMode(option: string, mode: unknown): DpopMode {
   return oneOf(option, mode, MODES)
 }
 
+/** The mode of a setting. @throws ConfigError for what is none, and for options that are not known */
+export function modeOf(option: string, setting: DpopMode | DpopOptions | undefined): DpopMode {
+  if (setting === undefined) return 'off'
+  if (typeof setting === 'string') return dpopMode(option, setting)
+  knownKeys(option, setting, KNOWN, KNOWN)
+  return dpopMode(`${option}.mode`, setting.mode === undefined ? 'allowed' : setting.mode)
+}
+
+/** What an API accepts whose issuers say this: no scheme is refused that one of them wants. */
+function modeOfAll(modes: readonly DpopMode[]): DpopMode {
+  const [first = 'off'] = modes
+  return modes.every((mode) => mode === first) ? first : 'allowed'
+}
+
 /**
  * `undefined` if it is off.
  *
+ * @param modes those of the issuers. Default: that of the setting
  * @throws ConfigError for every option that leaves open what a proof is for
  */
 export function prepareDpop(
   option: string,
   setting: DpopMode | DpopOptions | undefined,
   { resource, ...rules }: EndpointRules & { resource: string | undefined },
+  modes: readonly DpopMode[] = [modeOf(option, setting)],
 ): DpopRules | undefined {
-  if (setting === undefined) return undefined
-  const options: DpopOptions = typeof setting === 'string' ? { mode: setting } : setting
-  knownKeys(option, options, KNOWN, KNOWN)
-  const { mode: given = 'allowed' } = options
-  const mode = dpopMode(typeof setting === 'string' ? option : `${option}.mode`, given)
+  const mode = modeOfAll(modes)
   if (mode === 'off') return undefined
+  const options: DpopOptions = typeof setting === 'object' ? setting : {}
   const origin = resource === undefined ? undefined : new URL(resource).origin
   const { baseUrls = origin, algorithms = USUAL, maxAgeSeconds = 60, store, nonce } = options
   return {

@@ -16,10 +16,12 @@ export {
   type BearerClaims,
   type BearerOptions,
   type IssuerOptions,
+  type IssuerTermsOptions,
 } from './bearer.js'
 export {
   introspection,
   type ClientOptions,
+  type IntrospectionIssuerOptions,
   type IntrospectionOptions,
   type PrivateKey,
 } from './introspection.js'

@@ -2,7 +2,7 @@ import { deepFreeze } from '../lib/deep-freeze.js'
 import type { GoodToken } from './accept-token.js'
 import { checkClaims, type Claims } from './claims.js'
 import type { Fault } from './faults.js'
-import type { IntrospectionRules } from './introspection-options.js'
+import type { IntrospectionIssuer } from './introspection-issuers.js'
 import { tokenPrincipal } from './token-principal.js'
 
 /** A token of which its issuer says that it is good. Frozen: all requests with it share it. */
@@ -16,15 +16,15 @@ const ACCESS_TYPES = ['bearer', 'at+jwt', 'jwt']
 const ACCESS_USES = ['access', 'access_token']
 
 /** Whether what the issuer says (RFC 7662 section 2.2) makes the token good here. All but `exp` and the like stays true. */
-export function judgeAnswer(said: Claims, rules: IntrospectionRules): ActiveToken | Fault {
-  const { issuer, audiences } = rules
+export function judgeAnswer(said: Claims, issuer: IntrospectionIssuer): ActiveToken | Fault {
+  const { name, audiences, terms } = issuer
   if (said.active !== true) return 'token-inactive'
-  if (said.iss !== undefined && said.iss !== issuer) return 'token-issuer'
+  if (said.iss !== undefined && said.iss !== name) return 'token-issuer'
   if (!isAccessToken(said)) return 'token-type'
 
   // RFC 9068 section 2.2: without a resource owner, the subject is the client itself.
   const subject = said.sub ?? said.client_id
-  const validity = checkClaims({ ...said, sub: subject }, audiences, rules)
+  const validity = checkClaims({ ...said, sub: subject }, audiences, terms)
   if (typeof validity === 'string') return validity
   // It says that it is bound, and not to what.
   if (isOneOf(said.token_type, ['dpop']) && validity.binding.jkt === undefined) return 'token-bound'
@@ -33,7 +33,8 @@ export function judgeAnswer(said: Claims, rules: IntrospectionRules): ActiveToke
     validity,
     header: NO_HEADER,
     payload: claims,
-    principal: tokenPrincipal('introspection', issuer, subject as string, claims, validity),
+    principal: tokenPrincipal('introspection', name, subject as string, claims, validity),
+    terms,
   }
 }
 

@@ -16,48 +16,69 @@ interface Bad {
 /** A token that is not good now may be good in a moment, if its issuer is many machines. */
 const MAX_REFUSED_MS = 5_000
 
-/**
- * Remembers answers, for a while and in bounded memory. What is good and what is not have rooms of their own, so that no
- * flood of made-up tokens pushes out what is used.
- */
-export class IntrospectionCache {
+/** Remembers which tokens are good, of whichever issuer, for a while and in bounded memory. */
+export class GoodAnswers {
   private readonly good: Generations<string, Good>
-  private readonly bad: Generations<string, Bad>
 
-  constructor(
-    entries: number,
-    private readonly forMs: number,
-  ) {
-    const most = forMs === 0 ? 0 : entries
-    this.good = new Generations(most)
-    this.bad = new Generations(most)
+  constructor(entries: number) {
+    this.good = new Generations(entries)
   }
 
   /** @param now milliseconds since 1970, by this clock */
-  get(digest: string, clock: Clock, now: number): ActiveToken | Fault | undefined {
+  get(digest: string, clock: Clock, now: number): ActiveToken | undefined {
     const good = this.good.get(digest)
-    if (good !== undefined) {
-      // Never past its end, whatever clocks are allowed to differ: then the issuer has to say so again.
-      return now / 1000 < good.validity.expiresAt && clock.monotonic() < good.until ? good : undefined
-    }
-    const bad = this.bad.get(digest)
-    return bad !== undefined && clock.monotonic() < bad.until ? bad.fault : undefined
+    if (good === undefined) return undefined
+    // Never past its end, whatever clocks are allowed to differ: then the issuer has to say so again.
+    return now / 1000 < good.validity.expiresAt && clock.monotonic() < good.until ? good : undefined
   }
 
-  set(digest: string, answer: ActiveToken | Fault, clock: Clock): void {
-    const now = clock.monotonic()
-    if (typeof answer === 'string') {
-      this.good.delete(digest)
-      this.bad.set(digest, { fault: answer, until: now + Math.min(this.forMs, MAX_REFUSED_MS) })
-      return
-    }
-    this.bad.delete(digest)
-    const { validity, header, payload, principal } = answer
-    this.good.set(digest, { validity, header, payload, principal, until: now + this.forMs })
+  /** @param forMs how long the answer serves; 0: it is not kept */
+  set(
+    digest: string,
+    { validity, header, payload, principal, terms }: ActiveToken,
+    clock: Clock,
+    forMs: number,
+  ): void {
+    if (forMs === 0) return
+    this.good.set(digest, { validity, header, payload, principal, terms, until: clock.monotonic() + forMs })
+  }
+
+  delete(digest: string): void {
+    this.good.delete(digest)
   }
 
   clear(): void {
     this.good.clear()
+  }
+}
+
+/**
+ * The same for tokens that one issuer says are bad. What is good and what is not, and what each issuer says, have rooms of their own: no
+ * flood of made-up tokens pushes out what is used.
+ */
+export class BadAnswers {
+  private readonly bad: Generations<string, Bad>
+  private readonly forMs: number
+
+  constructor(entries: number, cacheMs: number) {
+    this.forMs = Math.min(cacheMs, MAX_REFUSED_MS)
+    this.bad = new Generations(this.forMs === 0 ? 0 : entries)
+  }
+
+  get(digest: string, clock: Clock): Fault | undefined {
+    const bad = this.bad.get(digest)
+    return bad !== undefined && clock.monotonic() < bad.until ? bad.fault : undefined
+  }
+
+  set(digest: string, fault: Fault, clock: Clock): void {
+    this.bad.set(digest, { fault, until: clock.monotonic() + this.forMs })
+  }
+
+  delete(digest: string): void {
+    this.bad.delete(digest)
+  }
+
+  clear(): void {
     this.bad.clear()
   }
 }

@@ -7,7 +7,7 @@ import { Turns } from '../lib/turns.js'
 import type { Claims } from './claims.js'
 import { discover } from './discovery.js'
 import { askEndpoint, EndpointError, type EndpointQuestion } from './endpoint.js'
-import type { IntrospectionRules } from './introspection-options.js'
+import type { IntrospectionIssuer } from './introspection-issuers.js'
 import type { Unavailable } from './unavailable.js'
 
 const MAX_WAITING = 100
@@ -28,8 +28,12 @@ export class IntrospectionCalls {
   private circuit: Circuit | undefined
   private endpoint: Promise<string> | undefined
 
-  constructor(private readonly rules: IntrospectionRules) {
-    this.turns = new Turns(rules.maxCalls, MAX_WAITING)
+  /** @param port what the log calls it */
+  constructor(
+    private readonly issuer: IntrospectionIssuer,
+    private readonly port: string,
+  ) {
+    this.turns = new Turns(issuer.maxCalls, MAX_WAITING)
   }
 
   /** @param digest tells the token from others */
@@ -52,12 +56,12 @@ export class IntrospectionCalls {
 
   private async inTurn(token: string, services: Services): Promise<Claims | Unavailable> {
     const { clock, log } = services
-    if (!(await this.turns.take(clock, this.rules.timeoutMs))) return 'introspection-crowded'
-    this.circuit ??= new Circuit('introspection', 'own', {
+    if (!(await this.turns.take(clock, this.issuer.timeoutMs))) return 'introspection-crowded'
+    this.circuit ??= new Circuit(this.port, 'own', {
       clock,
       log,
       what: 'issuer',
-      timeoutMs: this.rules.timeoutMs,
+      timeoutMs: this.issuer.timeoutMs,
       coolDownMs: COOL_DOWN_MS,
     })
     try {
@@ -73,7 +77,7 @@ export class IntrospectionCalls {
   }
 
   private async inTime<T>({ clock }: Services, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { timeoutMs } = this.rules
+    const { timeoutMs } = this.issuer
     const abort = new AbortController()
     const cancel = clock.after(timeoutMs, () => abort.abort(new Error(`no answer within ${timeoutMs} ms`)))
     this.running.add(abort)
@@ -109,7 +113,7 @@ export class IntrospectionCalls {
   }
 
   private async question(token: string, clock: Clock): Promise<EndpointQuestion> {
-    const { headers, form } = await this.rules.prove(clock)
+    const { headers, form } = await this.issuer.prove(clock)
     return {
       method: 'POST',
       headers: {
@@ -123,9 +127,9 @@ export class IntrospectionCalls {
   }
 
   private find(services: Services, signal: AbortSignal): Promise<string> {
-    const { endpoint, issuer } = this.rules
+    const { endpoint, name } = this.issuer
     if (endpoint !== undefined) return Promise.resolve(endpoint)
-    this.endpoint ??= discover('introspection_endpoint', issuer, services, this.rules, signal).catch(
+    this.endpoint ??= discover('introspection_endpoint', name, services, this.issuer, signal).catch(
       (error: unknown) => {
         this.endpoint = undefined
         throw error

@@ -1,45 +1,38 @@
 import { boolean, integer, knownKeys } from '../kernel/check.js'
-import { clientAuth, type ClientAuth, type ClientOptions } from './client-auth.js'
 import { certificateSource, type CertificateSource } from './client-certificate.js'
-import { prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
-import { endpointUrl } from './endpoint.js'
-import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
+import { modeOf, prepareDpop, type DpopMode, type DpopOptions, type DpopRules } from './dpop-options.js'
+import {
+  ASKING,
+  OF_ONE,
+  prepareIntrospectionIssuers,
+  type IntrospectionIssuer,
+  type IntrospectionIssuerOptions,
+} from './introspection-issuers.js'
+import { PROTECTING, TERMS } from './issuer-terms.js'
 import { resourceUrl } from './resource.js'
-import { checkRevocation, type Revocation } from './revocation.js'
+import type { Revocation } from './revocation.js'
 
-export interface IntrospectionOptions extends ClientOptions {
+export interface IntrospectionOptions extends Partial<
+  Omit<IntrospectionIssuerOptions, 'prefix' | 'revocation' | 'dpop'>
+> {
   /**
-   * The exact name of the issuer, which is asked about tokens. Without `endpoint` also the URL under which its metadata is found. If
-   * an answer has `iss`, it must be this: 401 `invalid-token`.
+   * The exact name of the issuer, which is asked about all tokens. Without `endpoint` also the URL under which its metadata is found. If
+   * an answer has `iss`, it must be this: 401 `invalid-token`. Required, unless `issuers` is there.
    */
-  issuer: string
-  /** Where the issuer answers (RFC 7662). Default: `introspection_endpoint` in its metadata (RFC 8414). */
-  endpoint?: string
+  issuer?: string
   /**
-   * Who this API is in the `aud` of answers; one of several is enough. Required, because without it a token for any other API of the
-   * same issuer would be accepted. Another `aud`, or none: 401 `invalid-token`.
+   * Instead of `issuer`: several issuers, each known by its tokens (`prefix`, or the `iss` of a JWT) and asked about no others, with settings
+   * of its own; what one leaves out is as it stands beside the list. Required, unless `issuer` is there. A token of none of them: 401
+   * `invalid-token`, and nobody is asked.
    */
-  audience: string | readonly string[]
+  issuers?: readonly IntrospectionIssuerOptions[]
   /**
-   * How long an answer serves, in milliseconds, and never past the end of the token. Default 30,000: so long a revoked token is still
-   * accepted. 0 asks each time.
+   * Asks several issuers without a `prefix` in turn, until one knows the token: those before it have seen it then, and could use it in the
+   * place of its owner. Default false, and more than one without a `prefix` is a `ConfigError`.
    */
-  cacheMs?: number
+  dangerouslyShowTokensToOthers?: boolean
   /** How many answers are remembered, some 900 bytes each. Default 10,000. 0 asks each time. */
   cacheEntries?: number
-  /** How many questions are open at the issuer at once; a hundred more wait. Default 16. Beyond: 503 `identity-provider-unavailable`. */
-  maxCalls?: number
-  /** How long one answer may take, and how long a question may wait for its turn, in milliseconds. Default 1,000. Later: 503. */
-  timeoutMs?: number
-  /** Longest accepted time from `iat` to `exp`, in seconds. Default 86,400, a day. Longer, or without either: 401 `invalid-token`. */
-  maxLifetimeSeconds?: number
-  /**
-   * The same for tokens that are bound to a key of the client, of which a thief has no use. Default: `maxLifetimeSeconds`. Longer: 401
-   * `invalid-token`.
-   */
-  maxBoundLifetimeSeconds?: number
-  /** How far the clocks of issuer and API may differ, in seconds, for `exp`, `nbf` and `iat`. Default 60, at most 300. */
-  clockToleranceSeconds?: number
   /** Longest accepted token, in bytes. Default 8,192. Longer: 401 `invalid-token`, and nobody is asked. */
   maxTokenBytes?: number
   /**
@@ -67,54 +60,36 @@ export interface IntrospectionOptions extends ClientOptions {
    * `'Client-Cert'` (RFC 9440) or `'X-Forwarded-Client-Cert'`. Another certificate, or none: 401 `invalid-token`.
    */
   certificate?: CertificateSource
-  /** Accepts only tokens that are bound to a client certificate (RFC 8705). Default false. Others: 401 `invalid-token`. */
-  certificateBound?: boolean
 }
 
 const KNOWN = [
   'issuer',
-  'endpoint',
+  'issuers',
   'audience',
-  'clientId',
-  'clientSecret',
-  'privateKey',
-  'cacheMs',
+  'dangerouslyShowTokensToOthers',
+  ...OF_ONE,
+  ...ASKING,
+  ...TERMS,
   'cacheEntries',
-  'maxCalls',
-  'timeoutMs',
-  'maxLifetimeSeconds',
-  'maxBoundLifetimeSeconds',
-  'clockToleranceSeconds',
   'maxTokenBytes',
-  'revocation',
   'allowInsecureLoopback',
   'realm',
   'resource',
-  'dpop',
   'certificate',
-  'certificateBound',
 ]
 
 /** The same, checked. */
 export interface IntrospectionRules {
-  readonly issuer: string
-  readonly endpoint: string | undefined
-  readonly audiences: readonly string[]
-  readonly prove: ClientAuth
-  readonly cacheMs: number
+  readonly issuers: readonly IntrospectionIssuer[]
+  /** Whether the one issuer is asked about every token, whoever it says it is from. */
+  readonly knowsAll: boolean
+  readonly shown: boolean
   readonly cacheEntries: number
-  readonly maxCalls: number
-  readonly timeoutMs: number
-  readonly maxLifetimeSeconds: number
-  readonly maxBoundLifetimeSeconds: number
-  readonly clockToleranceSeconds: number
   readonly maxTokenBytes: number
-  readonly revocation: Revocation | undefined
   readonly allowInsecureLoopback: boolean
   readonly resource: string | undefined
   readonly dpop: DpopRules | undefined
   readonly certificate: CertificateSource
-  readonly certificateBound: boolean
 }
 
 /** @throws ConfigError for every option that leaves open whose tokens are accepted, or for whom */
@@ -123,41 +98,35 @@ export function prepareIntrospection(options: IntrospectionOptions): Introspecti
     'endpoint',
     'clientSecret',
     'privateKey',
-    'revocation',
-    'dpop',
     'certificate',
-    'certificateBound',
+    ...PROTECTING,
   ])
-  const { issuer, endpoint, allowInsecureLoopback = false } = options
-  const { certificate = 'socket', certificateBound = false } = options
+  const {
+    allowInsecureLoopback = false,
+    certificate = 'socket',
+    dangerouslyShowTokensToOthers = false,
+  } = options
+  const { cacheEntries = 10_000, maxTokenBytes = 8_192 } = options
   const trust = {
     allowInsecureLoopback: boolean('introspection.allowInsecureLoopback', allowInsecureLoopback),
   }
-  checkName('introspection.issuer', issuer)
-  if (endpoint === undefined) checkDiscoverable('introspection.issuer', issuer, trust)
-  else endpointUrl('introspection.endpoint', endpoint, trust)
-
   const resource = resourceUrl('introspection.resource', options.resource, trust)
-  const whole = (name: keyof IntrospectionOptions, usual: number, bounds?: { min?: number; max?: number }) =>
-    integer(`introspection.${name}`, options[name] === undefined ? usual : options[name], bounds)
+  const shown = boolean('introspection.dangerouslyShowTokensToOthers', dangerouslyShowTokensToOthers)
+  const issuers = prepareIntrospectionIssuers(options, modeOf('introspection.dpop', options.dpop), trust)
   return {
     ...trust,
+    issuers,
+    knowsAll: options.issuers === undefined,
+    shown,
     resource,
     certificate: certificateSource('introspection.certificate', certificate),
-    certificateBound: boolean('introspection.certificateBound', certificateBound),
-    dpop: prepareDpop('introspection.dpop', options.dpop, { ...trust, resource }),
-    issuer,
-    endpoint,
-    audiences: checkAudience('introspection.audience', options.audience),
-    revocation: checkRevocation('introspection.revocation', options.revocation),
-    prove: clientAuth('introspection', issuer, options),
-    cacheMs: whole('cacheMs', 30_000, { min: 0, max: 3_600_000 }),
-    cacheEntries: whole('cacheEntries', 10_000, { min: 0 }),
-    maxCalls: whole('maxCalls', 16, { max: 1_000 }),
-    timeoutMs: whole('timeoutMs', 1_000, { max: 60_000 }),
-    maxLifetimeSeconds: whole('maxLifetimeSeconds', 86_400),
-    maxBoundLifetimeSeconds: whole('maxBoundLifetimeSeconds', options.maxLifetimeSeconds ?? 86_400),
-    clockToleranceSeconds: whole('clockToleranceSeconds', 60, { min: 0, max: 300 }),
-    maxTokenBytes: whole('maxTokenBytes', 8_192, { min: 16, max: 65_536 }),
+    dpop: prepareDpop(
+      'introspection.dpop',
+      options.dpop,
+      { ...trust, resource },
+      issuers.map(({ terms }) => terms.dpop),
+    ),
+    cacheEntries: integer('introspection.cacheEntries', cacheEntries, { min: 0 }),
+    maxTokenBytes: integer('introspection.maxTokenBytes', maxTokenBytes, { min: 16, max: 65_536 }),
   }
 }

@@ -1,15 +1,17 @@
 import { defineStage } from '../kernel/define.js'
 import { when } from '../lib/when.js'
-import { judgeAnswer } from './introspection-answer.js'
-import { IntrospectionCache } from './introspection-cache.js'
-import { IntrospectionCalls } from './introspection-call.js'
+import { describeIntrospection, introspectionFindings } from './describe-introspection.js'
+import { GoodAnswers } from './introspection-cache.js'
+import { askInTurn, IntrospectionDesk } from './introspection-desk.js'
+import { deskFinder } from './introspection-finder.js'
 import { prepareIntrospection, type IntrospectionOptions } from './introspection-options.js'
 import type { Method } from './method.js'
-import { forwardedFinding, lifetimeFinding, loopbackFinding } from './token-findings.js'
 import { tokenMethod } from './token-method.js'
+import { unavailable } from './unavailable.js'
 
 export type { ClientOptions } from './client-auth.js'
 export type { PrivateKey } from './private-key.js'
+export type { IntrospectionIssuerOptions } from './introspection-issuers.js'
 export type { IntrospectionOptions } from './introspection-options.js'
 
 /**
@@ -26,58 +28,43 @@ export const introspection = defineStage(
   (options: IntrospectionOptions): Omit<Method, 'name'> => {
     const rules = prepareIntrospection(options)
     const { realm = 'api' } = options
-    const cache = new IntrospectionCache(rules.cacheEntries, rules.cacheMs)
-    const calls = new IntrospectionCalls(rules)
+    const { issuers, cacheEntries } = rules
+    const good = new GoodAnswers(cacheEntries)
+    const desks = issuers.map((issuer) => {
+      const port = issuers.length === 1 ? 'introspection' : `introspection at ${issuer.name}`
+      return new IntrospectionDesk(issuer, port, Math.ceil(cacheEntries / issuers.length))
+    })
+    const desksFor = deskFinder(rules, desks)
 
     return tokenMethod({
       methodName: 'introspection',
-      issuers: [rules.issuer],
+      issuers,
       rules,
       realm,
-      cacheEntries: rules.cacheEntries,
+      cacheEntries,
       why: 'the issuer says that the access token is active',
 
-      known: (digest, { services }, now) => cache.get(digest, services.clock, now),
+      known: (digest, { services }, now) => good.get(digest, services.clock, now),
 
       judge(token, digest, { services }) {
-        const { clock } = services
-        return when(calls.ask(token, digest, services), (said) => {
-          if (typeof said === 'string') return said
-          const answer = judgeAnswer(said, rules)
-          cache.set(digest, answer, clock)
-          return answer
+        return when(askInTurn(desksFor(token), token, digest, services), (said) => {
+          if (typeof said !== 'string') {
+            good.set(digest, said.good, services.clock, said.desk.issuer.cacheMs)
+            return said.good
+          }
+          if (!(said in unavailable)) good.delete(digest)
+          return said
         })
       },
 
-      describe: () => ({
-        issuer: rules.issuer,
-        endpoint: rules.endpoint ?? 'discovery',
-        audience: rules.audiences,
-        client: options.clientId,
-        proof: options.privateKey === undefined ? 'client_secret_basic' : 'private_key_jwt',
-        cacheMs: rules.cacheMs,
-        cacheEntries: rules.cacheEntries,
-        maxCalls: rules.maxCalls,
-        timeoutMs: rules.timeoutMs,
-        maxLifetimeSeconds: rules.maxLifetimeSeconds,
-        ...(rules.maxBoundLifetimeSeconds !== rules.maxLifetimeSeconds && {
-          maxBoundLifetimeSeconds: rules.maxBoundLifetimeSeconds,
-        }),
-        clockToleranceSeconds: rules.clockToleranceSeconds,
-        maxTokenBytes: rules.maxTokenBytes,
-        ...(rules.revocation !== undefined && { revocation: true }),
-        realm,
-        ...(rules.resource !== undefined && { resource: rules.resource }),
-      }),
-      findings: () => [
-        ...lifetimeFinding('introspection', rules.maxLifetimeSeconds),
-        ...loopbackFinding('introspection', rules.allowInsecureLoopback),
-        ...forwardedFinding('introspection', rules.certificate),
-      ],
-      ready: (services) => calls.ready(services),
+      describe: () => describeIntrospection(rules, realm),
+      findings: () => introspectionFindings(rules),
+      ready: async (services) => {
+        await Promise.all(desks.map((desk) => desk.ready(services)))
+      },
       close: () => {
-        calls.close()
-        cache.clear()
+        for (const desk of desks) desk.close()
+        good.clear()
       },
     })
   },

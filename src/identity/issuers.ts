@@ -5,6 +5,7 @@ import { algorithmNames, asymmetricAlgorithms, isSymmetric, type SigningAlgorith
 import { discover } from './discovery.js'
 import { endpointUrl, type EndpointRules } from './endpoint.js'
 import { checkAudience, checkDiscoverable, checkName } from './issuer-names.js'
+import type { IssuerTermsOptions } from './issuer-terms.js'
 import { fetchKeys, keysOf } from './jwks.js'
 import type { KeySource } from './key-source.js'
 import { RemoteKeys } from './remote-keys.js'
@@ -14,7 +15,7 @@ import { staticKeys, staticSecrets, type PublicJwk, type PublicKey } from './sta
 export type PublishedBy = () => Promise<{ readonly keys: readonly PublicJwk[] }>
 
 /** Whose tokens are accepted, and which keys verify them: at most one of `jwksUri`, `keys` and `secret`. */
-export interface IssuerOptions {
+export interface IssuerOptions extends IssuerTermsOptions {
   /** The exact `iss` of its tokens. With neither `jwksUri`, `keys` nor `secret` also the URL under which its metadata is found. */
   issuer: string
   /** Who this API is to this issuer: one of these must be in `aud`. Default: the `audience` of `bearer`. */
@@ -36,6 +37,11 @@ export interface IssuerOptions {
    * bits, EdDSA and Ed25519; with `secret` HS256. HS* and the others never go together (RFC 8725 section 3.1). Others: 401 `invalid-token`.
    */
   algorithms?: readonly SigningAlgorithm[]
+  /**
+   * Accepted values of `typ`, without `application/`. Default `'at+jwt'` (RFC 9068 section 2.1), so that no ID token passes for an
+   * access token. `false` also accepts `JWT` and none, for issuers that do not follow RFC 9068. Another `typ`: 401 `invalid-token`.
+   */
+  typ?: string | readonly string[] | false
 }
 
 /** Keys that this process has at hand cost little to look at. */

@@ -9,9 +9,9 @@ import { CertificateReader, type CertificateSource } from './client-certificate.
 import { DpopProofs } from './dpop.js'
 import { stricterMode, type DpopMode, type DpopRules } from './dpop-options.js'
 import type { Fault } from './faults.js'
+import type { IssuerTerms } from './issuer-terms.js'
 import type { Method } from './method.js'
-import { Possession, type CertificateRules } from './possession.js'
-import type { Revocation } from './revocation.js'
+import { Possession } from './possession.js'
 import { BEARER, hasToken, isToken, peekToken, sentToken } from './sent-token.js'
 import { tokenRefusals } from './token-refusals.js'
 import type { Unavailable } from './unavailable.js'
@@ -19,15 +19,12 @@ import type { Unavailable } from './unavailable.js'
 /** What methods say that accept access tokens, each with its own way to judge them. */
 export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
   readonly methodName: 'bearer' | 'introspection'
-  readonly issuers: readonly string[]
+  readonly issuers: readonly { readonly name: string; readonly terms: IssuerTerms }[]
   readonly rules: {
     readonly resource: string | undefined
     readonly dpop: DpopRules | undefined
     readonly certificate: CertificateSource
-    readonly certificateBound: boolean
     readonly maxTokenBytes: number
-    readonly clockToleranceSeconds: number
-    readonly revocation: Revocation | undefined
   }
   readonly realm: string
   readonly cacheEntries: number
@@ -55,7 +52,7 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
 export function tokenMethod(own: TokenMethod): Method {
   const { rules } = own
   const proofs = rules.dpop && new DpopProofs(rules.dpop, own.cacheEntries)
-  const certificates = { reader: new CertificateReader(rules.certificate), required: rules.certificateBound }
+  const certificates = new CertificateReader(rules.certificate)
   return inMode(own, rules.dpop?.mode ?? 'off', proofs, certificates)
 }
 
@@ -63,22 +60,15 @@ function inMode(
   own: TokenMethod,
   mode: DpopMode,
   proofs: DpopProofs | undefined,
-  certificates: CertificateRules,
+  certificates: CertificateReader,
 ): Method {
-  const { methodName, issuers, rules, realm, why, knows, known, judge, describe, findings } = own
-  const {
-    resource,
-    dpop,
-    certificate,
-    certificateBound,
-    maxTokenBytes,
-    clockToleranceSeconds: toleranceSeconds,
-    revocation,
-  } = rules
+  const { methodName, issuers, rules, realm, why, knows, known, judge, describe, findings } =
+    own
+  const { resource, dpop, certificate, maxTokenBytes } = rules
   const refusals = tokenRefusals(`${methodName}.realm`, { realm, resource, mode, dpop })
   const { offered } = refusals
   const possession = new Possession(mode, proofs, refusals, certificates)
-  const acceptance = { refusals, possession, toleranceSeconds, revocation, why }
+  const acceptance = { refusals, possession, why }
   const conclude = (
     ctx: SecurityContext,
     token: string,
@@ -106,8 +96,8 @@ function inMode(
     ...(resource !== undefined && {
       resource: {
         url: resource,
-        issuers,
-        certificateBound,
+        issuers: issuers.map(({ name }) => name),
+        certificateBound: issuers.every(({ terms }) => terms.certificateBound),
         ...(dpop !== undefined && { dpop: { algorithms: dpop.algorithms, required: mode === 'required' } }),
       },
     }),
@@ -139,12 +129,11 @@ function inMode(
         ...(describe() as object),
         ...(dpop !== undefined && { dpop: described(dpop, mode) }),
         ...(certificate !== 'socket' && { certificate }),
-        ...(certificateBound && { certificateBound }),
       }),
     }),
     ...(findings !== undefined && { findings }),
     ready: async (services) => {
-      certificates.reader.check(services)
+      certificates.check(services)
       await Promise.all([own.ready(services), proofs?.ready()])
     },
     close: () => {

@@ -11,6 +11,8 @@ interface TokenHead {
   readonly header: Claims
   readonly algorithm: SigningAlgorithm
   readonly kid: string | undefined
+  /** The media type that `typ` names, if it is there. */
+  readonly type: string | undefined
 }
 
 /** A compact JWS that is well formed and asks for nothing that is not accepted. Nothing in it is verified. */
@@ -49,7 +51,14 @@ export class TokenReader {
     if (typeof head === 'string') return head
     const payload = parseStrictObject(Buffer.from(second, 'base64url'))
     if (payload === undefined) return 'token-malformed'
-    return { text, header: head.header, algorithm: head.algorithm, kid: head.kid, payload }
+    return {
+      text,
+      header: head.header,
+      algorithm: head.algorithm,
+      kid: head.kid,
+      type: head.type,
+      payload,
+    }
   }
 
   private readHead(encoded: string): TokenHead | Fault {
@@ -61,9 +70,10 @@ export class TokenReader {
     if (kid !== undefined && (typeof kid !== 'string' || kid === '' || kid.length > MAX_KID_LENGTH))
       return 'token-header'
     if (typeof alg !== 'string' || !Object.hasOwn(signingAlgorithms, alg)) return 'token-algorithm'
-    if (!this.types.has(mediaType(typ))) return 'token-type'
+    const type = mediaType(typ)
+    if (!this.types.has(type)) return 'token-type'
 
-    const head = { header: deepFreeze(header), algorithm: alg as SigningAlgorithm, kid }
+    const head = { header: deepFreeze(header), algorithm: alg as SigningAlgorithm, kid, type }
     // A copy: a part of the token's text would hold on to the whole of it.
     this.heads.set(Buffer.from(encoded, 'latin1').toString('latin1'), head)
     return head

@@ -1,6 +1,7 @@
 import type { Services } from '../kernel/services.js'
 import { isThenable, when } from '../lib/when.js'
-import { checkClaims, checkTime, type Lifetimes, type Validity } from './claims.js'
+import type { BearerIssuer } from './bearer-issuers.js'
+import { checkClaims, checkTime, type Validity } from './claims.js'
 import type { Fault } from './faults.js'
 import type { Issuer } from './issuers.js'
 import type { KeySet } from './key-set.js'
@@ -8,16 +9,15 @@ import type { Unavailable } from './unavailable.js'
 import { isSignedBy } from './signature.js'
 import type { ReadToken, TokenReader } from './token.js'
 
-/** What tokens have to be, whoever issued them. */
-export interface TokenRules extends Lifetimes {
-  readonly issuers: ReadonlyMap<string, Issuer>
+/** Whose tokens are accepted, and how they are read. */
+export interface TokenRules {
+  readonly issuers: ReadonlyMap<string, BearerIssuer>
   readonly reader: TokenReader
-  readonly clockToleranceSeconds: number
 }
 
 /** A token that holds, and the keys it was verified with: it is good only as long as they are. */
 export interface VerifiedToken {
-  readonly issuer: Issuer
+  readonly issuer: BearerIssuer
   readonly set: KeySet
   readonly validity: Validity
   readonly header: ReadToken['header']
@@ -37,6 +37,7 @@ export interface Unsigned {
 }
 
 interface Candidate extends Unsigned {
+  readonly issuer: BearerIssuer
   readonly validity: Validity
 }
 
@@ -75,12 +76,14 @@ function preCheck(text: string, rules: TokenRules, services: Services): Candidat
   if (typeof iss !== 'string') return 'token-claims'
   const issuer = rules.issuers.get(iss)
   if (issuer === undefined) return 'token-issuer'
+  // The reader let in what any of them uses.
+  if (!issuer.types.has(token.type)) return 'token-type'
   if (!issuer.algorithms.has(token.algorithm)) return 'token-algorithm'
 
-  const validity = checkClaims(token.payload, issuer.audiences, rules)
+  const validity = checkClaims(token.payload, issuer.audiences, issuer.terms)
   if (typeof validity === 'string') return validity
   return (
-    checkTime(validity, services.clock.now() / 1000, rules.clockToleranceSeconds) ?? {
+    checkTime(validity, services.clock.now() / 1000, issuer.terms.clockToleranceSeconds) ?? {
       token,
       issuer,
       validity,

@@ -13,7 +13,7 @@ const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve })
 describe('introspection does not start', () => {
   test.each<[string, object, string]>([
     ['without options', undefined as never, 'introspection must be an object'],
-    ['without an issuer', { ...good, issuer: undefined }, 'introspection.issuer must be'],
+    ['without an issuer', { ...good, issuer: undefined }, 'introspection needs one of `issuer'],
     [
       'with a space in the issuer',
       { ...good, issuer: 'https://id.test/a b' },
@@ -113,11 +113,15 @@ describe('introspection does not start', () => {
 test('says how it is set, without the secret', () => {
   const described = introspection(good).stage.describe!()
   expect(described).toEqual({
-    issuer: 'https://id.test',
-    endpoint: 'discovery',
-    audience: ['https://api.test'],
-    client: 'api',
-    proof: 'client_secret_basic',
+    issuers: [
+      {
+        issuer: 'https://id.test',
+        endpoint: 'discovery',
+        audience: ['https://api.test'],
+        client: 'api',
+        proof: 'client_secret_basic',
+      },
+    ],
     cacheMs: 30_000,
     cacheEntries: 10_000,
     maxCalls: 16,

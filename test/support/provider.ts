@@ -42,8 +42,12 @@ const SECRET = 'svc-secret-svc-secret'
 export const API_SECRET = 'api secret/with+odd:characters'
 const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 
-/** A real identity provider on this machine, whose keys can be changed while it runs, and which can be stopped and started. */
-export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
+/**
+ * A real identity provider on this machine, whose keys can be changed while it runs, and which can be stopped and started.
+ *
+ * @param prefix what its opaque tokens start with
+ */
+export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object, prefix = '') {
   const { Provider } = await import('oidc-provider')
   let listener: RequestListener
   let asked = 0
@@ -107,6 +111,14 @@ export async function startProvider(alg: Algorithm = 'RS256', apiKey?: object) {
         resourceIndicators: tokensForApis(alg, () => accessTokenFormat, 'orders:read orders:write'),
       },
     })
+    const { ClientCredentials } = provider as unknown as {
+      ClientCredentials: { prototype: { generateTokenId(): string } }
+    }
+    const { prototype } = ClientCredentials
+    const random = prototype.generateTokenId
+    prototype.generateTokenId = function () {
+      return prefix + random.call(this)
+    }
     listener = provider.callback()
   }
   signWith([signingKey('first', alg)])
