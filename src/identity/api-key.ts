@@ -125,6 +125,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
   return {
     gives: ['principal'],
     methodName: 'apiKey',
+    insteadOfTwo: 'keep all keys in the store of one, and tell them apart by their owners, scopes and roles',
     ...('field' in place && { ownField: true as const }),
     recognises: (ctx) => fieldOf(place, ctx) !== undefined,
     challenge: () => refusals.offered,

@@ -144,10 +144,11 @@ function checkMethods(option: string, given: unknown): readonly Method[] {
     )
   })
   const names = methods.map(({ methodName }) => methodName)
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  const twice = methods.find(({ methodName }, index) => names.indexOf(methodName) !== index)
   if (twice === undefined) return methods
+  const { methodName, insteadOfTwo = 'give one of them a `methodName` of its own' } = twice
   throw new ConfigError(
-    `${option} lists ${twice} twice, and the second would never be asked; give one ${twice} all of its issuers`,
+    `${option} lists ${methodName} twice, and the second would never be asked; ${insteadOfTwo}`,
   )
 }
 

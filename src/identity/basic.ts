@@ -129,6 +129,7 @@ export const basic = defineStage('basic', (options: BasicOptions): Omit<Method, 
   return {
     gives: ['principal'],
     methodName: 'basic',
+    insteadOfTwo: 'give one the users of both: basic({ users: (name) => ... }) may look in two places',
     unasked: 'a browser that was told a password once repeats it by itself',
     recognises: ({ req }) => credentialsFor('basic', req) !== undefined,
     challenge: () => refusals.offered,

@@ -48,6 +48,7 @@ export const bearer = defineStage('bearer', (options: BearerOptions): Omit<Metho
     methodName: 'bearer',
     issuers,
     rules,
+    insteadOfTwo: 'give one the issuers of both: bearer({ issuers: [{ issuer, audience }, ...] })',
     realm,
     cacheEntries,
     why: 'the access token is valid',

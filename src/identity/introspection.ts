@@ -40,6 +40,8 @@ export const introspection = defineStage(
       methodName: 'introspection',
       issuers,
       rules,
+      insteadOfTwo:
+        'give one the issuers of both: introspection({ issuers: [{ issuer, audience, clientId, clientSecret, prefix }, ...] })',
       realm,
       cacheEntries,
       why: 'the issuer says that the access token is active',

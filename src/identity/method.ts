@@ -51,6 +51,9 @@ export interface Method extends Stage {
    */
   narrow?(dpop: DpopMode): Method | undefined
 
+  /** What to write instead of two of it in one list, for whoever is told that it is listed twice. Default: another `methodName` for one of them. */
+  readonly insteadOfTwo?: string
+
   enter(ctx: SecurityContext): Verdict | Promise<Verdict>
 
   /** Takes back what `enter` left on the request besides the principal: another method refused the caller after all. */

@@ -89,6 +89,7 @@ export const mtls = defineStage('mtls', (options: MtlsOptions): Omit<Method, 'na
   return {
     gives: ['principal'],
     methodName: 'mtls',
+    insteadOfTwo: 'give one the authorities of both: mtls({ ca: [one, other] })',
     ambient: true,
     unasked: 'browsers send certificates unasked',
     recognises: (ctx) => reader.read(ctx) !== 'none',

@@ -140,6 +140,7 @@ const sessionStage = defineStage('session', ({ rules, refusals }: Prepared): Omi
   return {
     gives: ['principal'],
     methodName: 'session',
+    insteadOfTwo: 'keep all sessions in one, and tell them apart by their claims',
     ambient: true,
     unasked: 'browsers send its cookie unasked',
     recognises: ({ req }) => cookiesNamed(cookie, req.headers.cookie).length > 0,

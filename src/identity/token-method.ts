@@ -26,6 +26,7 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
     readonly certificate: CertificateSource
     readonly maxTokenBytes: number
   }
+  readonly insteadOfTwo: string
   readonly realm: string
   readonly cacheEntries: number
   /** What the trace says of a token that is let in. */
@@ -62,7 +63,7 @@ function inMode(
   proofs: DpopProofs | undefined,
   certificates: CertificateReader,
 ): Method {
-  const { methodName, issuers, rules, realm, why, knows, known, judge, describe, findings } =
+  const { methodName, issuers, rules, insteadOfTwo, realm, why, knows, known, judge, describe, findings } =
     own
   const { resource, dpop, certificate, maxTokenBytes } = rules
   const refusals = tokenRefusals(`${methodName}.realm`, { realm, resource, mode, dpop })
@@ -85,6 +86,7 @@ function inMode(
     gives: ['principal'],
     methodName,
     credential: BEARER,
+    insteadOfTwo,
     recognises: ({ req }) => hasToken(req, mode),
     ...(knows !== undefined && {
       isSure({ req }) {
