@@ -197,6 +197,11 @@ describe('a token is shown to its own issuer and to no other:', () => {
     await sent('a_A').expect(200)
     await refuses('A', 'token-issuer')
     expect(questions()).toEqual(['a a_A'])
+
+    const plain = setUp([entry(A)])
+    await plain.sent('A').expect(200)
+    await plain.refuses(localIssuer().mint({ iss: B }), 'token-issuer')
+    expect(plain.questions()).toEqual(['a A'])
   })
 })
 

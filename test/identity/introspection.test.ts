@@ -364,6 +364,17 @@ describe('answers are remembered', () => {
     expect(asked).toHaveLength(2)
   })
 
+  test('until the issuer says otherwise, also if the clock goes back then', async () => {
+    const { send, answers, clock } = setUp({ cacheMs: 600_000 })
+    await send().expect(200)
+    answers(() => Response.json({ active: false }))
+    clock.jump(300_000)
+    await send().expect(401)
+    clock.jump(-300_000)
+    clock.advance(5_000)
+    await send().expect(401)
+  })
+
   test('not with 0', async () => {
     for (const options of [{ cacheMs: 0 }, { cacheEntries: 0 }]) {
       const { send, asked } = setUp(options)
