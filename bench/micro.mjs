@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const OUT = '.cache/bench'
 
-const PROGRAMS = ['parts', 'callers']
+const PROGRAMS = ['parts', 'callers', 'bystanders']
 
 /** Rows `{ part, key, samples }`, with a sample for each turn, or one where nothing else can come out. */
 export function micro(turns) {

@@ -108,6 +108,7 @@ const PARTS = {
   redisRow: [1, 'round trip', 0],
   callerShare: [1, 'x'],
   othersShare: [1.1, 'x'],
+  othersAdded: [0.5],
   proofShare: [1.5, 'x'],
 }
 

@@ -148,8 +148,13 @@ function choose(methods: readonly Method[], ctx: SecurityContext): Method | unde
   const first = methods.find((one) => recognises(one, ctx))
   // To say whether it is sure a method may have to take the token apart: nobody is asked who has no rival.
   if (first === undefined || !methods.some((one) => one !== first && sameCredential(one, first))) return first
-  const able = methods.filter((one) => sameCredential(one, first) && recognises(one, ctx))
-  return able.find((one) => isSure(one, ctx)) ?? able.find((one) => one.isSure === undefined) ?? first
+  let unsure: Method | undefined
+  for (const one of methods) {
+    if (!sameCredential(one, first) || !(one === first || recognises(one, ctx))) continue
+    if (isSure(one, ctx)) return one
+    if (one.isSure === undefined) unsure ??= one
+  }
+  return unsure ?? first
 }
 
 /** Whether it leaves something in `Authorization` to others: RFC 9110 section 11.6.2 has credentials there, of whatever scheme. */

@@ -15,7 +15,11 @@ export function authorizationCount(req: IncomingMessage): number {
 export function credentialsFor(scheme: string, req: IncomingMessage): string | undefined {
   const field = req.headers.authorization
   if (field === undefined || field.length < scheme.length) return undefined
-  if (field.slice(0, scheme.length).toLowerCase() !== scheme) return undefined
-  const rest = field.slice(scheme.length)
-  return rest === '' || rest.startsWith(' ') || rest.startsWith('\t') ? rest : undefined
+  // First of all what costs least: a scheme of another length.
+  if (field.length > scheme.length && !isSpace(field.charCodeAt(scheme.length))) return undefined
+  return field.slice(0, scheme.length).toLowerCase() === scheme ? field.slice(scheme.length) : undefined
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }

@@ -46,12 +46,10 @@ export function isToken(text: string): boolean {
   return B64TOKEN.test(text)
 }
 
-/** The token if one was sent well formed, for whoever only wants a look at it. */
+/** What was sent in the place of a token, for whoever only wants a look at it. */
 export function peekToken(req: IncomingMessage, mode: DpopMode): string | undefined {
   const credentials = credentialsOf(req, mode)
-  if (credentials === undefined) return undefined
-  const token = afterSpaces(credentials)
-  return isToken(token) ? token : undefined
+  return credentials === undefined ? undefined : afterSpaces(credentials)
 }
 
 /** Behind a scheme are one or more spaces (RFC 9110 section 11.4). */

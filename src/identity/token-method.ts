@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { challenges } from '../kernel/challenges.js'
-import type { SecurityContext } from '../kernel/context.js'
+import { slot, type SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
 import type { Problem } from '../kernel/problem.js'
 import { when } from '../lib/when.js'
@@ -49,6 +49,14 @@ export interface TokenMethod extends Pick<Method, 'describe' | 'findings'> {
   readonly close: () => void
 }
 
+/** The token of this request and its SHA-256, as `latin1`, where somebody had to know before it was judged. */
+const hashed = slot<{ readonly token: string; readonly digest: string }>('token.hashed')
+
+function digestOf(ctx: SecurityContext, token: string): string {
+  const before = ctx.get(hashed)
+  return before?.token === token ? before.digest : hash('sha256', token, 'binary')
+}
+
 /** A method that accepts access tokens: how they are sent, whose they are, and how they are refused, is the same for all. */
 export function tokenMethod(own: TokenMethod): Method {
   const { rules } = own
@@ -70,6 +78,12 @@ function inMode(
   const { offered } = refusals
   const possession = new Possession(mode, proofs, refusals, certificates)
   const acceptance = { refusals, possession, why }
+  const isKnown = (ctx: SecurityContext, token: string): boolean => {
+    if (token.length > maxTokenBytes) return false
+    const digest = digestOf(ctx, token)
+    ctx.set(hashed, { token, digest })
+    return typeof known(digest, ctx, ctx.services.clock.now()) === 'object'
+  }
   const conclude = (
     ctx: SecurityContext,
     token: string,
@@ -89,9 +103,11 @@ function inMode(
     insteadOfTwo,
     recognises: ({ req }) => hasToken(req, mode),
     ...(knows !== undefined && {
-      isSure({ req }) {
-        const token = peekToken(req, mode)
-        return token !== undefined && knows(token)
+      isSure(ctx) {
+        const token = peekToken(ctx.req, mode)
+        if (token === undefined) return false
+        // Nobody takes a token apart that was found good before.
+        return isKnown(ctx, token) || (isToken(token) && knows(token))
       },
     }),
     challenge: () => offered,
@@ -115,7 +131,7 @@ function inMode(
       ctx.set(challenges, offered)
       const token = sentToken(ctx.req, mode, refusals, maxTokenBytes)
       if (typeof token !== 'string') return token
-      const digest = hash('sha256', token, 'binary')
+      const digest = digestOf(ctx, token)
       const { clock } = ctx.services
       // Asked once: what is known is known at once.
       const now = clock.now()
