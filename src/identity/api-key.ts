@@ -13,7 +13,7 @@ import { isThenable, when } from '../lib/when.js'
 import { addressList, isListed } from './api-key-addresses.js'
 import { KeyLimits, sameLimit } from './api-key-limit.js'
 import { prepareApiKey, type ApiKeyOptions, type Place } from './api-key-options.js'
-import { KEYS, readRecord, type KeyRecord } from './api-key-record.js'
+import { KEYS, readRecord, type KeyLimit, type KeyRecord } from './api-key-record.js'
 import { apiKeyRefusals, type KeyFault } from './api-key-refusals.js'
 import { bodyOf, keyLength, newId, newKey, parseKey } from './api-key-text.js'
 import { KeyUse } from './api-key-use.js'
@@ -38,6 +38,12 @@ export interface VerifiedKey {
   readonly endsAt: number
   /** From when on its end is announced. */
   readonly noticeFrom: number
+}
+
+/** What was counted before it was known whether the record still says so. Counters in memory answer at once, and with nothing if all is well. */
+interface Counted {
+  readonly limit: KeyLimit
+  readonly outcome: Later<void | Problem>
 }
 
 /**
@@ -80,7 +86,7 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
     digest: string,
     known: VerifiedKey | undefined,
     text: string | undefined,
-    counted?: Later<void | Problem>,
+    counted?: Counted,
   ): Verdict | Promise<Verdict> => {
     let found = known
     if (found === undefined || found.text !== text) {
@@ -99,8 +105,8 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
     if (!(now < found.endsAt)) return refuseUse(ctx, found, whyEnded(found, now))
     if (!isHere(ctx, found)) return refuseUse(ctx, found, 'api-key-address')
 
-    const isCounted = counted !== undefined && sameLimit(known?.limit, found.limit)
-    const exhausted = isCounted ? counted : found.limit && limits.take(ctx, found.id, found.limit)
+    const isCounted = counted !== undefined && sameLimit(counted.limit, found.limit)
+    const exhausted = isCounted ? counted.outcome : found.limit && limits.take(ctx, found.id, found.limit)
     const accepted = found
     return when(exhausted, (problem) => problem ?? accept(ctx, accepted, field, now))
   }
@@ -109,10 +115,10 @@ export const apiKey = defineStage('apiKey', (options: ApiKeyOptions): Omit<Metho
    * Counts beside the read of the record instead of behind it, so that both are one round trip. Only for whoever had the secret
    * when the record was read last: nobody else uses up a limit.
    */
-  const countEarly = (ctx: SecurityContext, known: VerifiedKey): Later<void | Problem> | undefined => {
+  const countEarly = (ctx: SecurityContext, known: VerifiedKey): Counted | undefined => {
     const { limit, id, endsAt } = known
     if (limit === undefined || ctx.services.clock.now() >= endsAt || !isHere(ctx, known)) return undefined
-    return limits.take(ctx, id, limit)
+    return { limit, outcome: limits.take(ctx, id, limit) }
   }
 
   const accept = (ctx: SecurityContext, key: VerifiedKey, field: string, now: number): undefined => {

@@ -103,6 +103,20 @@ describe('over a network', () => {
     expect(handled()).toBe(2)
   })
 
+  test.each<[string, Parameters<typeof setUp>[0]]>([
+    ['that of the process', (store) => ({ records: overNetwork([])(store).records })],
+    ['that of the keys', (store) => ({ ...overNetwork([])(store), counters: store.counters })],
+  ])(
+    'a key whose limit is counted in memory, %s, may make as many requests as it says',
+    async (_whose, storeOf) => {
+      const { keys, stage } = setUp(storeOf)
+      const { key } = await keys.create({ ...LIMITED, limit: { limit: 4, windowMs: MINUTE } })
+      const { ask, handled } = stage()
+      for (const status of [200, 200, 200, 200, 429, 429]) await ask(key).expect(status)
+      expect(handled()).toBe(4)
+    },
+  )
+
   test('a key without a limit is read, and that is all', async () => {
     const told: string[] = []
     const { keys, stage } = setUp(overNetwork(told))
