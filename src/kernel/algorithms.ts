@@ -3,7 +3,8 @@ import type { Algorithm, HitResult, Policy } from './ports.js'
 /**
  * Takes `cost` units from the counter at `words[at]`, if the policy allows. The first word of every counter is the moment
  * from which it says nothing any more, so that a table needs to know no algorithm; a new counter is all zeros.
- * All arithmetic is on whole numbers, and exact while `limit * windowMs` is below 2^53.
+ * All arithmetic is on whole numbers, and exact while `limit * windowMs` is below 2^53; beyond, `left` and times are a little off,
+ * and still whole numbers.
  */
 export type Take = (words: Float64Array, at: number, policy: Policy, cost: number, now: number) => HitResult
 
@@ -62,12 +63,13 @@ const sliding: Take = (words, at, { limit, windowMs }, cost, now) => {
   words[at + 1] = current
   words[at + 2] = previous
 
-  const left = Math.max(Math.floor(free / windowMs), 0)
-  /** How long until `units` are free: within this window, or else within the next, where `current` fades. */
+  // Without a window before, nothing is a fraction; beyond 2^53, it could seem that one unit is missing that is not.
+  const left = Math.max(previous === 0 ? limit - current : Math.floor(free / windowMs), 0)
+  /** How long until `units` are free, which are not now: within this window, or else within the next, where `current` fades. */
   const wait = (units: number) => {
     const spare = limit - units - current
-    if (spare >= 0) return windowMs - Math.floor((spare * windowMs) / previous) - elapsed
-    return 2 * windowMs - Math.floor(((limit - units) * windowMs) / current) - elapsed
+    if (spare >= 0) return Math.max(windowMs - Math.floor((spare * windowMs) / previous) - elapsed, 1)
+    return Math.max(2 * windowMs - Math.floor(((limit - units) * windowMs) / current) - elapsed, 1)
   }
   const refillMs = left >= limit ? 0 : wait(left + 1)
   if (allowed) return { allowed, left, refillMs, retryMs: 0 }
@@ -90,7 +92,7 @@ const gcra: Take = (words, at, { limit, windowMs }, cost, now) => {
   words[at + 1] = ahead * limit - owed
 
   const left = Math.floor((capacity - owed) / windowMs)
-  const wait = (units: number) => Math.ceil((owed - capacity + units * windowMs) / limit)
+  const wait = (units: number) => Math.max(Math.ceil((owed - capacity + units * windowMs) / limit), 1)
   const refillMs = left >= limit ? 0 : wait(left + 1)
   if (allowed) return { allowed, left, refillMs, retryMs: 0 }
   return { allowed, left, refillMs, retryMs: cost > limit ? Math.max(windowMs, refillMs) : wait(cost) }

@@ -64,10 +64,10 @@ local function sliding(key, limit, window, cost)
 
   local function wait(units)
     local spare = limit - units - current
-    if spare >= 0 then return window - math.floor(spare * window / previous) - elapsed end
-    return 2 * window - math.floor((limit - units) * window / current) - elapsed
+    if spare >= 0 then return math.max(window - math.floor(spare * window / previous) - elapsed, 1) end
+    return math.max(2 * window - math.floor((limit - units) * window / current) - elapsed, 1)
   end
-  local left = math.max(math.floor(free / window), 0)
+  local left = math.max(previous == 0 and limit - current or math.floor(free / window), 0)
   local refill, retry = 0, 0
   if left < limit then refill = wait(left + 1) end
   if cost > limit then retry = math.max(window, refill) elseif not admitted then retry = wait(cost) end
@@ -94,7 +94,7 @@ local function gcra(key, limit, window, cost)
     redis.call('DEL', key)
   end
 
-  local function wait(units) return math.ceil((owed - capacity + units * window) / limit) end
+  local function wait(units) return math.max(math.ceil((owed - capacity + units * window) / limit), 1) end
   local left = math.floor((capacity - owed) / window)
   local refill, retry = 0, 0
   if left < limit then refill = wait(left + 1) end

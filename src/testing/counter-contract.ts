@@ -79,6 +79,18 @@ function admissions(test: Test, algorithm: Algorithm): void {
     const { left } = await hit(0)
     assert.ok(Number.isSafeInteger(left) && left >= 1)
   })
+
+  test('says what is left and when of a limit that is large and lasts a year', async (store) => {
+    for (const limit of [12_345_678_901, 103_720_451]) {
+      const hit = counter(store, { algorithm, limit, windowMs: 366 * 24 * 60 * MINUTE })
+      for (let used = 1; used <= 2; used++) {
+        const { allowed, left, refillMs } = await hit()
+        assert.equal(allowed, true)
+        assert.ok(Math.abs(limit - used - left) <= 2, `${left} left of ${limit}`)
+        assert.ok(Number.isSafeInteger(refillMs) && refillMs >= 1, `more in ${refillMs} ms`)
+      }
+    }
+  })
 }
 
 function returns(test: Test, algorithm: Algorithm): void {

@@ -117,6 +117,36 @@ describe.each(['fixed', 'sliding', 'gcra'] as const)('%s', (algorithm) => {
     )
   })
 
+  test('says whole numbers that make sense, however large limits and windows are', () => {
+    const large = fc.record({
+      limit: fc.integer({ min: 1, max: 1e15 }),
+      windowMs: fc.integer({ min: 1, max: 366 * 86_400_000 }),
+    })
+    const hits = fc.array(
+      fc.record({
+        wait: fc.double({ min: 0, max: 1.5, noNaN: true }),
+        cost: fc.double({ min: 0, max: 1.1, noNaN: true }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    )
+    fc.assert(
+      fc.property(large, hits, ({ limit, windowMs }, sequence) => {
+        const take = counter({ scope: 'test', name: 'test', algorithm, limit, windowMs })
+        let now = 1_900_000_000_000
+        for (const { wait, cost } of sequence) {
+          now += Math.floor(wait * windowMs)
+          const { allowed, left, refillMs, retryMs } = take(Math.min(Math.ceil(cost * limit), limit + 1), now)
+          for (const number of [left, refillMs, retryMs]) expect(Number.isSafeInteger(number)).toBe(true)
+          expect(left).toBeGreaterThanOrEqual(0)
+          expect(left).toBeLessThanOrEqual(limit)
+          expect(refillMs).toBeGreaterThanOrEqual(left < limit ? 1 : 0)
+          expect(retryMs).toBeGreaterThanOrEqual(allowed ? 0 : refillMs)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test('says to the millisecond when a refused hit will succeed, and when more units are there', () => {
     fc.assert(
       fc.property(policies(algorithm), steps(), (policy, sequence) => {
