@@ -42,6 +42,8 @@ interface Moment {
   readonly until: 'connected' | 'arrived' | 'handled'
   /** How callers are known, if not by a token. */
   readonly auth?: SecureApiOptions['auth']
+  /** What else is asked of it. */
+  readonly options?: Partial<SecureApiOptions>
   /** As much work as goes on for who has left, and more. */
   readonly meanwhile?: () => Promise<unknown>
 }
@@ -106,6 +108,16 @@ const moments: Record<string, Moment> = {
     [basic({ users: never, store: memory(), allowInsecureLoopback: true })],
     `Authorization: Basic ${Buffer.from('ann:wrong').toString('base64')}`,
   ),
+  'while its object is loaded': {
+    text: (valid) => head('GET / HTTP/1.1', `Authorization: ${valid}`),
+    until: 'arrived',
+    options: { ownership: { load: never, owner: 'owner' } },
+  },
+  'while a policy waits': {
+    text: (valid) => head('GET / HTTP/1.1', `Authorization: ${valid}`),
+    until: 'arrived',
+    options: { policy: { slow: never } },
+  },
   'while the handler works': {
     text: (valid) => head('GET / HTTP/1.1', `Authorization: ${valid}`),
     until: 'handled',
@@ -125,7 +137,11 @@ test.each(Object.entries(moments))(
   async (_when, moment) => {
     const clock = countingClock()
     const asks = moment.auth !== undefined
-    const { api, as, issuer } = testApi({ clock, ...(asks && { auth: moment.auth, fetch: never }) })
+    const { api, as, issuer } = testApi({
+      clock,
+      ...moment.options,
+      ...(asks && { auth: moment.auth, fetch: never }),
+    })
     if (!asks) await api.ready()
     const server = createServer(
       api.protect((req, res) => {

@@ -1,5 +1,8 @@
 import express from 'express'
 import request from 'supertest'
+import type { AccessFacts } from '../src/access/access-facts.js'
+import { ownership } from '../src/access/ownership.js'
+import { policy } from '../src/access/policy.js'
 import { rbac } from '../src/access/rbac.js'
 import { mask } from '../src/data/mask.js'
 import { validate } from '../src/data/validate.js'
@@ -22,6 +25,9 @@ const identity = () => bearer({ issuer: issuer.issuer, audience: issuer.audience
 const outside = { clock, log: silent, fetch: issuer.fetch }
 const roles = { clerk: ['orders:read'] }
 const Order = { type: 'object', required: ['item'], properties: { item: { type: 'string' } } }
+const not13 = ({ principal }: AccessFacts) => principal.subject !== '13'
+const anns = ({ principal }: Pick<AccessFacts, 'principal'>) =>
+  principal.subject === 'nobody' ? undefined : { owner: 'ann' }
 const events: object[] = []
 const logger = { info: keep, warn: keep, error: keep }
 
@@ -78,6 +84,31 @@ const behaviours: Record<string, Behaviour> = {
         header: ['www-authenticate', /error="insufficient_scope".*scope="orders"/],
       },
       { token: { roles: ['clerk'], scope: 'orders' }, status: 200 },
+    ],
+  },
+  ownership: {
+    alone: (standalone) => [
+      auth([identity()], standalone),
+      ownership({ load: anns, owner: 'owner', unless: 'orders:read', roles }, standalone),
+    ],
+    settings: {
+      auth: [identity()],
+      rbac: { roles },
+      ownership: { load: anns, owner: 'owner', unless: 'orders:read' },
+    },
+    send: [
+      { token: { sub: 'bob' }, status: 404, code: 'not-found' },
+      { token: { sub: 'nobody' }, status: 404, code: 'not-found' },
+      { token: { sub: 'ann' }, status: 200 },
+      { token: { sub: 'bob', roles: ['clerk'] }, status: 200 },
+    ],
+  },
+  policy: {
+    alone: (standalone) => [auth([identity()], standalone), policy({ 'not-13': not13 }, standalone)],
+    settings: { auth: [identity()], policy: { 'not-13': not13 } },
+    send: [
+      { token: { sub: '13' }, status: 403, code: 'forbidden' },
+      { token: { sub: '12' }, status: 200 },
     ],
   },
   validate: {

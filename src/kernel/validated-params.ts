@@ -45,6 +45,8 @@ export function rawParams(ctx: SecurityContext, of: ParamsOf): Params {
   return Object.keys(sent).length === 0 ? (ruled ?? {}) : sent
 }
 
+const ofRule: ParamsOf = () => NONE
+
 /**
  * The parameters that a decision is made by: what `validate` made of them, or as they were sent. Handlers then see no others
  * under these names.
@@ -60,7 +62,9 @@ export function decidingParams(ctx: SecurityContext, of: ParamsOf): Params {
     const value = judged === undefined ? raw : judged.value
     if (value !== undefined) params[name] = value
   }
-  if (of !== 'handler') showParams(ctx, sent, params, of)
+  // In general settings they are those of the rule, if nobody has routed yet.
+  const by = of === 'handler' && sent === ctx.get(routeParams) ? ofRule : of
+  if (by !== 'handler') showParams(ctx, sent, params, by)
   return Object.freeze(params)
 }
 

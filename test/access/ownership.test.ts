@@ -568,6 +568,22 @@ describe('in secureApi()', () => {
     expect(seen).toEqual([stored.get('1')])
   })
 
+  test('what a wider rule has loaded is not taken for what a narrower one does not find', async () => {
+    const seen: unknown[] = []
+    const { get } = served(
+      {
+        mode: { ownership: 'report' },
+        routes: {
+          '* /shops/*': { ownership: { load: () => ({ owner: 'ann' }), owner: 'owner' } },
+          'GET /shops/:id': { ownership: { load, owner: 'customer' } },
+        },
+      },
+      (resource) => seen.push(resource),
+    )
+    await get('/shops/3').expect(200)
+    expect(seen).toEqual([undefined])
+  })
+
   test('policies see what was loaded, and are not asked about what belongs to others', async () => {
     const asked: unknown[] = []
     const { get, events } = served({
@@ -658,6 +674,32 @@ describe('in secureApi()', () => {
         .set('Authorization', token({ sub: 'ann' }))
       expect(seen).toEqual([undefined])
     }
+  })
+
+  test('a general policy has the parameters of the rule, and a handler sees no others', async () => {
+    const { api, as: token } = testApi({
+      policy: { 'not-two': ({ params }) => params['id'] !== '2' },
+      routes: { 'GET /mine/:id': { rbac: 'authenticated' }, 'GET /orders/:id': { rbac: 'authenticated' } },
+    })
+    const app = express5()
+    const seen: unknown[] = []
+    app.use((req, _res, next) => {
+      req.url = req.url.replace('/mine/1', '/orders/2')
+      next()
+    })
+    app.use(api)
+    app.get('/orders/:id', (req, res) => {
+      seen.push(req.params.id)
+      res.json({})
+    })
+    const get = (path: string) =>
+      request(app)
+        .get(path)
+        .set('Authorization', token({ sub: 'ann' }))
+    await get('/orders/3').expect(200)
+    await get('/orders/2').expect(403)
+    await get('/mine/1')
+    expect(seen).toEqual(['3', undefined])
   })
 
   test('stands in explain() before policy, behind validate', () => {

@@ -31,7 +31,7 @@ test('the list asks for everything, and nothing is changed that all share (ASVS 
   expect(Object.keys(usual.said)).toEqual(['node:http', 'express', 'express4'])
   for (const said of Object.values(usual.said)) {
     expect([...new Set(statuses(said))].sort()).toEqual([
-      200, 204, 400, 401, 403, 405, 413, 415, 422, 429, 500,
+      200, 204, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500,
     ])
     expect(statuses(said)).toEqual(statuses(usual.said['node:http']!))
     expect(said.events.length).toBeGreaterThan(statuses(said).length)

@@ -21,6 +21,11 @@ const order = {
   properties: { item: { type: 'string', maxLength: 9 }, password: { type: 'string' }, note: {} },
 }
 
+const owned = new Map([
+  ['1', { owner: 'ada' }],
+  ['2', { owner: 'bob' }],
+])
+
 function everythingOn(events) {
   const keep = (event) => void events.push(event)
   return secureApi({
@@ -42,6 +47,10 @@ function everythingOn(events) {
       'POST /orders': { rbac: 'orders:create', validate: { body: order } },
       'GET /orders/:id': {
         validate: { params: { type: 'object', properties: { id: { type: 'integer' } } } },
+      },
+      'GET /own/:id': {
+        ownership: { load: ({ params }) => owned.get(params.id), owner: 'owner' },
+        policy: { later: async () => true, old: ({ now }) => ({ allow: now > 0 }) },
       },
       'GET /search': { validate: { query: { type: 'object', properties: { n: { type: 'integer' } } } } },
       'GET /staff': { rbac: { role: 'admin' } },
@@ -90,6 +99,9 @@ function requests() {
     get('/few', caller),
     get('/orders/7', caller),
     get('/orders/x', caller),
+    get('/own/1', caller),
+    get('/own/2', caller),
+    get('/own/__proto__', caller),
     get('/search?n=1', caller),
     get('/search?n=x', caller),
     get('/search?n=1&n=2', caller),
