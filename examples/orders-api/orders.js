@@ -20,6 +20,8 @@ export function orderStore() {
       .filter((order) => createdBy === undefined || order.createdBy === createdBy)
       .slice(0, limit)
 
+  const cancel = (order) => Object.assign(order, { status: 'cancelled' })
+
   const report = () => ({
     orders: orders.size,
     cancelled: list({ status: 'cancelled', limit: MAX_ORDERS }).length,
@@ -43,12 +45,23 @@ export function orderStore() {
     'clerk',
   )
 
+  cancel(
+    create(
+      {
+        customer: { name: 'Edsger Dijkstra', email: 'edsger@example.com' },
+        card: '4000056655665556',
+        items: [{ sku: 'PATH-1', quantity: 1 }],
+      },
+      'clerk',
+    ),
+  )
+
   return {
     create,
     list,
     report,
     find: (id) => orders.get(id),
     change: (order, { items }) => Object.assign(order, { items }),
-    cancel: (order) => Object.assign(order, { status: 'cancelled' }),
+    cancel,
   }
 }

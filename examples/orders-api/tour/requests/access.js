@@ -116,7 +116,7 @@ export function accessRequests({ tokens, key }) {
       brief: true,
       ...as('clerk'),
       ...change,
-      path: '/orders/o-1001',
+      path: '/orders/o-1003',
       status: 403,
       stage: 'policy',
       rule: 'still-open',
