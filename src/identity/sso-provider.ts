@@ -1,4 +1,5 @@
 import type { Services } from '../kernel/services.js'
+import { systemClock } from '../kernel/system-clock.js'
 import { loadPeer } from '../kernel/peer.js'
 import type { Problem } from '../kernel/problem.js'
 import { parseStrictObject } from '../lib/strict-json.js'
@@ -194,7 +195,7 @@ export class SsoProvider {
 
   /** In seconds. `openid-client` reads the clock of the machine, and times are judged by that of the API. */
   private skew({ clock }: Services): number {
-    return Math.floor(clock.now() / 1000) - Math.floor(Date.now() / 1000)
+    return clock === systemClock ? 0 : Math.round((clock.now() - systemClock.now()) / 1000)
   }
 
   private metadata() {
