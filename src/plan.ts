@@ -16,10 +16,22 @@ import { contradiction, needsCaller, publicSeat, seat, sensitiveSeat, type Seat 
  */
 export class Planner {
   private readonly general: GeneralPlan
+  /** Of each row: its seats where no rule says anything about it, and those behind it. */
+  private readonly inGeneral: ReadonlyMap<string, { own: readonly Seat[]; extra: readonly Seat[] }>
 
   /** @throws ConfigError for unknown rows and wrong settings */
   constructor(rows: Readonly<Record<string, AnyRow>>, settings: Settings, extra: readonly ExtraStage[] = []) {
     this.general = new GeneralPlan(rows, settings, extra)
+    const behind = (name: string) => this.general.extra.filter(({ after }) => after === name)
+    this.inGeneral = new Map(
+      this.general.names.map((name) => [
+        name,
+        {
+          own: present([seat(this.general.stage(name), 'general')]),
+          extra: present(behind(name).map(({ stage }) => seat(stage.stage, 'extra'))),
+        },
+      ]),
+    )
   }
 
   /** @throws ConfigError for a pattern, key or value that breaks a rule */
@@ -36,17 +48,17 @@ export class Planner {
    */
   line({ exact, fits }: Fit<RouteRule> = GENERAL, refuses = false): Seat[] {
     const rules = [...fits].reverse()
+    const said = new Set(rules.flatMap(rowsOf))
+    const isPublic = exact?.isPublic === true
     const seats = [
       ...(rules.some(({ isSensitive }) => isSensitive) ? [sensitiveSeat('route')] : []),
-      ...this.general.names.flatMap((name) => [
-        ...this.seatsOf(name, exact, rules, refuses),
-        ...this.general.extra
-          .filter(({ after }) => after === name)
-          .map(({ stage }) => seat(stage.stage, 'extra')!),
-      ]),
+      ...this.general.names.flatMap((name) => {
+        const { own, extra } = this.inGeneral.get(name)!
+        return [...(said.has(name) || isPublic ? this.seatsOf(name, exact, rules, refuses) : own), ...extra]
+      }),
     ]
     const label = rules.map(({ pattern }) => `routes['${pattern}']`).join(' and ')
-    if (exact?.isPublic !== true) return assertFits(seats, undefined, label)
+    if (!isPublic) return assertFits(seats, undefined, label)
     const leftOut = needsCaller(seats)
     const announced = publicSeat(leftOut.map(({ stage }) => stage.name))
     const present = seats.filter((each) => !leftOut.includes(each))
@@ -149,6 +161,11 @@ export class Planner {
     for (const { stage } of seats) this.general.claimed(`${name}.${stage.name}`, stage)
     return isMarkedSensitive('guard', setting) ? [sensitiveSeat('guard'), ...seats] : seats
   }
+}
+
+/** The rows that a rule says something about. */
+function rowsOf({ additions, replacements, merges }: RouteRule): string[] {
+  return [additions, replacements, merges].flatMap((said) => [...said.keys()])
 }
 
 const GENERAL: Fit<RouteRule> = { exact: undefined, fits: [] }

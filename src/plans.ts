@@ -64,9 +64,7 @@ export class Plans {
     this.match = compileRoutes(rules, this.tree)
     this.enforcement = enforcementOf(options.mode)
     this.everywhere = this.make({ exact: undefined, fits: [] })
-    this.exact = new Map(
-      rules.map((rule) => [rule, this.make({ exact: rule, fits: this.tree.containing(rule) })]),
-    )
+    this.exact = new Map(rules.map((rule) => [rule, this.make(this.tree.fitOf(rule))]))
     for (const rule of rules) this.addDotted(rule)
     for (const kind of meetings(this.tree, EVERYTHING, rules.length + MAX_COMBINATIONS)) {
       const fits = this.tree.containing(kind)
@@ -136,10 +134,10 @@ export class Plans {
   }
 
   private addDotted(rule: RouteRule): void {
-    const fits = this.tree.containing(rule, true)
-    if (fits.length === this.exact.get(rule)!.rules.length) return
+    const fit = this.tree.fitOf(rule, true)
+    if (fit === this.tree.fitOf(rule)) return
     try {
-      this.exactDotted.set(rule, this.make({ exact: rule, fits }, true))
+      this.exactDotted.set(rule, this.make(fit, true))
     } catch (error) {
       // The application may be none for which these rules meet. If it is, nothing is taken away.
       if (!(error instanceof ConfigError)) throw error

@@ -37,13 +37,14 @@ export function routeRule(plan: GeneralPlan, pattern: string, given: unknown): R
   const replacements = new Map<string, Stage | undefined>()
   const merges = new Map<string, { setting: unknown; loosens: boolean }>()
 
-  for (const [name, row] of Object.entries(plan.rows)) {
+  for (const name of plan.names) {
+    const row = plan.rows[name]!
     const own = setting[name]
-    refuseNull(`${option}.${name}`, own)
     if (own === undefined) {
       if (isPublic && row.whenPublic === 'absent') replacements.set(name, undefined)
       continue
     }
+    refuseNull(`${option}.${name}`, own)
     if (own === false) {
       if (row.inRoute === 'not-false') {
         throw new ConfigError(`${option}.${name} cannot be false; write public: true to let everybody in`)
@@ -89,7 +90,19 @@ export function routeRule(plan: GeneralPlan, pattern: string, given: unknown): R
     ...[...replacements.keys()].filter((name) => setting[name] !== undefined),
     ...[...merges].filter(([name, { loosens }]) => loosens && !replacements.has(name)).map(([name]) => name),
   ]
-  return { ...parsePattern(pattern), isPublic, isSensitive, mode, additions, replacements, merges, takes }
+  const { method, segments } = parsePattern(pattern)
+  return {
+    pattern,
+    method,
+    segments,
+    isPublic,
+    isSensitive,
+    mode,
+    additions,
+    replacements,
+    merges,
+    takes,
+  }
 }
 
 function refuseContradiction(option: string, setting: Settings): void {

@@ -1,7 +1,16 @@
 import { ConfigError } from './config-error.js'
 import { collectDotted, nodesBeforeDots } from './dotted-paths.js'
 import { fixed, hasRest, isName, type Requests, type RoutePattern } from './route-pattern.js'
-import { addChild, addFitting, childOf, inOrder, newNode, type Leaf, type Node } from './route-node.js'
+import {
+  addChild,
+  addFitting,
+  childOf,
+  inOrder,
+  newNode,
+  type Fit,
+  type Leaf,
+  type Node,
+} from './route-node.js'
 
 /** Rules by the parts of their paths. */
 export class RouteTree<R extends RoutePattern> {
@@ -9,21 +18,30 @@ export class RouteTree<R extends RoutePattern> {
   /** More segments of a path than these lead nowhere else. */
   readonly mostSegments: number
   private readonly longest: number
+  private readonly leaves: ReadonlyMap<R, Leaf<R>>
   private readonly beforeDots: ReadonlyMap<Node<R>, readonly string[]>
 
   /** @throws ConfigError if two rules fit the same requests equally well */
   constructor(rules: readonly R[]) {
-    const leaves = rules.map((rule) => plant(this.root, rule))
+    this.leaves = new Map(rules.map((rule) => [rule, plant(this.root, rule)]))
     this.longest = Math.max(0, ...rules.flatMap(({ segments }) => segments.map(({ length }) => length)))
     this.mostSegments = 2 + Math.max(0, ...rules.map(({ segments }) => segments.length))
     this.beforeDots = nodesBeforeDots(this.root)
-    for (const leaf of leaves) {
-      const { rule } = leaf
+    for (const [rule, leaf] of this.leaves) {
       leaf.exact = { exact: rule, fits: this.containing(rule) }
       leaf.width = leaf.exact.fits.length
+      leaf.exactDotted = leaf.exact
+      // Without a dot, no segment ends at one.
+      if (!rule.segments.some((segment) => segment.includes('.'))) continue
       const fits = this.containing(rule, true)
-      leaf.exactDotted = fits.length === leaf.exact.fits.length ? leaf.exact : { exact: rule, fits }
+      if (fits.length > leaf.width) leaf.exactDotted = { exact: rule, fits }
     }
+  }
+
+  /** What fits a request that fits `rule` letter by letter; the same object for both, unless dots make a difference. */
+  fitOf(rule: R, dotted = false): Fit<R> {
+    const leaf = this.leaves.get(rule)!
+    return dotted ? leaf.exactDotted : leaf.exact
   }
 
   /** Adds to `found` whatever fits a path of these segments, which are in lower case. */
