@@ -22,7 +22,7 @@ export type Judgement =
 export interface Checker {
   /** Which library judges: `json-schema`, or the vendor of a Standard Schema. */
   readonly kind: string
-  /** What the schema says about the top level of the part, as far as it can be read. */
+  /** What the schema says about the top level of a part that arrives as text, as far as it can be read. */
   readonly shape: Shape
   /**
    * @param values how many values `value` consists of

@@ -13,7 +13,7 @@ import {
   type Unknown,
 } from './schema-compiler.js'
 import { flawOf } from './schema-flaws.js'
-import { shapeOf } from './schema-shape.js'
+import { OPEN, shapeOf } from './schema-shape.js'
 
 export type { JsonSchema } from './schema-compiler.js'
 
@@ -61,7 +61,7 @@ export function jsonSchemaChecker(
 
   return {
     kind: 'json-schema',
-    shape: shapeOf(schema),
+    shape: part === 'body' ? OPEN : shapeOf(schema),
     judge(value, values): Judgement {
       if (value === undefined) return { valid: false, flaws: [{ pointer: '#', detail: 'is required' }] }
       const errors = (values <= SMALL ? ofSmall : first)()(value)
@@ -92,13 +92,13 @@ function assertJson(option: string, schema: unknown): void {
   const left: [at: string, value: unknown][] = [[option, schema]]
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const [at, value] = next
-    if (seen.has(value) || JSON_SCALARS.has(typeof value) || value === null) continue
+    if (seen.has(value)) continue
     seen.add(value)
     const members = Array.isArray(value) ? Object.entries(value) : membersOf(at, value, 'of JSON')
     for (const [key, inner] of members) {
       if (key === '__proto__')
         throw new ConfigError(`${at} has a member "__proto__"; drop it`, 'invalid-schema')
-      left.push([`${at}.${key}`, inner])
+      if (inner !== null && !JSON_SCALARS.has(typeof inner)) left.push([`${at}.${key}`, inner])
     }
   }
 }

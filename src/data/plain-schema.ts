@@ -3,7 +3,7 @@ import { DIALECT } from './meta-schema.js'
 
 /** Whether a value may stand behind a keyword, that many schemas below the root. */
 type Test = (value: unknown, depth: number) => boolean
-type Tests = Readonly<Record<string, Test>>
+type Tests = ReadonlyMap<string, Test>
 
 const MAX_DEPTH = 32
 
@@ -28,38 +28,44 @@ const FORMATS: ReadonlySet<unknown> = new Set(
   ),
 )
 
-const OF_NUMBERS: Tests = {
+const OF_NUMBERS = tests({
   minimum: number,
   maximum: number,
   exclusiveMinimum: number,
   exclusiveMaximum: number,
   multipleOf: (value) => Number.isFinite(value) && (value as number) > 0,
-}
+})
 
 /** Keywords by the type that they are about. */
-const BY_TYPE: Readonly<Record<string, Tests>> = {
-  null: {},
-  boolean: {},
-  number: OF_NUMBERS,
-  integer: OF_NUMBERS,
-  string: {
-    minLength: count,
-    maxLength: count,
-    pattern: isExpression,
-    format: (value) => FORMATS.has(value),
-  },
-  array: { items: schema, minItems: count, maxItems: count, uniqueItems: flag },
-  object: {
-    properties: members,
-    required: names,
-    additionalProperties: schema,
-    minProperties: count,
-    maxProperties: count,
-  },
-}
+const BY_TYPE: ReadonlyMap<unknown, Tests> = new Map([
+  ['null', tests({})],
+  ['boolean', tests({})],
+  ['number', OF_NUMBERS],
+  ['integer', OF_NUMBERS],
+  [
+    'string',
+    tests({
+      minLength: count,
+      maxLength: count,
+      pattern: isExpression,
+      format: (value) => FORMATS.has(value),
+    }),
+  ],
+  ['array', tests({ items: schema, minItems: count, maxItems: count, uniqueItems: flag })],
+  [
+    'object',
+    tests({
+      properties: members,
+      required: names,
+      additionalProperties: schema,
+      minProperties: count,
+      maxProperties: count,
+    }),
+  ],
+])
 
 /** Keywords of all types. */
-const ANY: Tests = {
+const ANY = tests({
   type: anything,
   title: text,
   description: text,
@@ -70,10 +76,14 @@ const ANY: Tests = {
   examples: Array.isArray,
   const: anything,
   enum: (value) => Array.isArray(value) && value.length > 0,
-}
+})
 /** Only of members: strict mode refuses a default that would be ignored. */
-const MEMBER: Tests = { ...ANY, default: anything }
-const ROOT: Tests = { ...ANY, $schema: (value) => value === DIALECT }
+const MEMBER: Tests = new Map([...ANY, ['default', anything]])
+const ROOT: Tests = new Map([...ANY, ['$schema', (value: unknown) => value === DIALECT]])
+
+function tests(byKeyword: Readonly<Record<string, Test>>): Tests {
+  return new Map(Object.entries(byKeyword))
+}
 
 /**
  * Whether a schema is so plain that it compiles for certain: typed members, items, limits, patterns and the like. The
@@ -88,12 +98,16 @@ function isPlainAt(given: unknown, depth: number, general: Tests): boolean {
   if (depth > MAX_DEPTH || !isObject(given)) return false
   const { type } = given
   const types: unknown[] = type === undefined ? [] : Array.isArray(type) ? type : [type]
-  if (!types.every((name) => typeof name === 'string' && Object.hasOwn(BY_TYPE, name))) return false
   if (new Set(types).size < types.length || (types.length === 0 && type !== undefined)) return false
 
-  const tables = [general, ...types.map((name) => BY_TYPE[name as string]!)]
+  const tables = [general]
+  for (const name of types) {
+    const table = BY_TYPE.get(name)
+    if (table === undefined) return false
+    tables.push(table)
+  }
   return Object.entries(given).every(([keyword, value]) =>
-    tables.some((tests) => Object.hasOwn(tests, keyword) && tests[keyword]!(value, depth)),
+    tables.some((table) => table.get(keyword)?.(value, depth) === true),
   )
 }
 

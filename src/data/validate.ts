@@ -91,11 +91,12 @@ const ofHandlers = stageFor('handler')
 
 function stageFor(paramsOf: ParamsOf) {
   return defineStage('validate', (options: ValidateOptions) => {
-    const validation = compileValidation(options)
+    const { checkers, maxErrors, timeoutMs, queryLists, unknown } = compileValidation(options)
     if (!hasSchema(options))
       throw new ConfigError(`validate needs a schema for at least one of ${PARTS.join(', ')}`)
     void warmUpFor(options)
-    const examination = { ...validation, paramsOf, limits: usualLimits() }
+    const limits = usualLimits()
+    const examination = { checkers, maxErrors, timeoutMs, queryLists, unknown, paramsOf, limits }
     let parsedBefore = false
 
     return {
@@ -108,13 +109,13 @@ function stageFor(paramsOf: ParamsOf) {
         })
       },
       describe: () => ({
-        parts: Object.fromEntries(validation.checkers.map(([part, { kind }]) => [part, kind])),
-        unknown: validation.unknown,
-        maxErrors: validation.maxErrors,
+        parts: Object.fromEntries(checkers.map(([part, { kind }]) => [part, kind])),
+        unknown,
+        maxErrors,
       }),
       findings: () => (parsedBefore ? [PARSED_BEFORE] : []),
       async ready() {
-        for (const [, checker] of validation.checkers) checker.warm?.()
+        for (const [, checker] of checkers) checker.warm?.()
         await warmUpFor(options)
       },
     }

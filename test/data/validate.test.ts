@@ -624,6 +624,21 @@ describe('a Standard Schema', () => {
     })
   })
 
+  test('is asked which members are lists only of what arrives as text', () => {
+    const asked: string[] = []
+    const describing = (part: string) => ({
+      '~standard': {
+        version: 1 as const,
+        vendor: 'own',
+        validate: (value: unknown) => ({ value }),
+        jsonSchema: { input: () => (asked.push(part), {}) },
+      },
+    })
+    const parts = ['params', 'query', 'headers', 'cookies', 'body']
+    validate(Object.fromEntries(parts.map((part) => [part, describing(part)])))
+    expect(asked).toEqual(['params', 'query', 'headers', 'cookies'])
+  })
+
   test('of zod 3: what its message would quote is told from the schema', async () => {
     const schema = z3.object({
       plan: z3.enum(['free', 'paid']),
