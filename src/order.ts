@@ -1,5 +1,6 @@
 import { csrfConflict } from './access/csrf-options.js'
 import { csrf, type CsrfOptions } from './access/csrf.js'
+import type { OwnResource } from './access/access-facts.js'
 import type { OwnershipPlace } from './access/ownership-options.js'
 import {
   ownershipDefault,
@@ -139,14 +140,16 @@ export const order = {
   // -- access, now that all of the request is known
   /** Only the owner gets at the object that a route names; it is loaded once, for policies and the handler too. Off by default. 404. */
   ownership: onDemand<OwnershipSettings, OwnershipRule>({
-    general: (settings, place) => ownershipDefault(settings, ownershipPlace(place)),
-    local: (own, place) => ownershipWith(place.settings.ownership || undefined, own, ownershipPlace(place)),
+    general: (settings, place) => ownershipDefault(settings, ownershipPlace(place), () => ownResource(place)),
+    local: (own, place) =>
+      ownershipWith(place.settings.ownership || undefined, own, ownershipPlace(place), ownResource(place)),
     whenPublic: 'absent',
   }),
   /** Functions of caller, input, time and object, by name; all must allow. Off by default. 403. */
   policy: onDemand<AccessPolicies | PolicyOptions>({
-    general: (setting, place) => policyWith(setting, 'policy', paramsOf(place)),
-    local: (setting, place) => policyWith(setting, optionOf(place, 'policy'), paramsOf(place)),
+    general: (setting, place) => policyWith(setting, 'policy', paramsOf(place), resourceBeside(place)),
+    local: (setting, place) =>
+      policyWith(setting, optionOf(place, 'policy'), paramsOf(place), resourceBeside(place)),
     whenPublic: 'absent',
   }),
 
@@ -243,6 +246,22 @@ function ownershipPlace(place: Place): OwnershipPlace {
     paramsOf: paramsOf(place),
     severalIssuers: hasSeveralIssuers(place),
   }
+}
+
+/** Where the `ownership` of this place puts what it loads. */
+function ownResource(place: Place): OwnResource {
+  const own: OwnResource = { symbol: Symbol('ownership.own') }
+  place.shared.set(resourceKey(place), own)
+  return own
+}
+
+/** The same, for who stands beside it: rows are built in the order of the table. */
+function resourceBeside(place: Place): OwnResource | undefined {
+  return place.shared.get(resourceKey(place)) as OwnResource | undefined
+}
+
+function resourceKey({ door, name }: Place): string {
+  return `resource of ${door} ${name}`
 }
 
 function hasSeveralIssuers({ settings, shared }: Place): boolean {

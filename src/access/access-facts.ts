@@ -1,4 +1,4 @@
-import type { Principal, SecurityContext } from '../kernel/context.js'
+import type { Principal, SecurityContext, Slot } from '../kernel/context.js'
 import { decidingParams, type ParamsOf } from '../kernel/validated-params.js'
 
 /**
@@ -8,7 +8,7 @@ import { decidingParams, type ParamsOf } from '../kernel/validated-params.js'
 export interface AccessFacts<Resource = unknown> {
   /** Who is calling. */
   readonly principal: Principal
-  /** The object that `ownership` has loaded; `undefined` where none stands before. */
+  /** The object that the `ownership` beside it has loaded, or else the last one that stands before; `undefined` where none does. */
   readonly resource: Resource
   /** Path parameters: the text that was sent, or what `validate` made of it, which a schema may turn into something else than text. */
   readonly params: Readonly<Record<string, string>>
@@ -29,24 +29,32 @@ export interface AccessFacts<Resource = unknown> {
   readonly now: number
 }
 
+/** What one `ownership` has loaded; `null` while it has found nothing. */
+export type OwnResource<Resource extends object = object> = Slot<Resource | null>
+
 /** The facts of one request. Getters: what nobody asks for costs nothing. */
 export class RequestFacts implements AccessFacts {
   readonly #ctx: SecurityContext
   readonly #paramsOf: ParamsOf
+  readonly #own: OwnResource | undefined
   #params: Readonly<Record<string, string>> | undefined
 
   constructor(
     ctx: SecurityContext,
     readonly principal: Principal,
     paramsOf: ParamsOf,
+    own?: OwnResource,
   ) {
     this.#ctx = ctx
     this.#paramsOf = paramsOf
+    this.#own = own
     Object.freeze(this)
   }
 
   get resource(): unknown {
-    return this.#ctx.resource
+    // Of several rules each loads its own, and what a policy says of one is not meant for another.
+    const own = this.#own && this.#ctx.get(this.#own)
+    return own === undefined ? this.#ctx.resource : (own ?? undefined)
   }
 
   get params(): Readonly<Record<string, string>> {

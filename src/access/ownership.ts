@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { knownKeys, membersOf, show } from '../kernel/check.js'
-import { contextOf, loadedResource, type SecurityContext, type Slot } from '../kernel/context.js'
+import { contextOf, loadedResource, type SecurityContext } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import { CATALOGUE_KEYS, compileCatalogue, type Catalogue } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
 import { isStrayPromise, isThenable } from '../lib/when.js'
-import { RequestFacts } from './access-facts.js'
+import { RequestFacts, type OwnResource } from './access-facts.js'
 import { inItsTime, isGone, storeAway } from './answers.js'
 import {
   compileDefaults,
@@ -55,11 +55,12 @@ export function ownership<Resource extends object>(
   options: OwnershipOptions<Resource> & Catalogue,
   standalone?: Standalone,
 ): OwnershipMiddleware<Resource> {
-  const own: Slot<Resource> = { symbol: Symbol('ownership.own') }
+  const own: OwnResource<Resource> = { symbol: Symbol('ownership.own') }
   return Object.assign(alone({ options: options as object as OwnershipOptions, own }, standalone), {
     resource(req: IncomingMessage): Resource {
       const found = contextOf(req)?.get(own)
-      if (found === undefined) throw new Error('ownership: nothing was loaded for this request here')
+      if (found === undefined || found === null)
+        throw new Error('ownership: nothing was loaded for this request here')
       return found
     },
   })
@@ -67,7 +68,7 @@ export function ownership<Resource extends object>(
 
 interface Alone {
   readonly options: OwnershipOptions & Catalogue
-  readonly own: Slot<object>
+  readonly own: OwnResource
 }
 
 const alone = defineStage('ownership', ({ options, own }: Alone): Omit<Stage, 'name'> => {
@@ -82,13 +83,18 @@ const alone = defineStage('ownership', ({ options, own }: Alone): Omit<Stage, 'n
   return stageOf(compileOwnership(options, place), own)
 })
 
-/** Checks the general setting. A stage if it says what to load; `undefined` if it only says how to compare. */
+/**
+ * Checks the general setting. A stage if it says what to load; `undefined` if it only says how to compare.
+ *
+ * @param own makes the place of what it loads
+ */
 export function ownershipDefault(
   settings: OwnershipSettings,
   place: OwnershipPlace,
+  own: () => OwnResource,
 ): StageMiddleware | undefined {
   knownKeys(place.option, settings, OWNERSHIP_KEYS, OWNERSHIP_PROTECTING)
-  if (settings.load !== undefined) return compiled(compileOwnership(settings, place))
+  if (settings.load !== undefined) return compiled({ rules: compileOwnership(settings, place), own: own() })
   compileDefaults(settings, place)
   return undefined
 }
@@ -98,15 +104,21 @@ export function ownershipWith(
   general: OwnershipSettings | undefined,
   local: OwnershipRule,
   place: OwnershipPlace,
+  own: OwnResource,
 ): StageMiddleware {
   knownKeys(place.option, local, OWNERSHIP_KEYS, OWNERSHIP_PROTECTING)
   const both = [general ?? {}, local].flatMap((one) => membersOf(place.option, one))
-  return compiled(compileOwnership(Object.fromEntries(both), place))
+  return compiled({ rules: compileOwnership(Object.fromEntries(both), place), own })
 }
 
-const compiled = defineStage('ownership', (rules: CompiledOwnership) => stageOf(rules, undefined))
+interface Compiled {
+  readonly rules: CompiledOwnership
+  readonly own: OwnResource
+}
 
-function stageOf(rules: CompiledOwnership, own: Slot<object> | undefined): Omit<Stage, 'name'> {
+const compiled = defineStage('ownership', ({ rules, own }: Compiled) => stageOf(rules, own))
+
+function stageOf(rules: CompiledOwnership, own: OwnResource): Omit<Stage, 'name'> {
   const { load, ownerOf, callerAs, issuers, unless, isHidden, timeoutMs, paramsOf, described } = rules
   const deadline = { timeoutMs, code: 'store-unavailable', rule: 'load-timeout' } as const
 
@@ -115,7 +127,7 @@ function stageOf(rules: CompiledOwnership, own: Slot<object> | undefined): Omit<
     if (typeof resource !== 'object')
       throw new TypeError(`ownership.load must find an object or nothing, got ${show(resource)}`)
     ctx.set(loadedResource, resource)
-    if (own !== undefined) ctx.set(own, resource)
+    ctx.set(own, resource)
 
     const { issuer, method } = ctx.principal!
     const isCounted = issuers === undefined || issuers.has(issuer ?? method)
@@ -145,6 +157,7 @@ function stageOf(rules: CompiledOwnership, own: Slot<object> | undefined): Omit<
       if (principal === undefined) return unauthenticated(ctx, 'owner')
       // What a wider rule has loaded is not what this one is about.
       if (ctx.resource !== undefined) ctx.set(loadedResource, undefined)
+      ctx.set(own, null)
       let answer: unknown
       try {
         answer = load(new RequestFacts(ctx, principal, paramsOf))

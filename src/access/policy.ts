@@ -6,7 +6,7 @@ import { refuse, type Problem } from '../kernel/problem.js'
 import type { Stage, StageMiddleware } from '../kernel/stage.js'
 import type { ParamsOf } from '../kernel/validated-params.js'
 import { isThenable } from '../lib/when.js'
-import { RequestFacts, type AccessFacts } from './access-facts.js'
+import { RequestFacts, type AccessFacts, type OwnResource } from './access-facts.js'
 import { inItsTime, isGone, storeAway } from './answers.js'
 import { unauthenticated } from './unauthenticated.js'
 
@@ -58,13 +58,15 @@ export const policy = defineStage('policy', (setting: AccessPolicies | PolicyOpt
  * The stage of a setting that stands in `secureApi()`.
  *
  * @param option names it in messages: `routes['POST /orders'].policy`
+ * @param own what the `ownership` beside it loads
  */
 export function policyWith(
   setting: AccessPolicies | PolicyOptions,
   option: string,
   paramsOf: ParamsOf,
+  own: OwnResource | undefined,
 ): StageMiddleware {
-  return compiled(compile(option, setting, paramsOf))
+  return compiled({ ...compile(option, setting, paramsOf), own })
 }
 
 const compiled = defineStage('policy', (policies: CompiledPolicies) => stageOf(policies))
@@ -78,6 +80,7 @@ interface CompiledPolicies {
   readonly rules: readonly Rule[]
   readonly timeoutMs: number
   readonly paramsOf: ParamsOf
+  readonly own?: OwnResource | undefined
 }
 
 function compile(
@@ -120,7 +123,7 @@ function checked(option: string, options: PolicyOptions): { rules: AccessPolicie
   return { rules, ...(timeoutMs !== undefined && { timeoutMs }) }
 }
 
-function stageOf({ rules, timeoutMs, paramsOf }: CompiledPolicies): Omit<Stage, 'name'> {
+function stageOf({ rules, timeoutMs, paramsOf, own }: CompiledPolicies): Omit<Stage, 'name'> {
   const names = rules.map(({ name }) => name)
   const text = names.join(' and ')
   const deadline = { timeoutMs, code: 'policy-unavailable', rule: 'policy-timeout' } as const
@@ -171,7 +174,7 @@ function stageOf({ rules, timeoutMs, paramsOf }: CompiledPolicies): Omit<Stage, 
       const { principal } = ctx
       if (principal === undefined) return unauthenticated(ctx, text)
       try {
-        const refusal = decide(ctx, new RequestFacts(ctx, principal, paramsOf))
+        const refusal = decide(ctx, new RequestFacts(ctx, principal, paramsOf, own))
         return isThenable(refusal) ? refusal.then((late) => conclude(ctx, late)) : conclude(ctx, refusal)
       } catch (error) {
         return storeAway(error)

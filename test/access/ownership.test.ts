@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import connectApp from 'connect'
@@ -15,6 +16,7 @@ import {
   ownership,
   session,
   type AccessFacts,
+  type AccessPolicy,
   type OwnershipOptions,
   type SecureApiOptions,
 } from '../../src/index.js'
@@ -51,6 +53,11 @@ function behind(
   return serve([as(principal), stage], serving)
 }
 
+/** A policy that lets everybody in, and keeps what it is asked about. */
+const see = (seen: unknown[]) => ({
+  see: ({ resource }: AccessFacts) => seen.push(resource) > 0,
+})
+
 const decisions = (events: readonly Record<string, unknown>[]) =>
   events
     .filter(({ kind }) => kind === 'decision')
@@ -83,6 +90,18 @@ describe('ownership alone', () => {
     const { get, handled } = serve(ownership({ load: () => ({ customer: `${++loads}` }), owner: 'customer' }))
     await get('/1').expect(expectRefused('unauthenticated')).expect('WWW-Authenticate', 'Bearer realm="api"')
     expect([loads, handled()]).toEqual([0, 0])
+  })
+
+  test('that only reports hands on nothing of an earlier time', async () => {
+    const found: unknown[] = [{ customer: 'ann' }, undefined]
+    const own = ownership({ load: () => found.shift() as object, owner: () => 'ann' }, { mode: 'report' })
+    const app = express5()
+    app.use(as(caller()) as never, own)
+    app.get('/', own, (req, res) => {
+      expect(() => own.resource(req)).toThrow('nothing was loaded')
+      res.json({})
+    })
+    await request(app).get('/').expect(200)
   })
 
   test.each<[string, object, Principal]>([
@@ -611,6 +630,85 @@ describe('in secureApi()', () => {
     ])
   })
 
+  const shop = { id: 's', staff: ['ann'] }
+  const ofShop = { load: () => shop, owner: 'staff' as never }
+  const ofOrder = { load, owner: 'customer' }
+  const order = '* /shops/:shop/orders/:id'
+  type Seeing = { see: AccessPolicy }
+  test.each<[string, unknown, (policy: Seeing) => Partial<SecureApiOptions>]>([
+    [
+      'of its own rule',
+      shop,
+      (policy) => ({
+        routes: { '* /shops/:shop/*': { ownership: ofShop, policy }, [order]: { ownership: ofOrder } },
+      }),
+    ],
+    [
+      'of the narrower rule it stands in',
+      ['1'],
+      (policy) => ({
+        routes: {
+          '* /shops/:shop/*': { ownership: ofShop },
+          [order]: { ownership: { ...ofOrder, load: () => ['1'], owner: () => 'ann' }, policy },
+        },
+      }),
+    ],
+    [
+      'of the general setting it stands in',
+      shop,
+      (policy) => ({ ownership: ofShop, policy, routes: { [order]: { ownership: ofOrder } } }),
+    ],
+    [
+      'of the rule, where the general setting has none',
+      stored.get('1'),
+      (policy) => ({ policy, routes: { [order]: { ownership: ofOrder } } }),
+    ],
+    [
+      'that stands in place of what was beside it',
+      stored.get('1'),
+      (policy) => ({
+        routes: {
+          '* /shops/:shop/*': { ownership: ofShop, policy },
+          [order]: { ownership: { replace: ofOrder } },
+        },
+      }),
+    ],
+  ])('a policy sees what was loaded by the ownership %s', async (_which, loaded, options) => {
+    const seen: unknown[] = []
+    const { get } = served(options(see(seen)))
+    await get('/shops/s/orders/1').expect(200)
+    expect(seen).toEqual([loaded])
+  })
+
+  test('a policy of a guard sees what its guard has loaded, or else what was loaded before', async () => {
+    const seen: unknown[] = []
+    const { api, as: token } = testApi({ routes: { [order]: { ownership: ofOrder } } })
+    const app = express5()
+    const [alone, loading] = [
+      api.guard({ policy: see(seen) }),
+      api.guard({ ownership: ofShop, policy: see(seen) }),
+    ]
+    app.get('/shops/:shop/orders/:id', api, alone, loading, (_req, res) => void res.json({}))
+    await request(app)
+      .get('/shops/s/orders/1')
+      .set('Authorization', token({ sub: 'ann' }))
+      .expect(200)
+    expect(seen).toEqual([stored.get('1'), shop])
+  })
+
+  test('what only reports that it has found nothing hands no policy the object of another rule', async () => {
+    const seen: unknown[] = []
+    const { get } = served({
+      mode: { ownership: 'report' },
+      routes: {
+        '* /shops/:shop/*': { ownership: { load: () => null, owner: 'staff' }, policy: see(seen) },
+        'GET /shops/:shop/orders/:id': { ownership: { load, owner: 'customer' } },
+      },
+    } as never)
+    await get('/shops/s/orders/1').expect(200)
+    expect(seen).toEqual([undefined])
+  })
+
   test('unless speaks the words of the catalogue of rbac', async () => {
     const settings = {
       rbac: { roles: { support: ['orders:read-any'] } },
@@ -700,6 +798,34 @@ describe('in secureApi()', () => {
     await get('/orders/2').expect(403)
     await get('/mine/1')
     expect(seen).toEqual(['3', undefined])
+  })
+
+  test('what the general setting loads by is what handlers see, whatever Express reads from an odd path', async () => {
+    for (const express of [express5, express4]) {
+      const seen: unknown[] = []
+      const { api, as: token } = testApi({
+        firewall: false,
+        ownership: { load, owner: 'customer' },
+        routes: { 'GET /orders/:id': { rbac: 'authenticated' } },
+      })
+      const app = express()
+      app.use(api as never)
+      app.get('/orders/:id', (req: { params: { id?: string } }, res: ServerResponse) => {
+        seen.push(req.params.id)
+        sendJson(res, {})
+      })
+      const server = createServer(app).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      // Express cuts the last one at `#` and reads the backslash as a slash: to it, this is /orders/2.
+      for (const target of ['/orders/1', '/orders/2', '/orders\\2#/1']) {
+        const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+        const authorization = `Authorization: ${token({ sub: 'ann' })}`
+        socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${authorization}\r\nConnection: close\r\n\r\n`)
+        await once(socket.resume(), 'end')
+      }
+      server.close()
+      expect(seen).toEqual(['1', undefined])
+    }
   })
 
   test('stands in explain() before policy, behind validate', () => {
