@@ -58,6 +58,8 @@ export interface PreparedAuth extends Lifetimes {
   readonly methods: readonly Method[]
   /** Configured, but not counted here: to bring their credential is to bring the wrong one. */
   readonly others: readonly Method[]
+  /** Of those, the ones that cannot be as proofs are asked for. What is surely theirs is shown to nobody else. */
+  readonly unable: readonly Method[]
   /** Whether all of `methods` must prove the caller. */
   readonly every: boolean
   readonly optional: boolean
@@ -86,6 +88,7 @@ export function prepareAuth(setting: AuthSetting): PreparedAuth {
   return {
     methods: able,
     others: [...methods.filter((method) => !counts(method)), ...unable],
+    unable,
     every,
     optional: boolean('auth.optional', optional),
     certificateBound: checkBound(options),

@@ -27,7 +27,7 @@ export const proofs = slot<readonly Principal[]>('auth.proofs')
  */
 export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'name'> => {
   const prepared = prepareAuth(setting)
-  const { methods, others, every, optional, certificateBound } = prepared
+  const { methods, others, unable, every, optional, certificateBound } = prepared
   const offered = methods.flatMap((method) => method.challenge())
   const explicit = methods.filter((one) => one.ambient !== true)
   const unasked = methods.filter((one) => one.ambient === true)
@@ -54,6 +54,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
     const another = (one: Method) =>
       one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
     if (isAside(method, ctx) || methods.some(another) || others.some(another)) return severalSent(offered)
+    const itsOwn = (one: Method) => sameCredential(one, method) && recognises(one, ctx) && isSure(one, ctx)
+    if (unable.some(itsOwn)) return unauthenticated(offered)
     return prove(ctx, [method])
   }
 

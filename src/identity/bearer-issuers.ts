@@ -61,7 +61,7 @@ export function prepareBearerIssuers(
     knownKeys(option, one, KNOWN, PROTECTING)
     const { name, audiences, keys, keysFrom, ...found } = prepareIssuer(
       option,
-      { ...(algorithms !== undefined && { algorithms }), ...one },
+      one.algorithms === undefined && algorithms !== undefined ? { ...one, algorithms } : one,
       { audience, ...rules },
     )
     if (map.has(name)) throw new ConfigError(`${option}.issuer is listed twice; keep one`)

@@ -46,9 +46,9 @@ export function isToken(text: string): boolean {
   return B64TOKEN.test(text)
 }
 
-/** What was sent in the place of a token, for whoever only wants a look at it. */
-export function peekToken(req: IncomingMessage, mode: DpopMode): string | undefined {
-  const credentials = credentialsOf(req, mode)
+/** What was sent in the place of a token, by whichever scheme, for whoever only wants a look at it. */
+export function peekToken(req: IncomingMessage): string | undefined {
+  const credentials = credentialsOf(req, 'allowed')
   return credentials === undefined ? undefined : afterSpaces(credentials)
 }
 

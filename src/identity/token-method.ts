@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { challenges } from '../kernel/challenges.js'
 import { slot, type SecurityContext } from '../kernel/context.js'
 import type { Later } from '../kernel/ports.js'
@@ -12,7 +13,7 @@ import type { Fault } from './faults.js'
 import type { IssuerTerms } from './issuer-terms.js'
 import type { Method } from './method.js'
 import { Possession } from './possession.js'
-import { BEARER, hasToken, isToken, peekToken, sentToken } from './sent-token.js'
+import { BEARER, hasToken, isToken, peekToken, schemeOf, sentToken } from './sent-token.js'
 import { tokenRefusals } from './token-refusals.js'
 import type { Unavailable } from './unavailable.js'
 
@@ -84,6 +85,12 @@ function inMode(
     ctx.set(hashed, { token, digest })
     return typeof known(digest, ctx, ctx.services.clock.now()) === 'object'
   }
+  /** Sent in a way that is not accepted here, and no other method may have it for that. */
+  const isOwn = (req: IncomingMessage): boolean => {
+    if (mode !== 'off' || knows === undefined || schemeOf(req) !== 'dpop') return false
+    const token = peekToken(req)
+    return token !== undefined && isToken(token) && knows(token)
+  }
   const conclude = (
     ctx: SecurityContext,
     token: string,
@@ -101,10 +108,10 @@ function inMode(
     methodName,
     credential: BEARER,
     insteadOfTwo,
-    recognises: ({ req }) => hasToken(req, mode),
+    recognises: ({ req }) => hasToken(req, mode) || isOwn(req),
     ...(knows !== undefined && {
       isSure(ctx) {
-        const token = peekToken(ctx.req, mode)
+        const token = peekToken(ctx.req)
         if (token === undefined) return false
         // Nobody takes a token apart that was found good before.
         return isKnown(ctx, token) || (isToken(token) && knows(token))

@@ -80,14 +80,27 @@ export class TokenReader {
   }
 }
 
-/** Whose token this says it is, if it is a JWT. Nothing of it is checked: it decides who judges the token, not how. */
+/**
+ * What somebody could turn into a compact JWS, such as one with padding: it is refused, but by its own issuer, because
+ * whoever else is shown it could do so.
+ */
+const ALMOST_COMPACT = /^([^.]+)\.([^.]+)\.[^.]*$/
+
+/**
+ * Whose token this says it is, if it is a JWT: its header is an object as well, so that a JWT inside of an opaque token says nothing.
+ * Nothing of it is checked: it decides who judges the token, not how.
+ */
 export function claimedIssuer(text: string): string | undefined {
-  const payload = COMPACT.exec(text)?.[2]
-  if (payload === undefined) return undefined
+  const parts = ALMOST_COMPACT.exec(text)
+  if (parts === null) return undefined
+  const iss = memberOf(parts[2]!, 'iss')
+  return typeof iss === 'string' && memberOf(parts[1]!, 'alg') !== undefined ? iss : undefined
+}
+
+function memberOf(encoded: string, name: string): unknown {
   try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    const iss: unknown = (claims as { iss?: unknown } | null)?.iss
-    return typeof iss === 'string' ? iss : undefined
+    const value: unknown = JSON.parse(Buffer.from(encoded, 'base64url').toString('utf8'))
+    return (value as Record<string, unknown> | null)?.[name]
   } catch {
     return undefined
   }

@@ -122,6 +122,12 @@ describe('types of tokens', () => {
   })
 })
 
+test('algorithms of an issuer that says `undefined` are those beside the list', async () => {
+  const api = setUp({ algorithms: undefined } as never, { algorithms: ['RS256'] })
+  await api.refuses(api.mint('special'), 'token-algorithm')
+  await api.refuses(api.mint('usual'), 'token-algorithm')
+})
+
 describe('lifetimes', () => {
   test('of an issuer may be shorter', async () => {
     const api = setUp({ maxLifetimeSeconds: 299 })

@@ -175,6 +175,26 @@ describe('a token is shown to its own issuer and to no other:', () => {
     expect(questions()).toEqual([`a ${nameless}`])
   })
 
+  test('a JWT inside of an opaque token says nothing', async () => {
+    const { sent, questions, answers, active } = setUp([entry(A, { prefix: ['a_', 'aa__'] }), entry(B)])
+    for (const name of [A, B]) answers(name, () => active())
+    const inside = localIssuer().mint({ iss: B })
+    for (const token of [`a_${inside}`, `aa__${inside}`]) {
+      await sent(token).expect(200)
+      expect(questions()).toEqual([`a ${token}`])
+    }
+  })
+
+  test('a JWT that is spelled in another way is not shown to whoever could spell it right', async () => {
+    const { refuses, questions, answers } = setUp([entry(A, { prefix: 'a_' }), entry(B)])
+    answers(A, () => ({ active: false }))
+    const jwt = localIssuer().mint({ iss: A })
+    const [header, payload, signature] = jwt.split('.')
+    const spelled = [`${jwt}=`, `${jwt}==`, `${jwt}~`, `${header}.${payload}.+${signature!.slice(1)}`]
+    for (const token of spelled) await refuses(token, 'token-inactive')
+    expect(questions()).toEqual(spelled.map((token) => `a ${token}`))
+  })
+
   test('an answer in the name of another issuer opens nothing', async () => {
     const { refuses, answers, active, questions } = setUp(pair())
     answers(A, () => active({ iss: B }))
@@ -491,6 +511,66 @@ describe.each([false, true])('beside bearer (reversed: %s)', (reversed) => {
     await send('nobody-s').expect(expectRefused('invalid-token'))
     expect(seen).toEqual([issuer.issuer, A, B])
     expect(asked).toEqual([`${A} a_1`, `${B} ${ofB}`])
+  })
+})
+
+describe.each([false, true])('tokens of bearer are shown to nobody (reversed: %s)', (reversed) => {
+  const setUpBoth = (jwts: object, opaque: object, narrowing: AuthNarrowing = {}) => {
+    const clock = fakeClock(1_800_000_000_000)
+    const issuer = localIssuer({ issuer: A, audience: AUDIENCE, clock })
+    const client = dpopClient({ clock })
+    const asked: string[] = []
+    const fetch = (async (url: string, init: RequestInit) => {
+      if (url.startsWith(A)) return issuer.fetch(url, init)
+      asked.push(new URLSearchParams(init.body as string).get('token')!)
+      const now = clock.now() / 1000
+      return Response.json({
+        ...{ active: true, aud: AUDIENCE, sub: 'u', iat: now, exp: now + 60 },
+        ...((init.body as string).includes('bound') && { cnf: { jkt: client.jkt } }),
+      })
+    }) as typeof globalThis.fetch
+    const methods = [
+      bearer({ issuer: A, audience: AUDIENCE, resource: AUDIENCE, ...jwts }),
+      introspection({
+        ...{ issuer: B, endpoint: `${B}/introspect`, clientId: 'api', clientSecret: 'secret' },
+        ...{ audience: AUDIENCE, resource: AUDIENCE, ...opaque },
+      }),
+    ]
+    const api = serve(auth({ any: reversed ? methods.reverse() : methods, ...narrowing }), { clock, fetch })
+    const fields = (token: string) => client.fields('GET', `${AUDIENCE}/orders`, token)
+    return {
+      ...{ ...api, asked, client, mint: issuer.mint },
+      sent: (token: string) => api.get('/orders').set('Authorization', `Bearer ${token}`),
+      proven: (token: string) => api.get('/orders').set(fields(token)),
+    }
+  }
+
+  test('with a scheme that only the other accepts', async () => {
+    const { asked, client, mint, sent, proven, handled } = setUpBoth({}, { dpop: 'allowed' })
+    await proven('bound').expect(200)
+    await sent(mint()).expect(200)
+    expect(asked.splice(0)).toEqual(['bound'])
+    const before = handled()
+    for (const token of [mint(), mint({ cnf: { jkt: client.jkt } }), `${mint()}=`])
+      await proven(token).expect(expectRefused('unauthenticated'))
+    expect(asked).toEqual([])
+    expect(handled()).toBe(before)
+  })
+
+  test.each<[string, object, object, AuthNarrowing]>([
+    ['wants proofs', {}, { dpop: 'allowed' }, { dpop: 'required' }],
+    ['wants none', { dpop: 'required' }, {}, { dpop: 'off' }],
+  ])('where a route %s and bearer cannot', async (_what, jwts, opaque, narrowing) => {
+    const { asked, client, mint, sent, proven, handled } = setUpBoth(jwts, opaque, narrowing)
+    await (narrowing.dpop === 'required' ? proven('bound') : sent('plain')).expect(200)
+    asked.length = 0
+    const before = handled()
+    for (const token of [mint(), mint({ cnf: { jkt: client.jkt } })]) {
+      await sent(token).expect(expectRefused('unauthenticated'))
+      await proven(token).expect(expectRefused('unauthenticated'))
+    }
+    expect(asked).toEqual([])
+    expect(handled()).toBe(before)
   })
 })
 
