@@ -203,7 +203,8 @@ export function secureApi(options: SecureApiOptions): SecureApi {
       seen,
     )
     guards.set(guarded, seats)
-    return Object.assign(guarded, { [GUARD]: { settings, by: secured } })
+    // Whoever changes the settings afterwards changes no stage, and must not make check() believe so.
+    return Object.assign(guarded, { [GUARD]: { settings: { ...settings }, by: secured } })
   }
 
   const allStages = (): Stage[] => [

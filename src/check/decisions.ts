@@ -1,6 +1,7 @@
 import { meetings } from '../kernel/meetings.js'
 import { fixed, hasRest, isName, type Requests } from '../kernel/route-pattern.js'
 import type { Plan, Plans } from '../plans.js'
+import type { RouteRule } from '../route-rule.js'
 import { shown } from './app-walk.js'
 import type { GuardMark } from './guard-mark.js'
 
@@ -13,17 +14,22 @@ export interface Case {
 
 /** Stands for text that no rule has. */
 const SAMPLE = 'x-sample-x'
-/** More kinds of requests than this are not told apart. */
+/** More kinds of requests than this, besides those of each rule by itself, are not told apart. */
 const MAX_CASES = 1_000
 
 /** All kinds of requests that meet the route, as the rules tell them apart, and what holds for each of them. */
 export function casesOf(method: string, segments: readonly string[], plans: Plans): Case[] {
   const asked = method === 'HEAD' ? 'GET' : method
-  return meetings(plans.tree, { method: asked, segments }, MAX_CASES).flatMap((kind) => {
+  return meetings(plans.tree, { method: asked, segments }, plans.rules.length + MAX_CASES).flatMap((kind) => {
     const plan = planOf(kind, plans)
     const label = `${kind.method === asked ? method : kind.method} ${shown(kind.segments)}`
     return plan === undefined ? [] : [{ label, plan }]
   })
+}
+
+/** Each rule by itself, with all that are wider. */
+export function casesOfRules(rules: readonly RouteRule[], plans: Plans): Case[] {
+  return rules.map(({ pattern }) => ({ label: pattern, plan: plans.named(pattern) }))
 }
 
 /** What holds for such a request, spelled as the kind is, that no narrower rule fits. `undefined` if there is none. */

@@ -1,9 +1,10 @@
 import type { Finding } from '../kernel/stage.js'
+import type { RouteRule } from '../route-rule.js'
 import { shown, type AppWalk, type Layer } from './app-walk.js'
 import type { CheckedApi } from './checked-api.js'
-import { casesOf, decides, isDecided, isPublic, type Case } from './decisions.js'
+import { casesOf, casesOfRules, decides, isDecided, isPublic, type Case } from './decisions.js'
 import { markOf, type GuardMark } from './guard-mark.js'
-import { isAsync, isErrorHandler, mustAnswer } from './handlers.js'
+import { isAsync, isErrorHandler, mayAnswer, mustAnswer } from './handlers.js'
 import { isInFront, overlap } from './in-front.js'
 import { sensitiveFindings } from './sensitive.js'
 import { standingOf, type Standing } from './standing.js'
@@ -52,7 +53,31 @@ export function routeFindings(walk: AppWalk, checked: CheckedApi): Finding[] {
       ...undecided.map(({ label }) => withoutDecision(label)),
     )
   }
-  return distinct([...found, ...idleRules(walk, checked)])
+  const idle = idleRules(walk, checked)
+  return distinct([...found, ...idle.map(withoutRoute), ...behindAll(walk, checked, marked, idle)])
+}
+
+/**
+ * A handler without a path, such as a proxy, has no requests of its own: what no route fits may be answered there. Of those that take
+ * `next` it is the last one, and others only pass on.
+ */
+function behindAll(
+  { layers }: AppWalk,
+  { api, isProtected, plans }: CheckedApi,
+  marked: readonly Layer[],
+  idle: readonly RouteRule[],
+): Finding[] {
+  const bare = layers.filter(
+    (layer) => !isJudged(layer) && markOf(layer.handlers[0]) === undefined && mayAnswer(layer.handlers[0]),
+  )
+  return bare
+    .filter((layer) => mustAnswer(layer.handlers[0]) || layer === bare.at(-1))
+    .flatMap((layer) => {
+      const { isEntered, guards } = standingOf(layer, marked, api)
+      if (!isEntered && !isProtected) return []
+      const fitting = idle.filter(({ segments }) => overlap(segments, layer.segments))
+      return sensitiveFindings(casesOfRules(fitting, plans), guards)
+    })
 }
 
 /** Whether requests get into the API in any place at all. */
@@ -108,21 +133,24 @@ function guardFindings(route: string, layer: Layer, standing: Standing, isProtec
   return found
 }
 
-function idleRules({ layers }: AppWalk, { plans }: CheckedApi): Finding[] {
-  const idle = plans.rules.filter(
+function idleRules({ layers }: AppWalk, { plans }: CheckedApi): RouteRule[] {
+  return plans.rules.filter(
     (rule) =>
       !layers.some(
         (layer) =>
           isJudged(layer) && sameMethod(rule.method, layer.method) && overlap(rule.segments, layer.segments),
       ),
   )
-  return idle.map(({ pattern }) => ({
+}
+
+function withoutRoute({ pattern }: RouteRule): Finding {
+  return {
     code: 'rule-without-route',
     severity: 'medium',
     route: pattern,
     cause: `the rule '${pattern}' fits no mounted route`,
     fix: 'correct its method or path, or drop it',
-  }))
+  }
 }
 
 function sameMethod(ruled: string, mounted: string): boolean {

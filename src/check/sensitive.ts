@@ -1,6 +1,6 @@
 import type { Finding } from '../kernel/stage.js'
 import type { Plan, Plans } from '../plans.js'
-import { isPublic, type Case } from './decisions.js'
+import { casesOfRules, isPublic, type Case } from './decisions.js'
 import type { GuardMark } from './guard-mark.js'
 
 /**
@@ -23,8 +23,7 @@ export function sensitiveFindings(cases: readonly Case[], guards: readonly Guard
 
 /** The same by the rules alone, where neither routes nor guards can be listed. */
 export function sensitiveRules(plans: Plans): Finding[] {
-  const cases = plans.rules.map(({ pattern }) => ({ label: pattern, plan: plans.named(pattern) }))
-  return sensitiveFindings(cases, [])
+  return sensitiveFindings(casesOfRules(plans.rules, plans), [])
 }
 
 /** A stage of the user's that is called so may ask for anything. */

@@ -1,5 +1,4 @@
 import type { Services } from '../kernel/services.js'
-import { systemClock } from '../kernel/system-clock.js'
 import { loadPeer } from '../kernel/peer.js'
 import type { Problem } from '../kernel/problem.js'
 import { parseStrictObject } from '../lib/strict-json.js'
@@ -193,9 +192,12 @@ export class SsoProvider {
     return config
   }
 
-  /** In seconds. `openid-client` reads the clock of the machine, and times are judged by that of the API. */
+  /**
+   * In seconds. `openid-client` reads `Date.now`, and times are judged by the clock of the API. Where both are one, it is 0 although a
+   * second may end in between.
+   */
   private skew({ clock }: Services): number {
-    return clock === systemClock ? 0 : Math.round((clock.now() - systemClock.now()) / 1000)
+    return Math.round((clock.now() - Date.now()) / 1000)
   }
 
   private metadata() {

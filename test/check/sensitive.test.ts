@@ -159,6 +159,47 @@ describe.each(expressVersions)('on %s', (_name, express) => {
     expect(found(options, mount)).toEqual(expected)
   })
 
+  const proxy = (_req: unknown, res: { json: (body: object) => unknown }, _next: unknown): void =>
+    void res.json({})
+  test.each<[string, Mount]>([
+    ['that must answer', (app) => app.use(answer)],
+    ['that may pass on', (app) => app.use(proxy)],
+    ['under the root', (app) => app.use('/', proxy)],
+    ['of a router', (app) => app.use('/', express.Router().use(proxy))],
+  ])('it is found where all is answered by one handler without a path, %s', (_which, mount) => {
+    expect(found(said({ 'POST /payouts': { sensitive: true } }), mount)).toEqual([WITHOUT])
+    expect(found(said({ 'POST /payouts': { sensitive: true, stepUp: fresh } }), mount)).toEqual([])
+    expect(
+      found(said({ 'POST /payouts': { sensitive: true } }), (app, api) =>
+        mount(app.use(api.guard({ stepUp: fresh }) as never), api),
+      ),
+    ).toEqual([])
+    // Its route comes first.
+    expect(
+      found(said({ 'POST /payouts': { sensitive: true } }), (app, api) => {
+        guarded({ stepUp: fresh })(app, api)
+        mount(app, api)
+      }),
+    ).toEqual([])
+  })
+
+  test('it is found among more rules than are told apart', () => {
+    const others = Object.fromEntries(Array.from({ length: 1_100 }, (_, i) => [`GET /a/${i}`, {}]))
+    const routes = { ...others, 'POST /a/payouts': { sensitive: true } } as Routes
+    expect(found({ routes }, (app) => app.use('/a', answer))).toEqual([
+      'sensitive-without-step-up POST /a/payouts',
+    ])
+  })
+
+  test('what is written into the settings of a guard once it is made changes nothing', () => {
+    const settings: Parameters<SecureApi['guard']>[0] = { sensitive: true }
+    const mount: Mount = (app, api) => {
+      app.post('/payouts', api.guard(settings) as never, answer)
+      Object.assign(settings, { stepUp: fresh })
+    }
+    expect(found({}, mount)).toEqual([WITHOUT])
+  })
+
   test.each<[string, Partial<SecureApiOptions>, Mount]>([
     ['sensitive-without-step-up', said({ 'POST /payouts': { sensitive: true } }), route],
     ['sensitive-without-step-up', {}, guarded({ sensitive: true })],

@@ -130,6 +130,21 @@ describe('the clock of the provider is wrong: an ID token', () => {
     expect((await back(await beginLogin(served))).status).toBe(303)
   })
 
+  test('is judged alike where a second ends while the clock is read twice, and both clocks are one', async () => {
+    const { api, served, back, now } = setUp({ clockToleranceSeconds: 0 })
+    for (const [claims, status] of [
+      [{ nbf: now() + 1 }, 303],
+      [{ exp: now() + 1 }, 403],
+    ] as const) {
+      const login = await beginLogin(served)
+      const second = (now() + 1) * SECOND
+      jest.spyOn(api, 'now').mockReturnValue(second - 1)
+      jest.spyOn(Date, 'now').mockReturnValue(second)
+      expect((await back(login, claims)).status).toBe(status)
+      jest.spyOn(api, 'now').mockRestore()
+    }
+  })
+
   test('with a tolerance of nothing ends when it says', async () => {
     const { served, back, now } = setUp({ clockToleranceSeconds: 0 })
     for (const [claims, status] of [
