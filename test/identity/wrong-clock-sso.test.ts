@@ -1,6 +1,7 @@
 import { session } from '../../src/identity/session.js'
 import { sso, type SsoOptions } from '../../src/identity/sso.js'
 import { memory } from '../../src/kernel/memory.js'
+import { systemClock } from '../../src/kernel/system-clock.js'
 import { expectRefused, serve } from '../../src/testing/index.js'
 import { as, caller } from '../support/as.js'
 import { clocks } from '../support/clocks.js'
@@ -19,7 +20,9 @@ const HOUR = 60 * MINUTE
 const TEN_MINUTES = 10 * MINUTE
 
 // That of the machine is nobody's: `openid-client` would read it.
-beforeEach(() => jest.spyOn(Date, 'now').mockReturnValue(Date.UTC(2031, 5, 1)))
+beforeEach(() => {
+  for (const machine of [Date, systemClock]) jest.spyOn(machine, 'now').mockReturnValue(Date.UTC(2031, 5, 1))
+})
 afterEach(() => jest.restoreAllMocks())
 
 /** An application whose clock may be wrong, and a provider and a store whose clocks are right. */
