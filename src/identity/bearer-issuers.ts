@@ -3,7 +3,14 @@ import { ConfigError } from '../kernel/config-error.js'
 import type { BearerOptions } from './bearer-options.js'
 import type { DpopMode } from './dpop-options.js'
 import { prepareTerms, PROTECTING, TERMS, type IssuerTerms, type IssuerTermsOptions } from './issuer-terms.js'
-import { prepareIssuer, type Issuer, type IssuerOptions, type SharedRules } from './issuers.js'
+import { checkAudience } from './issuer-names.js'
+import {
+  checkAlgorithmNames,
+  prepareIssuer,
+  type Issuer,
+  type IssuerOptions,
+  type SharedRules,
+} from './issuers.js'
 import { mediaType } from './token.js'
 
 /** One issuer of JWTs: how its tokens are verified, and what has to be true of them. */
@@ -54,9 +61,11 @@ export function prepareBearerIssuers(
   const around: IssuerTermsOptions = { ...options, dpop }
   // What is wrong beside the list is wrong there, also if every issuer says something else.
   prepareTerms('bearer', around)
+  if (audience !== undefined) checkAudience('bearer.audience', audience)
+  if (algorithms !== undefined) checkAlgorithmNames('bearer.algorithms', algorithms)
   const usual = acceptedTypes('bearer.typ', typ)
   const map = new Map<string, BearerIssuer>()
-  given.forEach((one: IssuerOptions, index) => {
+  ;[...given].forEach((one: IssuerOptions, index) => {
     const option = issuers !== undefined ? `bearer.issuers[${index}]` : 'bearer'
     knownKeys(option, one, KNOWN, PROTECTING)
     const { name, audiences, keys, keysFrom, ...found } = prepareIssuer(

@@ -81,6 +81,7 @@ export function prepareIntrospectionIssuers(
   // What is wrong beside the list is wrong there, also if every issuer says something else.
   prepareTerms('introspection', around)
   askingOf('introspection', around, {})
+  if (around.audience !== undefined) checkAudience('introspection.audience', around.audience)
   if (issuers === undefined) {
     if (shown) throw new ConfigError(`${SHOWN} is for several issuers; leave it out`)
     return [prepareIssuer('introspection', around as IntrospectionIssuerOptions, around, trust)]
@@ -94,7 +95,8 @@ export function prepareIntrospectionIssuers(
       `introspection.${misplaced} beside \`issuers\` would show what is of one issuer to the others; write \`issuers: [{ issuer, ${misplaced} }]\``,
     )
   }
-  const prepared = issuers.map((one: IntrospectionIssuerOptions, index) => {
+  const listed: readonly IntrospectionIssuerOptions[] = issuers
+  const prepared = [...listed].map((one, index) => {
     const option = `introspection.issuers[${index}]`
     knownKeys(option, one, KNOWN, ['endpoint', 'clientSecret', 'privateKey', 'prefix', ...PROTECTING])
     return prepareIssuer(option, one, around, trust)
@@ -149,10 +151,15 @@ function askingOf(
 
 function checkPrefixes(option: string, given: unknown): readonly string[] {
   const list: unknown[] = Array.isArray(given) ? given : [given]
-  if (list.length > 0 && list.every((one) => typeof one === 'string' && isToken(one))) return list as string[]
+  if (list.length > 0 && list.every(isBeginning)) return list as string[]
   throw new ConfigError(
     `${option} must be a text that its tokens start with, in the characters of a token, or a list of them, got ${show(given)}`,
   )
+}
+
+/** With `=` a token ends (RFC 6750 section 2.1), so that none starts with it. */
+function isBeginning(text: unknown): boolean {
+  return typeof text === 'string' && isToken(text) && !text.endsWith('=')
 }
 
 const SHOWN = 'introspection.dangerouslyShowTokensToOthers'

@@ -127,10 +127,7 @@ function remoteKeys(
 
 function checkAlgorithms(option: string, given: unknown, secret: boolean): readonly SigningAlgorithm[] {
   if (given === undefined) return secret ? ['HS256'] : asymmetricAlgorithms
-  if (!Array.isArray(given) || given.length === 0) {
-    throw new ConfigError(`${option} must list at least one algorithm, got ${show(given)}`)
-  }
-  const list = given.map((one: unknown) => oneOf(option, one, algorithmNames))
+  const list = checkAlgorithmNames(option, given)
   const wrong = list.find((one) => isSymmetric(one) !== secret)
   if (wrong === undefined) return list
   throw new ConfigError(
@@ -139,6 +136,14 @@ function checkAlgorithms(option: string, given: unknown, secret: boolean): reado
       : `${option} has ${wrong}, which needs \`secret\`: with public keys, everyone could mint tokens`,
     'mixed-algorithms',
   )
+}
+
+/** @throws ConfigError unless it is a list of algorithms */
+export function checkAlgorithmNames(option: string, given: unknown): readonly SigningAlgorithm[] {
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new ConfigError(`${option} must list at least one algorithm, got ${show(given)}`)
+  }
+  return given.map((one: unknown) => oneOf(option, one, algorithmNames))
 }
 
 function listOf(value: unknown): readonly unknown[] {

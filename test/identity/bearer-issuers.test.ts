@@ -378,10 +378,28 @@ describe('does not start', () => {
       { maxLifetimeSeconds: -1 },
       'bearer.maxLifetimeSeconds must be',
     ],
+    ['with no audience beside the list', { audience: 'a' }, { audience: '' }, 'bearer.audience must name'],
+    [
+      'with no algorithm beside the list',
+      { algorithms: ['ES256'] },
+      { algorithms: [] },
+      'bearer.algorithms must list',
+    ],
+    [
+      'with none beside the list',
+      { algorithms: ['ES256'] },
+      { algorithms: ['none'] },
+      'bearer.algorithms must be',
+    ],
   ])('%s', (_what, special, general, message) => {
     expect(() => two(special, general)).toThrow(ConfigError)
     expect(() => two(special, general)).toThrow(message)
   })
+})
+
+test('does not start with an issuer that was left out of the list', () => {
+  const issuers = new Array<IssuerOptions>(1)
+  expect(() => bearer({ audience: 'a', issuers })).toThrow('bearer.issuers[0] must be an object')
 })
 
 describe('says how it is set', () => {

@@ -613,6 +613,7 @@ describe('does not start', () => {
     ['with an empty prefix', second({ prefix: '' }), `${at}.prefix must be a text`],
     ['with no prefix in the list', second({ prefix: [] }), `${at}.prefix must be a text`],
     ['with a prefix that no token has', second({ prefix: 'a b' }), `${at}.prefix must be a text`],
+    ['with a prefix that ends a token', second({ prefix: 'b=' }), `${at}.prefix must be a text`],
     ['with a prefix that is a RegExp', second({ prefix: /^b_/ }), `${at}.prefix must be a text`],
     ['with a prefix by a slip', second({ prefix: undefined }), `${at}.prefix is undefined`],
     ['with one prefix for two', second({ prefix: 'a_' }), 'is the beginning of one of'],
@@ -656,6 +657,11 @@ describe('does not start', () => {
       'with what is wrong for all',
       { ...second({ cacheMs: 1 }), cacheMs: -1 },
       'introspection.cacheMs must be',
+    ],
+    [
+      'with an audience that is wrong for all',
+      { issuers: [{ ...pair()[0], audience: 'a' }], audience: '' },
+      'introspection.audience must name',
     ],
     [
       'with a prefix and one issuer',
