@@ -8,7 +8,13 @@ import { checkLifetimes, limitedLifetimes } from './auth-lifetimes.js'
 import { checkBound, NARROWING, type AuthNarrowing } from './auth-options.js'
 import { dpopMode } from './dpop-options.js'
 import { faults } from './faults.js'
-import { judgeCertificate, judgeLifetime, notGoodEnough, unauthenticated } from './auth-refusals.js'
+import {
+  judgeCertificate,
+  judgeLifetime,
+  notGoodEnough,
+  otherMethod,
+  unauthenticated,
+} from './auth-refusals.js'
 
 /**
  * Asks more of a caller that `auth` let in: the `auth` setting of a guard. Anonymous: 401 `unauthenticated`; proven by
@@ -50,7 +56,7 @@ export const authNarrowing = defineStage('auth', (setting: AuthNarrowing): Omit<
       const all = ctx.get(proofs)
       const proven = all?.[0] === principal ? all : [principal]
       if (methods !== undefined && !proven.some(({ method }) => methods.includes(method))) {
-        return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
+        return otherMethod(offered)
       }
       if (dpop === 'required' && !proven.some(({ bound }) => bound?.includes('dpop'))) {
         return notGoodEnough(proofsOf(offered), 'credential-unbound', faults['token-unbound'])

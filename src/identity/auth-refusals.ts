@@ -35,6 +35,11 @@ export function notGoodEnough(offered: readonly string[], rule: string, detail: 
   return refuse('invalid-token', { ...because(offered, 'invalid_token', detail), rule })
 }
 
+/** The same for a credential of a method that counts elsewhere. */
+export function otherMethod(offered: readonly string[]): Problem {
+  return notGoodEnough(offered, 'credential-method', 'This kind of credential is not accepted here')
+}
+
 /** A refusal if a credential is good for longer than it may be; one that is only to be reported is put on record. */
 export function judgeLifetime(
   ctx: SecurityContext,

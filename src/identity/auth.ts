@@ -6,7 +6,14 @@ import type { Finding, Stage, Verdict } from '../kernel/stage.js'
 import { isStrayPromise, when } from '../lib/when.js'
 import { limitedLifetimes } from './auth-lifetimes.js'
 import { prepareAuth, type AuthSetting } from './auth-options.js'
-import { judgeCertificate, judgeLifetime, sentTwice, severalSent, unauthenticated } from './auth-refusals.js'
+import {
+  judgeCertificate,
+  judgeLifetime,
+  otherMethod,
+  sentTwice,
+  severalSent,
+  unauthenticated,
+} from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
 import type { Method } from './method.js'
 
@@ -55,7 +62,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
       one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
     if (isAside(method, ctx) || methods.some(another) || others.some(another)) return severalSent(offered)
     const itsOwn = (one: Method) => sameCredential(one, method) && recognises(one, ctx) && isSure(one, ctx)
-    if (unable.some(itsOwn)) return unauthenticated(offered)
+    if (unable.some(itsOwn)) return otherMethod(offered)
     return prove(ctx, [method])
   }
 

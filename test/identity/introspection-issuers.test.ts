@@ -566,8 +566,11 @@ describe.each([false, true])('tokens of bearer are shown to nobody (reversed: %s
     asked.length = 0
     const before = handled()
     for (const token of [mint(), mint({ cnf: { jkt: client.jkt } })]) {
-      await sent(token).expect(expectRefused('unauthenticated'))
-      await proven(token).expect(expectRefused('unauthenticated'))
+      const reply = await sent(token).expect(expectRefused('invalid-token'))
+      expect(JSON.parse(reply.text)).toMatchObject({ detail: 'This kind of credential is not accepted here' })
+      await proven(token).expect(
+        expectRefused(narrowing.dpop === 'required' ? 'invalid-token' : 'unauthenticated'),
+      )
     }
     expect(asked).toEqual([])
     expect(handled()).toBe(before)
