@@ -197,6 +197,31 @@ describe('a real one', () => {
     }
   })
 
+  test('without the table of its counters is closed to what is counted, and says why', async () => {
+    const options = { table: 'uncounted' }
+    await pool.query(postgresSchema(options))
+    const told: unknown[] = []
+    const quiet = () => undefined
+    const log = { info: quiet, warn: quiet, error: (...line: unknown[]) => void told.push(line) }
+    const store = postgres(pool, { ...options, counters: true })
+    const { records, counters } = createServices({ store, log, storeTimeoutMs: 5_000 })
+    const policy = { scope: 's', name: 'n', limit: 1, windowMs: 1_000, algorithm: 'fixed' as const }
+    for (let i = 0; i < 3; i++)
+      await expect(async () => counters.hit([{ policy, key: 'k', cost: 1 }], 0)).rejects.toMatchObject({
+        name: 'StoreUnavailable',
+      })
+    expect(told).toEqual([
+      [
+        'counters: the store does not answer and is left alone',
+        {
+          outage: 1,
+          cause: expect.objectContaining({ message: 'relation "uncounted_counters" does not exist' }),
+        },
+      ],
+    ])
+    expect(await records.get('s', 'k')).toBeUndefined()
+  })
+
   test('that is away is closed', async () => {
     const quiet = () => undefined
     const log = { info: quiet, warn: quiet, error: quiet }
