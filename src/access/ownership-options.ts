@@ -83,6 +83,8 @@ export interface CompiledOwnership {
   readonly isHidden: boolean
   readonly timeoutMs: number
   readonly paramsOf: ParamsOf
+  /** What to say where callers may come from several issuers; `undefined` where that is provided for. */
+  readonly oneIssuer: string | undefined
   readonly described: Readonly<Record<string, unknown>>
 }
 
@@ -107,17 +109,18 @@ export function compileOwnership(
   const { option, paramsOf } = place
   const compared = compileDefaults(defaults, place)
   const { by = 'subject' } = defaults
-  if (place.severalIssuers && by !== 'id' && defaults.issuer === undefined)
-    throw new ConfigError(
-      `${option}.issuer is missing: callers may come from several issuers, and two of them may know two people by one subject or claim. ` +
-        `Write whose callers are owners, such as issuer: 'https://id.example.com', or by: 'id' if owners are kept as issuer and subject, or issuer: 'any'`,
-      'ownership-issuer',
-    )
+  const oneIssuer =
+    by === 'id' || defaults.issuer !== undefined
+      ? undefined
+      : `${option}.issuer is missing: callers may come from several issuers, and two of them may know two people by one subject or claim. ` +
+        `Write whose callers are owners, such as issuer: 'https://id.example.com', or by: 'id' if owners are kept as issuer and subject, or issuer: 'any'`
+  if (place.severalIssuers && oneIssuer !== undefined) throw new ConfigError(oneIssuer, 'ownership-issuer')
   return {
     ...compared,
     load: func(`${option}.load`, load as CompiledOwnership['load']),
     ownerOf: ownerReader(`${option}.owner`, owner),
     paramsOf,
+    oneIssuer,
     described: { owner: typeof owner === 'string' ? owner : 'a function', ...compared.described },
   }
 }
@@ -126,7 +129,7 @@ export function compileOwnership(
 export function compileDefaults(
   { by = 'subject', issuer, unless, onForeign = 'missing', timeoutMs = 1_000 }: OwnershipDefaults,
   { option, catalogue }: OwnershipPlace,
-): Omit<CompiledOwnership, 'load' | 'ownerOf' | 'paramsOf'> {
+): Omit<CompiledOwnership, 'load' | 'ownerOf' | 'paramsOf' | 'oneIssuer'> {
   const issuers = issuer === undefined || issuer === 'any' ? undefined : issuerNames(option, issuer)
   const rule = unless === undefined ? undefined : compileRule(`${option}.unless`, unless, catalogue)
   return {

@@ -119,7 +119,8 @@ interface Compiled {
 const compiled = defineStage('ownership', ({ rules, own }: Compiled) => stageOf(rules, own))
 
 function stageOf(rules: CompiledOwnership, own: OwnResource): Omit<Stage, 'name'> {
-  const { load, ownerOf, callerAs, issuers, unless, isHidden, timeoutMs, paramsOf, described } = rules
+  const { load, ownerOf, callerAs, issuers, unless, isHidden, timeoutMs, paramsOf, oneIssuer, described } =
+    rules
   const deadline = { timeoutMs, code: 'store-unavailable', rule: 'load-timeout' } as const
 
   const judge = (ctx: SecurityContext, resource: unknown): Problem | undefined => {
@@ -150,6 +151,7 @@ function stageOf(rules: CompiledOwnership, own: OwnResource): Omit<Stage, 'name'
 
   return {
     needs: ['principal'],
+    oneIssuer,
     decides: true,
     timeoutMs: false,
     enter(ctx) {
@@ -180,7 +182,9 @@ const held = (value: unknown): Held => new Held(value)
 
 /** Text alone is compared: what is missing on both sides is not the same. @throws TypeError for a promise */
 function isOwner(owner: unknown, caller: unknown): boolean {
-  if (isStrayPromise(owner)) throw new TypeError('ownership.owner returned a promise; it must answer at once')
+  // All of them: each may be rejected, and nobody else asks for it.
+  const strays = Array.isArray(owner) ? owner.filter(isStrayPromise).length > 0 : isStrayPromise(owner)
+  if (strays) throw new TypeError('ownership.owner returned a promise; it must answer at once')
   if (Array.isArray(owner)) return owner.some((one) => isCaller(one, caller))
   return isCaller(owner, caller)
 }

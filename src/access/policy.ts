@@ -5,7 +5,7 @@ import { defineStage } from '../kernel/define.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import type { Stage, StageMiddleware } from '../kernel/stage.js'
 import type { ParamsOf } from '../kernel/validated-params.js'
-import { isThenable } from '../lib/when.js'
+import { isStrayPromise, isThenable } from '../lib/when.js'
 import { RequestFacts, type AccessFacts, type OwnResource } from './access-facts.js'
 import { inItsTime, isGone, storeAway } from './answers.js'
 import { unauthenticated } from './unauthenticated.js'
@@ -202,6 +202,10 @@ function verdictIn(name: string, said: unknown): PolicyVerdict {
   // What a prototype says is nobody's verdict.
   if (typeof said === 'object' && said !== null && Object.hasOwn(said, 'allow')) {
     const allow: unknown = (said as PolicyVerdict).allow
+    if (isStrayPromise(allow))
+      throw new TypeError(
+        `The policy ${quoted(name)} answered { allow } with a promise in it; await it there`,
+      )
     const [rule, reason] = [textIn(said, 'rule'), textIn(said, 'reason')]
     if (typeof allow === 'boolean' && rule !== null && reason !== null) return { allow, rule, reason }
   }

@@ -16,6 +16,7 @@ import {
 } from './auth-refusals.js'
 import { authorizationCount } from './authorization.js'
 import type { Method } from './method.js'
+import { knowsSeveral } from './several-issuers.js'
 
 export type { AuthNarrowing, AuthOptions, AuthSetting } from './auth-options.js'
 
@@ -109,6 +110,7 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
 
   return {
     gives: ['principal'],
+    ...(knowsSeveral(prepared) && { severalIssuers: true }),
     ...(why !== undefined && { unasked: why }),
 
     enter(ctx) {

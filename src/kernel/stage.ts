@@ -56,6 +56,12 @@ export interface Stage {
    */
   readonly unasked?: string
 
+  /** Those whom it establishes may be known by several authorities, as far as settings tell: two of them may know two people by one subject (ASVS 6.8.1). */
+  readonly severalIssuers?: boolean
+
+  /** Why it cannot stand behind such a stage, and what to write. Default: it can. */
+  readonly oneIssuer?: string | undefined
+
   /** What it counts by; names must differ within one pipeline. */
   readonly policies?: readonly { readonly name: string }[]
 

@@ -9,11 +9,13 @@ import request from 'supertest'
 import {
   apiKey,
   apiKeys,
+  auth,
   basic,
   bearer,
   contextOf,
   memory,
   ownership,
+  pipeline,
   session,
   type AccessFacts,
   type AccessPolicy,
@@ -232,6 +234,21 @@ describe('ownership alone', () => {
     )
     await request(app).get('/files/1').expect(expectRefused('not-found'))
     expect(seen).toEqual([['1']])
+  })
+
+  test('an owner in a list that is a promise is broken, and its rejection ends nothing', async () => {
+    const unhandled: unknown[] = []
+    const hear = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', hear)
+    try {
+      const owner = () => ['ann', Promise.reject(new Error('away')), Promise.reject(new Error('gone'))]
+      const { get, handled } = behind({ owner: owner as never })
+      await get('/1').expect(expectRefused('broken'))
+      await new Promise(setImmediate)
+      expect([handled(), unhandled]).toEqual([0, []])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
   })
 })
 
@@ -904,6 +921,34 @@ describe('callers of several issuers (ASVS 6.8.1)', () => {
     expect(() => start({}, { issuer: 'any' })).not.toThrow()
     expect(() => start({ by: 'id' })).not.toThrow()
   })
+
+  test('a route that puts other methods in the place of the general ones is asked too', () => {
+    const own = { load, owner: 'customer' }
+    const both = () => ({ replace: [one(), basic({ users: () => undefined })] })
+    const message = 'ownership.issuer is missing: callers may come from several issuers'
+    const start = (options: Partial<SecureApiOptions>) => () => testApi({ auth: [one()], ...options })
+    expect(start({ routes: { 'GET /a/:id': { auth: both(), ownership: own } } })).toThrow(
+      `routes['GET /a/:id'].${message}`,
+    )
+    expect(start({ ownership: own, routes: { 'GET /a/:id': { auth: both() } } })).toThrow(message)
+    expect(start({ routes: { 'GET /a/:id': { auth: both() }, 'GET /a/*': { ownership: own } } })).toThrow(
+      message,
+    )
+    expect(
+      start({ routes: { 'GET /a/:id': { auth: both() }, 'GET /b/:id': { ownership: own } } }),
+    ).not.toThrow()
+    expect(
+      start({ ownership: { ...own, issuer: 'any' }, routes: { 'GET /a/:id': { auth: both() } } }),
+    ).not.toThrow()
+  })
+
+  test('a pipeline of its own is asked too', () => {
+    const own = { load, owner: 'customer' }
+    expect(() => pipeline([auth([two()]), ownership(own)])).toThrow('ownership.issuer is missing')
+    expect(() => pipeline([auth([two()]), ownership({ ...own, issuer: 'any' })])).not.toThrow()
+    expect(() => pipeline([auth([one()]), ownership(own)])).not.toThrow()
+  })
+
   test('the subject of one owns nothing of the same subject of the other', async () => {
     const [store, pepper, local] = [memory(), randomBytes(32), testApi().issuer]
     const key = await asKey(apiKeys({ store, pepper }), { owner: 'ann' })

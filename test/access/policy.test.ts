@@ -168,6 +168,21 @@ describe('policy alone', () => {
 })
 
 describe('a policy that waits', () => {
+  test('with a promise inside its verdict is broken, and a rejection ends nothing', async () => {
+    const unhandled: unknown[] = []
+    const hear = (reason: unknown): void => void unhandled.push(reason)
+    process.on('unhandledRejection', hear)
+    try {
+      const allow = () => ({ allow: Promise.reject(new Error('away')) })
+      const { get, handled } = serve([as(caller()), policy({ allow: allow as never })])
+      await get('/').expect(expectRefused('broken'))
+      await new Promise(setImmediate)
+      expect([handled(), unhandled]).toEqual([0, []])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+
   test('too long is unavailable, and what it says afterwards counts for nothing', async () => {
     const { ask, asked, answer } = pending()
     let others = 0
