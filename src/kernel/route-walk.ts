@@ -13,8 +13,9 @@ export class RouteWalk<R extends RoutePattern> {
   /** The most specific one. */
   leaf: Leaf<R> | undefined = undefined
   private fitsLetters = false
-  /** How much of the path is known to be such a path. */
+  /** How much of the path is known to be such a path; if it is stuck, the segment behind is none of such a path. */
   private known = 0
+  private isStuck = false
 
   /** @param path begins with a slash */
   constructor(
@@ -48,7 +49,7 @@ export class RouteWalk<R extends RoutePattern> {
       if (child !== undefined) this.from(child, end)
     }
     if (param !== undefined) {
-      const end = at < this.known ? endOf(path, at) : endOfLower(path, at + 1)
+      const end = this.know(at)
       if (end !== -1) this.from(param, end)
     }
   }
@@ -56,11 +57,20 @@ export class RouteWalk<R extends RoutePattern> {
   private knowRest(): boolean {
     const { length } = this.path
     while (this.known < length) {
-      const end = endOfLower(this.path, this.known + 1)
+      const end = this.know(this.known)
       if (end === -1) return false
       this.known = end
     }
     return true
+  }
+
+  /** Where the segment behind the slash at `at` ends; -1 if it is none of such a path. However many rules ask, it is read once. */
+  private know(at: number): number {
+    if (at < this.known) return endOf(this.path, at)
+    if (this.isStuck) return -1
+    const end = endOfLower(this.path, at + 1)
+    if (end === -1) this.isStuck = true
+    return end
   }
 
   private add(leaves: readonly Leaf<R>[], isWhole: boolean): void {

@@ -422,6 +422,28 @@ test('however many rules cross one another, each letter of a path is looked at o
   }
 })
 
+test.each(['%41', 'A', '/./x', '//x', 'é', '/'])(
+  'a path with %j at its end is not looked at once for each rule either',
+  (end) => {
+    const starts = ['', '/a', '/:x'].flatMap((one) => ['', '/b', '/:y'].map((two) => `${one}${two}`))
+    const patterns = [...new Set(starts)].flatMap((start) => [
+      `GET ${start}/*`,
+      `GET ${start}/c/:z/:rest/end`,
+    ])
+    const keys = new Map(patterns.map((pattern) => [pattern.replaceAll(/:\w+/g, ':'), parsePattern(pattern)]))
+    const match = compileRoutes([...keys.values()])
+    const code = jest.spyOn(String.prototype, 'charCodeAt')
+    try {
+      const path = `/a/b/c/${'x'.repeat(1_000)}${end}`
+      expect(match('GET', path).fits[0]?.pattern).toBe('GET /a/b/*')
+      // By the walk, and once more to see how it is spelled.
+      expect(code.mock.calls.length).toBeLessThan(2 * path.length + 100)
+    } finally {
+      code.mockRestore()
+    }
+  },
+)
+
 type Rule = ReturnType<typeof parsePattern>
 
 function fitsOne({ method, segments }: Rule, asked: string, parts: readonly string[]): boolean {
