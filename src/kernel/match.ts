@@ -27,7 +27,7 @@ export function compileRoutes<R extends RoutePattern>(
     const walk =
       method === 'OPTIONS' || !path.startsWith('/') || (dotted && path.includes('.'))
         ? undefined
-        : new RouteWalk<R>(path, asked)
+        : new RouteWalk<R>(path, asked, tree.longest)
     if (walk !== undefined) {
       walk.from(root, path === '/' ? 1 : 0)
       if (walk.isExact) return walk.leaf!.exact

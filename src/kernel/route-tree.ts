@@ -17,7 +17,8 @@ export class RouteTree<R extends RoutePattern> {
   readonly root = newNode<R>()
   /** More segments of a path than these lead nowhere else. */
   readonly mostSegments: number
-  private readonly longest: number
+  /** How long a plain segment of a rule is at most; a name counts with its colon. */
+  readonly longest: number
   private readonly leaves: ReadonlyMap<R, Leaf<R>>
   private readonly beforeDots: ReadonlyMap<Node<R>, readonly string[]>
 

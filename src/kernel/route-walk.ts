@@ -17,10 +17,14 @@ export class RouteWalk<R extends RoutePattern> {
   private known = 0
   private isStuck = false
 
-  /** @param path begins with a slash */
+  /**
+   * @param path begins with a slash
+   * @param longest how long a plain segment of a rule is at most
+   */
   constructor(
     private readonly path: string,
     private readonly method: string,
+    private readonly longest: number,
   ) {}
 
   /** Whether `leaf` fits letter by letter, and besides it only what is wider. */
@@ -45,7 +49,7 @@ export class RouteWalk<R extends RoutePattern> {
         this.from(next!, end)
     } else if (statics !== undefined) {
       const end = endOf(path, at)
-      const child = statics.get(path.slice(at + 1, end))
+      const child = end - at > this.longest + 1 ? undefined : statics.get(path.slice(at + 1, end))
       if (child !== undefined) this.from(child, end)
     }
     if (param !== undefined) {

@@ -444,6 +444,28 @@ test.each(['%41', 'A', '/./x', '//x', 'é', '/'])(
   },
 )
 
+test('a segment that is longer than those of all rules is not looked up among them', () => {
+  const patterns = [
+    'GET /a/b/x',
+    'GET /a/b/y',
+    'GET /:a/b/x',
+    'GET /:a/:b/y',
+    'GET /:a/:b/longest',
+    'GET /a/:b/:c',
+  ]
+  const match = compileRoutes(patterns.map(parsePattern))
+  const slice = jest.spyOn(String.prototype, 'slice')
+  try {
+    expect(match('GET', `/a/b/${'x'.repeat(100)}`).exact?.pattern).toBe('GET /a/:b/:c')
+    expect(
+      slice.mock.results.map(({ value }) => String(value).length).filter((length) => length > 7),
+    ).toEqual([])
+    expect(match('GET', '/c/b/longest').exact?.pattern).toBe('GET /:a/:b/longest')
+  } finally {
+    slice.mockRestore()
+  }
+})
+
 type Rule = ReturnType<typeof parsePattern>
 
 function fitsOne({ method, segments }: Rule, asked: string, parts: readonly string[]): boolean {
