@@ -37,8 +37,8 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   const prepared = prepareAuth(setting)
   const { methods, others, unable, every, optional, certificateBound } = prepared
   const offered = methods.flatMap((method) => method.challenge())
-  const explicit = methods.filter((one) => one.ambient !== true)
-  const unasked = methods.filter((one) => one.ambient === true)
+  const explicit = methods.filter((one) => !isAmbient(one))
+  const unasked = methods.filter(isAmbient)
   const why = methods.map(unaskedBy).find((one) => one !== undefined)
 
   const withoutCredential = (ctx: SecurityContext): Verdict => {
@@ -51,17 +51,20 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   /** Something was sent on purpose that none of the methods here takes for its own. */
   const isExplicit = (ctx: SecurityContext): boolean =>
     ctx.req.headers.authorization !== undefined ||
-    others.some((one) => one.ambient !== true && recognises(one, ctx))
+    others.some((one) => !isAmbient(one) && recognises(one, ctx))
 
   /** What was sent on purpose decides alone; what is always sent says nothing beside it. */
   const decide = (ctx: SecurityContext): Verdict | Promise<Verdict> => {
-    const method = choose(explicit, ctx) ?? choose(unasked, ctx)
+    let sent = recognising(explicit, ctx)
+    if (sent.length === 0) sent = recognising(unasked, ctx)
+    const method = choose(sent, ctx)
     if (method === undefined) return withoutCredential(ctx)
-    if (method.ambient === true && isExplicit(ctx)) return unauthenticated(offered)
+    if (isAmbient(method) && isExplicit(ctx)) return unauthenticated(offered)
     // RFC 6750 section 2: which of two credentials counts would be anybody's guess.
-    const another = (one: Method) =>
-      one !== method && one.ambient === method.ambient && !sameCredential(one, method) && recognises(one, ctx)
-    if (isAside(method, ctx) || methods.some(another) || others.some(another)) return severalSent(offered)
+    const another = (one: Method) => one !== method && !sameCredential(one, method)
+    const elsewhere = (one: Method) =>
+      isAmbient(one) === isAmbient(method) && another(one) && recognises(one, ctx)
+    if (isAside(method, ctx) || sent.some(another) || others.some(elsewhere)) return severalSent(offered)
     const itsOwn = (one: Method) => sameCredential(one, method) && recognises(one, ctx) && isSure(one, ctx)
     if (unable.some(itsOwn)) return otherMethod(offered)
     return prove(ctx, [method])
@@ -154,18 +157,31 @@ export const auth = defineStage('auth', (setting: AuthSetting): Omit<Stage, 'nam
   }
 })
 
-/** The first that recognises its credential; of those that read the same one, the one that is sure, or else leaves nothing. */
-function choose(methods: readonly Method[], ctx: SecurityContext): Method | undefined {
-  const first = methods.find((one) => recognises(one, ctx))
+/** The first whose credential was sent; of those that read the same one, the one that is sure, or else leaves nothing. */
+function choose(sent: readonly Method[], ctx: SecurityContext): Method | undefined {
+  const first = sent[0]
   // To say whether it is sure a method may have to take the token apart: nobody is asked who has no rival.
-  if (first === undefined || !methods.some((one) => one !== first && sameCredential(one, first))) return first
+  if (first === undefined || !sent.some((one) => one !== first && sameCredential(one, first))) return first
   let unsure: Method | undefined
-  for (const one of methods) {
-    if (!sameCredential(one, first) || !(one === first || recognises(one, ctx))) continue
+  for (const one of sent) {
+    if (one !== first && !sameCredential(one, first)) continue
     if (isSure(one, ctx)) return one
     if (one.isSure === undefined) unsure ??= one
   }
   return unsure ?? first
+}
+
+/** Those whose credential was sent. */
+function recognising(methods: readonly Method[], ctx: SecurityContext): readonly Method[] {
+  let sent: Method[] | undefined
+  for (const one of methods) if (recognises(one, ctx)) (sent ??= []).push(one)
+  return sent ?? NONE
+}
+
+const NONE: readonly Method[] = []
+
+function isAmbient({ ambient }: Method): boolean {
+  return ambient === true
 }
 
 /** Whether it leaves something in `Authorization` to others: RFC 9110 section 11.6.2 has credentials there, of whatever scheme. */
