@@ -4,14 +4,14 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PARTS = `import 'express'; import 'helmet'; import 'ajv/dist/2020.js';`
+const PARTS = `import express from 'express'; import 'helmet'; import 'ajv/dist/2020.js';`
 
 /** What each process does before it says what it took. */
 const PROGRAMS = {
   parts: PARTS,
   imported: `${PARTS} import './dist/index.js';`,
-  listens: `${PARTS} import { start } from './bench/startup-api.mjs'; await start();`,
-  ready: `${PARTS} import { start } from './bench/startup-api.mjs'; await (await start()).ready();`,
+  listens: `${PARTS} import { start } from './bench/startup-api.mjs'; await start(express);`,
+  ready: `${PARTS} import { start } from './bench/startup-api.mjs'; await (await start(express)).ready();`,
 }
 
 /** CPU time in milliseconds, by program and turn. */
