@@ -49,7 +49,10 @@ function lookups() {
     const match = compileRoutes(
       Array.from({ length: count }, (_, i) => parsePattern(`GET /things-${i}/:id/parts/:part`)),
     )
-    const paths = Array.from({ length: count }, (_, i) => `/things-${i}/${i * 7}/parts/p-${i}`)
+    // As Node's parser gives them: texts that were put together are slower to look at.
+    const paths = Array.from({ length: count }, (_, i) =>
+      Buffer.from(`/things-${i}/${i * 7}/parts/p-${i}`).toString('latin1'),
+    )
     return {
       part: `policy lookup, ${count} routes`,
       key: 'lookup',
