@@ -27,6 +27,7 @@ import { StoreUnavailable } from '../../src/kernel/store-unavailable.js'
 import { asKey, expectRefused, serve, type ServeOptions } from '../../src/testing/index.js'
 import { sendJson, testApi } from '../support/api.js'
 import { as, caller } from '../support/as.js'
+import { leave } from '../support/raw.js'
 
 interface Order {
   readonly id: string
@@ -432,14 +433,7 @@ describe('a load', () => {
       },
       owner: () => `${++judged}`,
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const left = new Promise((resolve) => server.once('connection', (one) => one.once('close', resolve)))
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    socket.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
-    await asked
-    socket.destroy()
-    await left
-    await new Promise((resolve) => server.close(resolve))
+    await leave(server, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\n', asked)
     find(stored.get('1')!)
     await new Promise(setImmediate)
     expect([judged, handled()]).toEqual([0, 0])

@@ -1,6 +1,4 @@
 import { createServer, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import connectApp from 'connect'
 import express5 from 'express'
 import express4 from 'express4'
@@ -12,6 +10,7 @@ import type { StageMiddleware } from '../../src/kernel/stage.js'
 import { expectRefused, serve, type ServeOptions } from '../../src/testing/index.js'
 import { sendJson, testApi } from '../support/api.js'
 import { as, caller } from '../support/as.js'
+import { leave } from '../support/raw.js'
 
 const yes = () => true
 const no = () => false
@@ -229,14 +228,7 @@ describe('a policy that waits', () => {
     const { ask, asked, answer } = pending()
     let others = 0
     const { server, handled } = behind(policy({ slow: ask, other: () => ++others > 0 }))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const left = new Promise((resolve) => server.once('connection', (one) => one.once('close', resolve)))
-    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    await asked
-    socket.destroy()
-    await left
-    await new Promise<void>((resolve) => server.close(() => resolve()))
+    await leave(server, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', asked)
     answer(true)
     await new Promise(setImmediate)
     expect(others).toBe(0)

@@ -14,6 +14,7 @@ import type { MintOptions } from '../../src/testing/index.js'
 import { dpopClient, expectRefused, fakeClock, localIssuer, serve } from '../../src/testing/index.js'
 import { testApi } from '../support/api.js'
 import { selfSigned } from '../support/certificates.js'
+import { expectTokenRefused } from '../support/refused-token.js'
 
 const AUDIENCE = 'https://api.test'
 const URL_HERE = `${AUDIENCE}/orders`
@@ -64,15 +65,7 @@ function setUp(special: Own, general: Partial<BearerOptions> = {}, narrowing: Au
       for (let n = 0; n < 3; n++) await send(token).expect(200)
     },
     async refuses(token: string, rule: Fault, send = sent) {
-      for (let n = 0; n < 3; n++) {
-        const before = api.handled()
-        const reply = await send(token).expect(expectRefused('invalid-token'))
-        expect(JSON.parse(reply.text)).toMatchObject({ detail: faults[rule] })
-        expect(reply.headers['www-authenticate']).toContain(
-          `error="invalid_token", error_description="${faults[rule]}"`,
-        )
-        expect(api.handled()).toBe(before)
-      }
+      await expectTokenRefused(() => send(token), rule, api.handled)
     },
   }
 }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { auth } from '../../src/identity/auth.js'
 import type { AuthNarrowing } from '../../src/identity/auth-options.js'
 import { bearer } from '../../src/identity/bearer.js'
-import { faults, type Fault } from '../../src/identity/faults.js'
+import type { Fault } from '../../src/identity/faults.js'
 import {
   introspection,
   type IntrospectionIssuerOptions,
@@ -17,6 +17,7 @@ import { memory } from '../../src/kernel/memory.js'
 import { createServices } from '../../src/kernel/services.js'
 import { dpopClient, expectRefused, fakeClock, localIssuer, serve } from '../../src/testing/index.js'
 import { ask } from '../support/ask.js'
+import { expectTokenRefused } from '../support/refused-token.js'
 
 const AUDIENCE = 'https://api.test'
 const NAMES = ['https://a.test', 'https://b.test', 'https://c.test'] as const
@@ -87,15 +88,7 @@ function setUp(
     /** Who was asked since the last time. */
     questions: () => asked.splice(0).map(({ issuer, token }) => `${issuer.at(8)} ${token}`),
     async refuses(token: string, rule: Fault, send: (token: string) => ReturnType<typeof sent> = sent) {
-      for (let n = 0; n < 3; n++) {
-        const before = api.handled()
-        const reply = await send(token).expect(expectRefused('invalid-token'))
-        expect(JSON.parse(reply.text)).toMatchObject({ detail: faults[rule] })
-        expect(reply.headers['www-authenticate']).toContain(
-          `error="invalid_token", error_description="${faults[rule]}"`,
-        )
-        expect(api.handled()).toBe(before)
-      }
+      await expectTokenRefused(() => send(token), rule, api.handled)
     },
     async cannotTell(token: string) {
       const before = api.handled()

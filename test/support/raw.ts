@@ -24,6 +24,18 @@ export async function sendRaw(server: Server, bytes: string, stays = false): Pro
   }
 }
 
+/** Sends a request, and leaves once `asked` says that somebody is being asked about it. Resolves when the server has noticed. */
+export async function leave(server: Server, bytes: string, asked: Promise<unknown>): Promise<void> {
+  await listen(server)
+  const left = new Promise((resolve) => server.once('connection', (one) => one.once('close', resolve)))
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  socket.write(bytes)
+  await asked
+  socket.destroy()
+  await left
+  await new Promise((resolve) => server.close(resolve))
+}
+
 /** Starts a server on a free port of the loopback interface. */
 export function listen(server: Server): Promise<void> {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
