@@ -1,5 +1,6 @@
 import type { SecurityContext } from '../kernel/context.js'
 import { refuse, type Problem, type ProblemCode } from '../kernel/problem.js'
+import { storeAway } from '../kernel/store-away.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { inTime } from '../lib/in-time.js'
 import { retryAfter } from '../lib/retry-after.js'
@@ -29,7 +30,7 @@ export function inItsTime<T>(
     expired?.()
     return LATE
   }).catch((error: unknown) => {
-    if (error !== LATE) return storeAway(error)
+    if (error !== LATE) return brokenUnlessAway(error)
     const reason = `there was no answer within ${timeoutMs} ms`
     return refuse(code, { rule, reason, headers: { 'Retry-After': retryAfter(RETRY_MS) } })
   })
@@ -39,17 +40,7 @@ export function inItsTime<T>(
 const LATE = new Error('too late')
 
 /** 503 for a store that is away. @throws whatever else it is: then the function is broken */
-export function storeAway(error: unknown): Problem {
+export function brokenUnlessAway(error: unknown): Problem {
   if (!isStoreUnavailable(error)) throw error
-  return refuse('store-unavailable', {
-    rule: 'store-unavailable',
-    reason: 'what access is decided by cannot be reached',
-    headers: { 'Retry-After': retryAfter(error.retryMs) },
-    cause: error,
-  })
-}
-
-/** There is nobody left to decide for. */
-export function isGone({ req, res }: SecurityContext): boolean {
-  return res.destroyed || req.socket.destroyed
+  return storeAway(error.retryMs, 'what access is decided by cannot be reached', error)
 }

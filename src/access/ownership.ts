@@ -2,12 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { knownKeys, membersOf, show } from '../kernel/check.js'
 import { contextOf, loadedResource, type SecurityContext } from '../kernel/context.js'
 import { defineStage, type Standalone } from '../kernel/define.js'
+import { isGone } from '../kernel/gone.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import { CATALOGUE_KEYS, compileCatalogue, type Catalogue } from '../kernel/rule.js'
 import type { Finding, Stage, StageMiddleware } from '../kernel/stage.js'
 import { isStrayPromise, isThenable } from '../lib/when.js'
 import { RequestFacts, type OwnResource } from './access-facts.js'
-import { inItsTime, isGone, storeAway } from './answers.js'
+import { brokenUnlessAway, inItsTime } from './answers.js'
 import {
   compileDefaults,
   compileOwnership,
@@ -164,7 +165,7 @@ function stageOf(rules: CompiledOwnership, own: OwnResource): Omit<Stage, 'name'
       try {
         answer = load(new RequestFacts(ctx, principal, paramsOf))
       } catch (error) {
-        return storeAway(error)
+        return brokenUnlessAway(error)
       }
       return isThenable(answer) ? find(ctx, answer) : judge(ctx, answer)
     },

@@ -2,12 +2,14 @@ import { func, integer, knownKeys, membersOf, quoted, show } from '../kernel/che
 import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
+import { isGone } from '../kernel/gone.js'
+import type { Later } from '../kernel/ports.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import type { Stage, StageMiddleware } from '../kernel/stage.js'
 import type { ParamsOf } from '../kernel/validated-params.js'
 import { isStrayPromise, isThenable } from '../lib/when.js'
 import { RequestFacts, type AccessFacts, type OwnResource } from './access-facts.js'
-import { inItsTime, isGone, storeAway } from './answers.js'
+import { brokenUnlessAway, inItsTime } from './answers.js'
 import { unauthenticated } from './unauthenticated.js'
 
 /** What a policy says, where yes or no is not all there is to say. `rule` and `reason` go on record, and never to the caller. */
@@ -144,7 +146,7 @@ function stageOf({ rules, timeoutMs, paramsOf, own }: CompiledPolicies): Omit<St
     }
   }
 
-  const decide = (ctx: SecurityContext, facts: RequestFacts): Later => {
+  const decide = (ctx: SecurityContext, facts: RequestFacts): Later<Problem | undefined> => {
     for (let i = 0; i < rules.length; i++) {
       const { name, ask } = rules[i]!
       const said = ask(facts)
@@ -177,14 +179,12 @@ function stageOf({ rules, timeoutMs, paramsOf, own }: CompiledPolicies): Omit<St
         const refusal = decide(ctx, new RequestFacts(ctx, principal, paramsOf, own))
         return isThenable(refusal) ? refusal.then((late) => conclude(ctx, late)) : conclude(ctx, refusal)
       } catch (error) {
-        return storeAway(error)
+        return brokenUnlessAway(error)
       }
     },
     describe: () => ({ rules: names, timeoutMs }),
   }
 }
-
-type Later = Problem | undefined | Promise<Problem | undefined>
 
 const NOBODY_WAITS = { rule: 'policy-timeout', reason: 'nobody waits for the answer any more' }
 

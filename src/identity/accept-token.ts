@@ -7,7 +7,7 @@ import type { IssuerTerms } from './issuer-terms.js'
 import type { Possession } from './possession.js'
 import type { BearerAuth, BearerRequest } from './request-auth.js'
 import { readAnswer, type Revocation, type Revoked } from './revocation.js'
-import { whenStored } from './store-away.js'
+import { whenStored } from '../kernel/store-away.js'
 import type { TokenRefusals } from './token-refusals.js'
 
 /** An access token that is good, but for the time and for what was revoked. */

@@ -8,7 +8,7 @@ import { Generations } from '../lib/generations.js'
 import type { KeySpace } from './api-key-options.js'
 import type { KeyLimit } from './api-key-record.js'
 import { keyExhausted } from './api-key-refusals.js'
-import { whenStored } from './store-away.js'
+import { whenStored } from '../kernel/store-away.js'
 
 /** Limits of different size that are told apart at once, which is more than anybody sells. */
 const MAX_POLICIES = 1_000

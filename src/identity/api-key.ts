@@ -19,7 +19,7 @@ import { bodyOf, keyLength, newId, newKey, parseKey } from './api-key-text.js'
 import { KeyUse } from './api-key-use.js'
 import { authorizationCount, credentialsFor } from './authorization.js'
 import type { Method } from './method.js'
-import { storeAway, whenStored } from './store-away.js'
+import { storeAway, whenStored } from '../kernel/store-away.js'
 
 export type { ApiKeyOptions, ApiKeyStoreOptions } from './api-key-options.js'
 

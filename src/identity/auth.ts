@@ -185,17 +185,17 @@ function isAmbient({ ambient }: Method): boolean {
 }
 
 /** Whether it leaves something in `Authorization` to others: RFC 9110 section 11.6.2 has credentials there, of whatever scheme. */
-function isAside({ ownField, ambient }: Method, { req }: SecurityContext): boolean {
-  return (ownField === true || ambient === true) && req.headers.authorization !== undefined
+function isAside(method: Method, { req }: SecurityContext): boolean {
+  return (method.ownField === true || isAmbient(method)) && req.headers.authorization !== undefined
 }
 
 /** Of several that were sent unasked, one that machines do not have counts: whoever sent it is a browser. */
 function stricterProof(
   before: AmbientProof | undefined,
   said: AmbientProof | undefined,
-  { ambient }: Method,
+  method: Method,
 ): AmbientProof | undefined {
-  const own = said !== undefined && said !== before ? said : ambient === true ? SENT_UNASKED : undefined
+  const own = said !== undefined && said !== before ? said : isAmbient(method) ? SENT_UNASKED : undefined
   return before !== undefined && (own === undefined || before.machines !== true) ? before : own
 }
 

@@ -19,7 +19,7 @@ import { tooManyAttempts } from './factor-refusals.js'
 import { HashingTurns } from './hashing-turns.js'
 import type { Method } from './method.js'
 import { hashOfNobody, isPassword, type PasswordAlgorithm, type PasswordHash } from './password-hash.js'
-import { storeAway } from './store-away.js'
+import { storeAway } from '../kernel/store-away.js'
 
 export type { BasicOptions, BasicUser } from './basic-options.js'
 

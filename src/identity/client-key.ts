@@ -5,7 +5,7 @@ import type { SigningAlgorithm } from './algorithms.js'
 import { dpopFaults, type DpopFault } from './dpop-faults.js'
 import { DpopProofs } from './dpop.js'
 import type { DpopRules } from './dpop-options.js'
-import { whenStored } from './store-away.js'
+import { whenStored } from '../kernel/store-away.js'
 
 /** For so many clients the key need not be imported again. */
 const REMEMBERED_KEYS = 1_000

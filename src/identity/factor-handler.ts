@@ -12,7 +12,7 @@ import { isObject } from '../lib/is-object.js'
 import { isStrayPromise } from '../lib/when.js'
 import { unauthenticated } from './auth-refusals.js'
 import type { PasskeyInfo, PasskeyOwner } from './passkey-record.js'
-import { storeAway } from './store-away.js'
+import { storeAway } from '../kernel/store-away.js'
 
 /** What was proven just now: for the factors of a session, or the claims of a token. */
 export interface FactorProof {

@@ -8,7 +8,7 @@ import type { DpopMode } from './dpop-options.js'
 import type { Fault } from './faults.js'
 import type { IssuerTerms } from './issuer-terms.js'
 import { schemeOf } from './sent-token.js'
-import { whenStored } from './store-away.js'
+import { whenStored } from '../kernel/store-away.js'
 import type { TokenRefusals } from './token-refusals.js'
 
 const AWAY = 'The store of the DPoP proofs that were used cannot be reached'

@@ -17,7 +17,7 @@ import {
   type RefreshToken,
 } from './refresh-token.js'
 import { keyRefused } from './client-key.js'
-import { storeAway } from './store-away.js'
+import { storeAway } from '../kernel/store-away.js'
 import type { TokensRules } from './tokens-options.js'
 
 /** What a client asks for, besides going on. */

@@ -24,7 +24,7 @@ import { seal, unseal } from './session-seal.js'
 import { isRevoked } from './session-revocation.js'
 import { faultOf, SessionShelf } from './session-shelf.js'
 import type { RevokeOptions, SessionInfo, Sessions } from './sessions.js'
-import { storeAway } from './store-away.js'
+import { storeAway } from '../kernel/store-away.js'
 
 interface Current extends SentSession {
   readonly record: SessionRecord

@@ -23,7 +23,7 @@ import {
 import { sessionRefusals, type SessionFault, type SessionRefusals } from './session-refusals.js'
 import { isRevoked } from './session-revocation.js'
 import { faultOf, timeToLive } from './session-shelf.js'
-import { storeAway, whenStored } from './store-away.js'
+import { storeAway, whenStored } from '../kernel/store-away.js'
 
 export type { SessionOptions } from './session-options.js'
 

@@ -14,7 +14,7 @@ import { awayBecause, problemOf, SsoProvider } from './sso-provider.js'
 import { loginRefused, logoutRefused, providerAway, type LogoutFault } from './sso-refusals.js'
 import { isLocalPath } from './sso-return-to.js'
 import { randomText, Transactions } from './sso-transaction.js'
-import { storeAway } from './store-away.js'
+import { storeAway } from '../kernel/store-away.js'
 import { unavailable, type Unavailable } from './unavailable.js'
 
 export type { SsoClientOptions } from './sso-client.js'

@@ -3,6 +3,7 @@ import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
 import { openContext, type SecurityContext } from './context.js'
+import { isGone } from './gone.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { refuseExchange, reportRefusal } from './refusal.js'
 import { addShapers } from './reply.js'
@@ -86,11 +87,6 @@ export function run(pipeline: Pipeline, ctx: SecurityContext, next: Next): void 
   if (pipeline.settling.length > 0) settleLater(ctx, pipeline.settling)
   if (!pipeline.asyncContext) return walk(pipeline, 0, ctx, next)
   inContext(ctx, () => walk(pipeline, 0, ctx, (error) => inContext(ctx, () => next(error))))
-}
-
-/** There is nobody to serve. A reply that is pipelined behind another one does not hear of it. */
-function isGone({ req, res }: SecurityContext): boolean {
-  return res.destroyed || req.socket.destroyed
 }
 
 /** A loop, not an onion: no closures, and no promise until a stage truly waits. */

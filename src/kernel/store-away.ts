@@ -1,10 +1,10 @@
-import { refuse, type Problem } from '../kernel/problem.js'
-import type { Later } from '../kernel/ports.js'
-import { isStoreUnavailable } from '../kernel/store-unavailable.js'
+import { refuse, type Problem } from './problem.js'
+import type { Later } from './ports.js'
+import { isStoreUnavailable } from './store-unavailable.js'
 import { retryAfter } from '../lib/retry-after.js'
 import { isThenable } from '../lib/when.js'
 
-/** 503: nobody can say who this is. Never 401, because the credential may be a good one. */
+/** 503: nobody can decide. Never 401 or 403, because the caller may be a good one. */
 export function storeAway(retryMs: number, reason: string, cause?: unknown): Problem {
   return refuse('store-unavailable', {
     rule: 'store-unavailable',

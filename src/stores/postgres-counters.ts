@@ -2,10 +2,7 @@ import { algorithms } from '../kernel/algorithms.js'
 import type { Algorithm, CounterStore, Hit, HitResult } from '../kernel/ports.js'
 import { hashedKey } from './hashed-key.js'
 import type { PostgresPool } from './postgres-records.js'
-
-/** Counters whose time is over are deleted now and then by those who count, some at a time. */
-const SWEEP_EVERY = 100
-const SWEEP_ROWS = 1_000
+import { Sweep, SWEEP_ROWS } from './postgres-sweep.js'
 
 /** What a statement answers: the state of the counter after the hit, in the words of kernel/algorithms.ts. */
 interface Row {
@@ -22,13 +19,14 @@ interface Row {
  */
 export class PostgresCounters implements CounterStore {
   private readonly sql: ReturnType<typeof statements>
-  private hits = 0
+  private readonly sweep: Sweep
 
   constructor(
     private readonly pool: PostgresPool,
     table: string,
   ) {
     this.sql = statements(table)
+    this.sweep = new Sweep(pool, this.sql.sweep)
   }
 
   /** `now` is not asked for: the clock of the database is. Hits of one call are statements side by side, of one row each: none waits for two. */
@@ -42,8 +40,7 @@ export class PostgresCounters implements CounterStore {
     const units = Math.min(cost, limit + 1)
     const place = `${[scope, name].map(encodeURIComponent).join(':')}:${algorithm}:${windowMs}:${hashedKey(key)}`
     const { rows } = await this.pool.query(this.sql[algorithm], [place, limit, windowMs, units])
-    // Nobody waits for it, and whoever counts next tries again.
-    if (++this.hits % SWEEP_EVERY === 0) this.pool.query(this.sql.sweep, []).catch(() => undefined)
+    this.sweep.afterWrite()
 
     const { now, admitted, ends, used, before } = rows[0] as Row
     const words = Float64Array.of(Number(ends), Number(used), Number(before))

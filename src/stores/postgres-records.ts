@@ -1,5 +1,6 @@
 import type { OnceStore, RecordPage, RecordStore } from '../kernel/ports.js'
 import { hashedKey } from './hashed-key.js'
+import { Sweep, SWEEP_ROWS } from './postgres-sweep.js'
 
 /** A pool of `pg`, as far as it is used here. */
 export interface PostgresPool {
@@ -8,9 +9,6 @@ export interface PostgresPool {
 }
 
 const PAGE = 500
-/** Rows whose time is over are deleted now and then by those who write, some at a time. */
-const SWEEP_EVERY = 100
-const SWEEP_ROWS = 1_000
 
 /** Every statement, written once. All times are those of the database, which all processes share. */
 function statements(table: string) {
@@ -37,13 +35,14 @@ function statements(table: string) {
 /** One table, and what is asked of it. */
 class Table {
   readonly sql: ReturnType<typeof statements>
-  private writes = 0
+  private readonly sweep: Sweep
 
   constructor(
     private readonly pool: PostgresPool,
     name: string,
   ) {
     this.sql = statements(name)
+    this.sweep = new Sweep(pool, this.sql.sweep)
   }
 
   async rows<Row>(text: string, values: unknown[]): Promise<readonly Row[]> {
@@ -53,8 +52,7 @@ class Table {
   /** How many rows a statement wrote. */
   async write(text: string, values: unknown[]): Promise<number> {
     const { rowCount } = await this.pool.query(text, values)
-    // Nobody waits for it, and whoever writes next tries again.
-    if (++this.writes % SWEEP_EVERY === 0) this.pool.query(this.sql.sweep, []).catch(() => undefined)
+    this.sweep.afterWrite()
     return rowCount ?? 0
   }
 }

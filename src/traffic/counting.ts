@@ -1,4 +1,5 @@
 import type { SecurityContext } from '../kernel/context.js'
+import { storeAway } from '../kernel/store-away.js'
 import { isStoreUnavailable } from '../kernel/store-unavailable.js'
 import { MemoryCounters } from '../kernel/memory.js'
 import type { Hit, HitResult, Policy } from '../kernel/ports.js'
@@ -70,11 +71,8 @@ export function counting(limits: Limit | readonly Limit[], scope: Scope, code: P
     if (!isStoreUnavailable(error)) throw error
     outages.failed(ctx, error)
     if (counted.some(({ whenStoreFails }) => whenStoreFails === 'closed')) {
-      return refuse('store-unavailable', {
-        headers: { 'Retry-After': retryAfter(error.retryMs) },
-        rule: 'store-unavailable',
-        reason: 'The counters cannot be reached, and a limit is closed without them.',
-      })
+      const reason = 'The counters cannot be reached, and a limit is closed without them.'
+      return storeAway(error.retryMs, reason)
     }
     const local = (rule: Rule) => rule.whenStoreFails === 'local'
     const rest = counted.filter(local)

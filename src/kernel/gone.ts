@@ -1,0 +1,6 @@
+import type { SecurityContext } from './context.js'
+
+/** There is nobody to serve. A reply that is pipelined behind another one does not hear of it. */
+export function isGone({ req, res }: SecurityContext): boolean {
+  return res.destroyed || req.socket.destroyed
+}
