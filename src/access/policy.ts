@@ -2,7 +2,7 @@ import { func, integer, knownKeys, membersOf, quoted, show } from '../kernel/che
 import { ConfigError } from '../kernel/config-error.js'
 import type { SecurityContext } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
-import { isGone } from '../kernel/gone.js'
+import { isGone } from '../kernel/is-gone.js'
 import type { Later } from '../kernel/ports.js'
 import { refuse, type Problem } from '../kernel/problem.js'
 import type { Stage, StageMiddleware } from '../kernel/stage.js'
