@@ -33,14 +33,18 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.use(services)
     const method = req.method ?? 'GET'
     const routed = routedUrl(req)
-    const entered = ctx.entries.find(
-      (entry) => entry.by === enter && entry.passed && entry.url === routed && entry.method === method,
-    )
+    // Most requests come by once, and have been nowhere.
+    const isNew = ctx.entries.length === 0
+    const entered = isNew
+      ? undefined
+      : ctx.entries.find(
+          (entry) => entry.by === enter && entry.passed && entry.url === routed && entry.method === method,
+        )
     if (entered !== undefined) return next(undefined, entered.plan as Plan, ctx)
 
     let plan: Plan
     try {
-      const altered = ctx.entries.some((entry) => entry.method !== method)
+      const altered = !isNew && ctx.entries.some((entry) => entry.method !== method)
       plan = plans.of(method, originalUrl(req), routed, altered, !byExpress)
     } catch (cause) {
       return failExchange(ctx, cause)

@@ -6,6 +6,8 @@ export interface MemberMask {
   /** Whether somebody wants to know which paths masked something. */
   readonly isWatched: boolean
   value(raw: unknown, key: string, state: State): unknown
+  /** `value` of a plain object without `toJSON`, at a place where no path ends. */
+  plain(value: object, state: State): unknown
 }
 
 /** Copies an object, and masks in the copy the members that the paths of a state name. */
@@ -25,22 +27,33 @@ export function compileObject(state: State, shows: readonly (Show | undefined)[]
   const { names, targets } = state
   const each = names.map((_, i) => i)
   const parameters = each.flatMap((i) => [`name${i}`, `state${i}`, `show${i}`])
-  const constants = each.flatMap((i) => [names[i], targets[i], shows[i]])
+  const constants = each.flatMap((i) => [asKey(names[i]!), targets[i], shows[i]])
+  const text = textFor(
+    each,
+    shows,
+    targets.map(({ ending }) => ending.length === 0),
+  )
   try {
     // eslint-disable-next-line @typescript-eslint/no-implied-eval
-    const make = new Function('hasOwn', 'inherited', ...parameters, textFor(each, shows)) as (
-      ...constants: unknown[]
-    ) => ObjectMask
-    return make(Object.hasOwn, Object.prototype, ...constants)
+    const make = new Function(...HELPERS, ...parameters, text) as (...constants: unknown[]) => ObjectMask
+    return make(Object.hasOwn, Object.prototype, Object.getPrototypeOf, Array.isArray, ...constants)
   } catch {
     return (walk, value) => maskNames(walk, value, state)
   }
+}
+
+const HELPERS = ['hasOwn', 'inherited', 'prototypeOf', 'isArray']
+
+/** The very string that objects have as a key: under another one of the same letters V8 remembers no place to write to. */
+function asKey(name: string): string {
+  return Object.keys({ [name]: true })[0]!
 }
 
 /** `maskNames`, written out for so many names. Equal texts would become one function to V8, hence the comment. */
 const textFor = (
   each: readonly number[],
   shows: readonly unknown[],
+  leads: readonly boolean[],
 ): string => `'use strict' // ${randomUUID()}
 return (walk, value) => {
   const copy = { ...value }
@@ -51,7 +64,7 @@ ${each
     (i) => `
   member = copy[name${i}]
   if (member !== undefined && (!(name${i} in inherited) || hasOwn(copy, name${i})))
-    copy[name${i}] = ${shows[i] === undefined ? '' : `typeof member === 'string' && !walk.isWatched ? show${i}(member) : `}walk.value(member, name${i}, state${i})`,
+    copy[name${i}] = ${shows[i] === undefined ? '' : `typeof member === 'string' && !walk.isWatched ? show${i}(member) : `}${leads[i] ? `typeof member === 'object' && member !== null && member.toJSON === undefined && prototypeOf(member) === inherited && !isArray(member) ? walk.plain(member, state${i}) : ` : ''}walk.value(member, name${i}, state${i})`,
   )
   .join('')}
   return copy

@@ -45,10 +45,21 @@ export class Walk implements MemberMask {
     const isArray = Array.isArray(value)
     if (state.ending.length > 0 && !isArray && this.hidesWhole(state)) return REDACTED
 
+    if (!isArray) {
+      const copy = this.plain(value, state)
+      return state.ending.length === 0 ? copy : this.styled(copy, state)
+    }
     this.enter(value)
-    const copy = isArray ? this.array(value, state) : this.object(value, state)
+    const copy = this.array(value, state)
     this.depth--
-    return state.ending.length === 0 || isArray ? copy : this.styled(copy, state)
+    return copy
+  }
+
+  plain(value: object, state: State): object {
+    this.enter(value)
+    const copy = this.object(value, state)
+    this.depth--
+    return copy
   }
 
   private enter(value: object): void {

@@ -116,9 +116,9 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
     if (verdict !== undefined) return conclude(pipeline, stage, i, verdict, started, ctx, next)
     traceStage(ctx, stage.name, 'passed', started)
   }
-  ctx.reply?.commitHead()
+  const committed = ctx.reply?.commitHead()
   // What is set from here on is the handler's, and is dropped if its reply has to be refused.
-  if (pipeline.shaping.length > 0 || ctx.handling) ctx.headersBefore ??= ctx.res.getHeaderNames()
+  if (pipeline.shaping.length > 0 || ctx.handling) ctx.headersBefore ??= committed ?? ctx.res.getHeaderNames()
   next()
 }
 

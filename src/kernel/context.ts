@@ -113,7 +113,7 @@ export class SecurityContext {
 
   /** By which instances of `secureApi` this request was let in, as what, and by which plan. */
   readonly entries: { by: object; url: string; method: string; plan: unknown; passed: boolean }[] = []
-  /** Names of the header fields that were there before the handler. */
+  /** Names of the header fields that were there before the handler, as they were written. */
   headersBefore: string[] | undefined = undefined
   /** The request reached its handler. */
   handling = false

@@ -47,13 +47,23 @@ export class PendingHead implements Head {
     if (this.res.hasHeader(name)) this.res.removeHeader(name)
   }
 
-  /** Sets all fields on the response, except those that somebody has set there since. */
-  commit(): void {
+  /**
+   * Sets all fields on the response, except those that somebody has set there since.
+   *
+   * @returns the names of all fields that are there now
+   */
+  commit(): string[] {
     const { res, fields } = this
+    // To look for one is to make its name lower case and to find that among all names there are: as dear as to set it.
+    const names = res.getHeaderNames()
+    const isBlank = names.length === 0
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] as string
-      if (!res.hasHeader(name)) res.setHeader(name, fields[i + 1]!)
+      if (!isBlank && res.hasHeader(name)) continue
+      res.setHeader(name, fields[i + 1]!)
+      names.push(name)
     }
+    return names
   }
 
   /** There, anybody may take it off again. */
@@ -74,11 +84,19 @@ export class PendingHead implements Head {
 /** The bit in which letters of ASCII differ from their capitals. */
 const CASE = 0x20
 
-/** Names of fields are case-insensitive (RFC 9110 section 5.1). Most that are as long as each other end differently. */
+/** Names of fields are case-insensitive, and ASCII (RFC 9110 section 5.1). Those that are as long as each other mostly end differently. */
 function isSame(one: string, other: string): boolean {
   if (one === other) return true
-  const { length } = one
-  if (length !== other.length) return false
-  const apart = one.charCodeAt(length - 1) ^ other.charCodeAt(length - 1)
-  return (apart === 0 || apart === CASE) && one.toLowerCase() === other.toLowerCase()
+  if (one.length !== other.length) return false
+  for (let i = one.length - 1; i >= 0; i--) {
+    const code = one.charCodeAt(i)
+    const apart = code ^ other.charCodeAt(i)
+    if (apart !== 0 && (apart !== CASE || !isLetter(code))) return false
+  }
+  return true
+}
+
+function isLetter(code: number): boolean {
+  const lower = code | CASE
+  return lower >= 0x61 && lower <= 0x7a
 }

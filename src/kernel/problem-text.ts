@@ -9,6 +9,9 @@ interface Beginning {
   readonly text: string
 }
 
+/** What JSON writes as it is, such as a UUID. */
+const PLAIN = /^[\w.-]*$/
+
 /** Applications may have codes of their own, and even make some up as they go. */
 const MAX_KEPT = 200
 
@@ -28,7 +31,9 @@ export function problemText(problem: Problem, base: string, id: string): string 
   if (members !== undefined)
     return JSON.stringify({ type: base + code, title, status, code, detail, request_id, ...members })
   const text = beginningOf(problem, base)
-  return request_id === undefined ? `${text}}` : `${text},"request_id":${JSON.stringify(request_id)}}`
+  if (request_id === undefined) return `${text}}`
+  const quoted = PLAIN.test(request_id) ? `"${request_id}"` : JSON.stringify(request_id)
+  return `${text},"request_id":${quoted}}`
 }
 
 function beginningOf({ code, title, status, detail }: Problem, base: string): string {

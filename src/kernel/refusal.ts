@@ -60,5 +60,6 @@ export function recordDecision(
 /** A refusal takes nothing along that the handler had prepared: no cookie, no location. */
 export function dropHandlerHeaders({ res, headersBefore }: SecurityContext): void {
   if (headersBefore === undefined || res.headersSent) return
-  for (const name of res.getHeaderNames()) if (!headersBefore.includes(name)) res.removeHeader(name)
+  const kept = headersBefore.map((name) => name.toLowerCase())
+  for (const name of res.getHeaderNames()) if (!kept.includes(name)) res.removeHeader(name)
 }

@@ -65,10 +65,15 @@ export class ReplyGate {
     return this.pending ?? this.ctx.res
   }
 
-  /** From here on, header fields are where handlers look for them. */
-  commitHead(): void {
-    this.pending?.commit()
+  /**
+   * From here on, header fields are where handlers look for them.
+   *
+   * @returns their names, unless they were there already
+   */
+  commitHead(): string[] | undefined {
+    const names = this.pending?.commit()
     this.pending = undefined
+    return names
   }
 
   /** Puts a refusal in the place of what the handler wanted to send, and drops what it still says. */

@@ -82,6 +82,19 @@ export function eventOf(
   }
 }
 
+/** Whether nothing of an event can change any more: stages may give objects of theirs as facts. */
+export function isFlat({ outcome, stage, code, status, rule, reason, facts }: AuditEvent): boolean {
+  return (
+    facts === undefined &&
+    typeof outcome !== 'object' &&
+    typeof stage !== 'object' &&
+    typeof code !== 'object' &&
+    typeof status !== 'object' &&
+    typeof rule !== 'object' &&
+    typeof reason !== 'object'
+  )
+}
+
 /** Whether facts that lack a member would get it from `Object.prototype`. */
 function isPolluted({ outcome, stage, code, status, rule, reason, severity }: Placed): boolean {
   return (

@@ -15,8 +15,11 @@ export interface AuditStats {
 export interface Sink {
   readonly name: 'file' | 'logger'
   readonly health: Health
-  /** Takes one event; `now` asks for it to be written before this returns. */
-  write(event: AuditEvent, now: boolean): void
+  /**
+   * Takes one event; `now` asks for it to be written before this returns. An event that keeps may wait before it is looked at:
+   * nobody has it who could change it.
+   */
+  write(event: AuditEvent, now: boolean, keeps: boolean): void
   /** Tries a sick sink again, at most once a second. */
   probe(): void
   /** Called once, with the services of the first pipeline that uses the sink. */

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
-import { endOf, eventOf, isoTimes } from './audit-event.js'
+import { endOf, eventOf, isFlat, isoTimes } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
 import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
@@ -44,11 +44,13 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
   const source = { service, path, timeOf: isoTimes() }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
-      const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings)
+      const recorded = eventOf(ctx, kind, facts, source)
+      const event = prepared(ctx, recorded, settings)
       const now = durability === 'before-reply' && kind !== 'request'
+      const keeps = event === recorded && isFlat(event)
       for (const sink of sinks) {
         sink.attach(ctx.services)
-        sink.write(event, now)
+        sink.write(event, now, keeps)
       }
     },
   }

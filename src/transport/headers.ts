@@ -45,21 +45,25 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
   if (noStore !== false) oneOf('headers.noStore', noStore, ['authenticated', 'always'])
 
   const { set, removed } = helmetHeaders(preset, helmet)
+  const fields = set.map(([name, value]) => ({ name, value, lower: name.toLowerCase() }))
   const errorPolicy = errorPagePolicy(set)
 
   function complete({ res, head, principal }: SecurityContext): void {
     if (head.intact !== true) {
-      for (const [name, value] of set) {
-        if (!head.hasHeader(name)) head.setHeader(name, value)
+      for (let i = 0; i < fields.length; i++) {
+        const { name, value, lower } = fields[i]!
+        // Node looks for names in lower case, and keeps each that is so already.
+        if (!head.hasHeader(lower)) head.setHeader(name, value)
       }
     }
-    for (const name of removed) head.removeHeader(name)
+    for (let i = 0; i < removed.length; i++) head.removeHeader(removed[i]!)
 
-    if (errorPolicy !== undefined && res.statusCode >= 400 && head.getHeader(POLICY) === ERROR_PAGE_POLICY)
-      head.setHeader(POLICY, errorPolicy)
+    if (errorPolicy !== undefined && head.intact !== true && res.statusCode >= 400) {
+      if (head.getHeader('content-security-policy') === ERROR_PAGE_POLICY) head.setHeader(POLICY, errorPolicy)
+    }
 
     if (noStore === 'always' || (noStore === 'authenticated' && principal !== undefined)) {
-      const chosen = head.getHeader('Cache-Control')
+      const chosen = head.getHeader('cache-control')
       if (chosen === undefined || chosen === FILE_SENDER_DEFAULT) head.setHeader('Cache-Control', 'no-store')
     }
   }
@@ -68,9 +72,9 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
     enter(ctx) {
       onHead(ctx, complete)
       const { head } = ctx
+      for (let i = 0; i < removed.length; i++) head.removeHeader(removed[i]!)
       // Now as well, so that handlers can read and replace them.
-      for (const [name, value] of set) head.setHeader(name, value)
-      for (const name of removed) head.removeHeader(name)
+      for (let i = 0; i < fields.length; i++) head.setHeader(fields[i]!.name, fields[i]!.value)
     },
 
     describe: () => ({ preset, set: Object.fromEntries(set), removed, noStore }),

@@ -37,6 +37,24 @@ describe('paths reach', () => {
     ['one position, if it is written', 'a.1.b', { a: [{ b: 1 }, { b: 2 }] }, { a: [{ b: 1 }, { b: X }] }],
     ['every position, if a star stands for it', 'a.*.b', { a: [{ b: 1 }] }, { a: [{ b: X }] }],
     ['values in a list through a star', 'tags.*', { tags: ['a', 'b'] }, { tags: [X, X] }],
+    [
+      'into a list that claims to be a plain object',
+      'a.b',
+      { a: Object.setPrototypeOf([{ b: 1, c: 2 }], Object.prototype) },
+      { a: [{ b: X, c: 2 }] },
+    ],
+    [
+      'into a wrapped list that claims to be a plain object',
+      'a.b',
+      { a: new Proxy([{ b: 1 }], { getPrototypeOf: () => Object.prototype }) },
+      { a: [{ b: X }] },
+    ],
+    [
+      'into what toJSON gives inside',
+      'a.b',
+      { a: { b: 1, toJSON: () => ({ b: 2, c: 3 }) } },
+      { a: { b: X, c: 3 } },
+    ],
     ['a key that looks like a position', 'a.0', { a: { 0: 1, 1: 2 } }, { a: { 0: X, 1: 2 } }],
     [
       'any one key',

@@ -153,6 +153,7 @@ describe('fields that wait', () => {
       getHeader: (name: string) => fields.get(name.toLowerCase()),
       setHeader: (name: string, value: string) => fields.set(name.toLowerCase(), value),
       removeHeader: (name: string) => fields.delete(name.toLowerCase()),
+      getHeaderNames: () => [...fields.keys()],
     }
     return { head: new PendingHead(res as unknown as ServerResponse), fields }
   }
@@ -175,8 +176,9 @@ describe('fields that wait', () => {
     expect(fields.get('x-frame-options')).toBe('DENY')
     head.setHeader('Vary', 'Origin')
     fields.set('vary', 'Accept')
-    head.commit()
-    expect(fields.get('vary')).toBe('Accept')
+    head.setHeader('Allow', 'GET')
+    expect(head.commit()).toEqual(['x-frame-options', 'vary', 'Allow'])
+    expect(Object.fromEntries(fields)).toEqual({ 'x-frame-options': 'DENY', vary: 'Accept', allow: 'GET' })
   })
 
   test('are removed, wherever they are', () => {

@@ -15,7 +15,7 @@ const { key, publicKey } = keyPair()
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
 
 type Step =
-  | { do: 'write'; count: number; now: boolean }
+  | { do: 'write'; count: number; now: boolean; keeps: boolean }
   | { do: 'turn' | 'rotate' | 'restart' | 'heal' | 'jam' }
   | { do: 'full'; room: number }
   | { do: 'wait'; ms: number }
@@ -24,7 +24,12 @@ const just = <T extends string>(name: T): fc.Arbitrary<T> => fc.constant(name)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.record({ do: just('write'), count: fc.integer({ min: 1, max: 8 }), now: fc.boolean() }),
+    arbitrary: fc.record({
+      do: just('write'),
+      count: fc.integer({ min: 1, max: 8 }),
+      now: fc.boolean(),
+      keeps: fc.boolean(),
+    }),
   },
   { weight: 4, arbitrary: fc.record({ do: just('turn') }) },
   { weight: 2, arbitrary: fc.record({ do: just('wait'), ms: fc.integer({ min: 1, max: 12_000 }) }) },
@@ -93,7 +98,8 @@ test('whatever happens, each event is written once and in order, or counted; and
 
         for (const one of steps) {
           if (one.do === 'write') {
-            for (let i = 0; i < one.count; i++) file.write({ kind: 'test', n: ++counts.sent }, one.now)
+            for (let i = 0; i < one.count; i++)
+              file.write({ kind: 'test', n: ++counts.sent }, one.now, one.keeps)
           }
           if (one.do === 'turn') await turn()
           if (one.do === 'wait') clock.advance(one.ms)
@@ -146,7 +152,7 @@ test('whatever happens, each event is written once and in order, or counted; and
         [
           [
             { do: 'jam' },
-            { do: 'write', count: 1, now: false },
+            { do: 'write', count: 1, now: false, keeps: true },
             { do: 'full', room: 488 },
             { do: 'restart' },
             { do: 'turn' },

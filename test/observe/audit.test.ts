@@ -575,6 +575,26 @@ describe('a file', () => {
     await stage.close!()
   })
 
+  test('has what a stage put on record as it was then, whatever becomes of it later', async () => {
+    const out = scratchFile()
+    const { get, stage } = audited({ file: out.path }, [
+      defineStage('changing', () => ({
+        enter(ctx) {
+          const order = { state: 'open' }
+          ctx.record('noted', { order })
+          ctx.record('decision', { outcome: 'reported', reason: order })
+          order.state = 'changed'
+        },
+      }))(),
+    ])
+    await get('/').expect(200)
+    await turn()
+    await stage.close!()
+    const text = readFileSync(out.path, 'latin1')
+    expect(text.match(/state":"open"/g)).toHaveLength(2)
+    expect(text).not.toContain('changed')
+  })
+
   test('is opened, with its first checkpoint, by ready', async () => {
     const out = scratchFile()
     const { stage } = audit({ file: { path: out.path, key } })

@@ -249,6 +249,7 @@ describe('only listed origins are ever reflected (ASVS 3.4.2)', () => {
       const res = {
         hasHeader: () => false,
         getHeader: () => undefined,
+        getHeaderNames: () => [],
         setHeader: (name: string, value: string) => fields.set(name, value),
         writeHead: () => res,
         end: () => res,
