@@ -62,9 +62,9 @@ export class AuditFile implements Sink {
   }
 
   write(event: AuditEvent, now: boolean, keeps = false): void {
-    const { health, unwritten } = this
+    const { health, pending, unwritten } = this
     if (health.closed) return health.lostLate()
-    const waiting = this.pending.length + unwritten.length
+    const waiting = pending.length + unwritten.length
     const bytes = this.pendingBytes + unwritten.length * EVENT_BYTES
     const full = waiting >= this.settings.maxPending || bytes >= PENDING_BYTES
     if (health.failing && full) {
@@ -139,12 +139,15 @@ export class AuditFile implements Sink {
   }
 
   private writeDown(): void {
-    for (const event of this.unwritten) {
+    const events = this.unwritten
+    if (events.length === 0) return
+    // While one is read, what it is made of may put others on record.
+    this.unwritten = []
+    for (const event of events) {
       const members = this.encode(event)
       this.pending.push(members)
       this.pendingBytes += members.length
     }
-    this.unwritten.length = 0
   }
 
   /** In pieces, so that a disk with little room takes what it can. */

@@ -595,6 +595,32 @@ describe('a file', () => {
     expect(text).not.toContain('changed')
   })
 
+  test('has each event once where reading the facts of one puts another on record', async () => {
+    const out = scratchFile()
+    const { get, stage } = audited({ file: out.path }, [
+      defineStage('nested', () => ({
+        enter(ctx) {
+          let reads = 0
+          const facts = Object.defineProperty({}, 'order', {
+            enumerable: true,
+            get: () => {
+              if (++reads === 1) ctx.record('inner', { n: 1 })
+              return 7
+            },
+          })
+          ctx.record('outer', { facts })
+        },
+      }))(),
+    ])
+    await get('/').expect(200)
+    await turn()
+    await stage.close!()
+    const text = readFileSync(out.path, 'latin1')
+    expect(text.match(/"kind":"[a-z]+"/g)).toEqual(
+      ['checkpoint', 'inner', 'outer', 'request', 'checkpoint'].map((kind) => `"kind":"${kind}"`),
+    )
+  })
+
   test('is opened, with its first checkpoint, by ready', async () => {
     const out = scratchFile()
     const { stage } = audit({ file: { path: out.path, key } })
