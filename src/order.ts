@@ -35,7 +35,7 @@ import {
 } from './kernel/row.js'
 import { compileCatalogue, type CompiledCatalogue, type Rule } from './kernel/rule.js'
 import { auditSettings } from './observe/audit-options.js'
-import { audit, type AuditOptions } from './observe/audit.js'
+import { auditMasking, type AuditOptions } from './observe/audit.js'
 import { requestId, type RequestIdOptions } from './observe/request-id.js'
 import { isLimitName, type Limit } from './traffic/limit.js'
 import { nameAutomatically } from './traffic/automatic-name.js'
@@ -58,7 +58,9 @@ export const order = {
   /** A correlation id and W3C trace context for every request. On by default. First, so that everything can name it. */
   requestId: standard<RequestIdOptions>({ general: (options) => requestId(options) }),
   /** One event for each request and each security decision. On by default, as JSON lines. Before whatever can refuse. */
-  audit: standard<AuditOptions>({ general: (options, place) => audit(maskingFacts(options, place)) }),
+  audit: standard<AuditOptions>({
+    general: (options, place) => auditMasking({ options, hide: hidingFacts(options, place) }),
+  }),
   /** Security response headers: HSTS, nosniff, CSP. On by default. Set first, so refusals carry them too. */
   headers: standard<HeadersOptions>({ general: (options) => headers(options) }),
   /** Which browser origins may call. Off by default: none. Answers preflights, before anybody is asked who they are. */
@@ -207,22 +209,14 @@ function named(limits: Limits, place: Place, row: 'rateLimit' | 'quota'): Limits
 }
 
 /** What anybody puts on record as facts of their own is masked by the map that masks all replies. */
-function maskingFacts(options: AuditOptions, { settings }: Place): AuditOptions {
+function hidingFacts(options: AuditOptions, { settings }: Place): ((facts: unknown) => unknown) | undefined {
   const setting = settings.mask as MaskMap | MaskSettings | false | undefined
-  if (setting === undefined || setting === false) return options
-  // Before it is wrapped: what is wrong with it must not be covered up.
+  if (setting === undefined || setting === false) return undefined
+  // What is wrong with the row itself is said first.
   auditSettings(options)
 
   const { fields, ...limits } = hasFields(setting) ? setting : { fields: setting }
-  const hide = maskValue(fields, { ...limits, anywhere: true })
-  const { redact } = options
-  return {
-    ...options,
-    redact(event) {
-      const hidden = event.facts === undefined ? event : { ...event, facts: hide(event.facts) }
-      return redact === undefined ? hidden : redact(hidden)
-    },
-  }
+  return maskValue(fields, { ...limits, anywhere: true })
 }
 
 /** Rules of every row are written in the words of one catalogue, so that a caller's grants are read once. */

@@ -6,6 +6,8 @@ export interface MemberMask {
   /** Whether somebody wants to know which paths masked something. */
   readonly isWatched: boolean
   value(raw: unknown, key: string, state: State): unknown
+  /** `value` of an object whose `toJSON` is read already. */
+  object(value: object, toJSON: unknown, key: string, state: State): unknown
   /** `value` of a plain object without `toJSON`, at a place where no path ends. */
   plain(value: object, state: State): unknown
 }
@@ -64,11 +66,21 @@ ${each
     (i) => `
   member = copy[name${i}]
   if (member !== undefined && (!(name${i} in inherited) || hasOwn(copy, name${i})))
-    copy[name${i}] = ${shows[i] === undefined ? '' : `typeof member === 'string' && !walk.isWatched ? show${i}(member) : `}${leads[i] ? `typeof member === 'object' && member !== null && member.toJSON === undefined && prototypeOf(member) === inherited && !isArray(member) ? walk.plain(member, state${i}) : ` : ''}walk.value(member, name${i}, state${i})`,
+${leads[i] ? leading(i) : masked(i, shows[i] !== undefined)}`,
   )
   .join('')}
   return copy
 }`
+
+const masked = (i: number, hasShow: boolean): string =>
+  `    copy[name${i}] = ${hasShow ? `typeof member === 'string' && !walk.isWatched ? show${i}(member) : ` : ''}walk.value(member, name${i}, state${i})`
+
+const leading = (i: number): string => `    if (typeof member === 'object' && member !== null) {
+      const { toJSON } = member
+      copy[name${i}] = toJSON === undefined && prototypeOf(member) === inherited && !isArray(member)
+        ? walk.plain(member, state${i})
+        : walk.object(member, toJSON, name${i}, state${i})
+    } else copy[name${i}] = walk.value(member, name${i}, state${i})`
 
 function maskNames(walk: MemberMask, value: object, { names, targets }: State): Record<string, unknown> {
   const copy: Record<string, unknown> = { ...value }

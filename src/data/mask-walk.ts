@@ -1,4 +1,4 @@
-import { asJson, isRawJson } from '../lib/as-json.js'
+import { asJson, asJsonBy, isRawJson } from '../lib/as-json.js'
 import { isStrayPromise } from '../lib/when.js'
 import type { State } from './mask-automaton.js'
 import { compileObject, type MemberMask, type Show } from './mask-object.js'
@@ -38,7 +38,14 @@ export class Walk implements MemberMask {
 
   /** @throws RangeError if the value is nested too deep, TypeError if it contains itself */
   value(raw: unknown, key: string | number, state: State): unknown {
-    const value = typeof raw === 'string' ? raw : asJson(raw, key)
+    return this.read(typeof raw === 'string' ? raw : asJson(raw, key), state)
+  }
+
+  object(value: object, toJSON: unknown, key: string, state: State): unknown {
+    return this.read(asJsonBy(toJSON, value, key), state)
+  }
+
+  private read(value: unknown, state: State): unknown {
     if (typeof value !== 'object' || value === null || isRawJson(value)) {
       return state.ending.length === 0 ? value : this.styled(value, state)
     }
@@ -57,7 +64,7 @@ export class Walk implements MemberMask {
 
   plain(value: object, state: State): object {
     this.enter(value)
-    const copy = this.object(value, state)
+    const copy = this.copied(value, state)
     this.depth--
     return copy
   }
@@ -70,7 +77,7 @@ export class Walk implements MemberMask {
     this.depth++
   }
 
-  private object(value: object, state: State): object {
+  private copied(value: object, state: State): object {
     const { byName, other } = state
     if (other === undefined) return (state.object ??= compileObject(state, this.shows(state)))(this, value)
 

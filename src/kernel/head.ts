@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
+import { ServerResponse, type OutgoingHttpHeader } from 'node:http'
 
 /** The header fields of a reply, by the names that a response has for its own. */
 export interface Head {
@@ -50,20 +50,20 @@ export class PendingHead implements Head {
   /**
    * Sets all fields on the response, except those that somebody has set there since.
    *
-   * @returns the names of all fields that are there now
+   * @returns the names of all fields that are there now, where that is known without asking
    */
-  commit(): string[] {
+  commit(): string[] | undefined {
     const { res, fields } = this
-    // To look for one is to make its name lower case and to find that among all names there are: as dear as to set it.
-    const names = res.getHeaderNames()
-    const isBlank = names.length === 0
+    // To look for a field is as dear as to set it, and where there is none and nobody has wrapped the method, there is nothing to find.
+    const isBlank = res.setHeader === SET_HEADER && res.getHeaderNames().length === 0
+    const names: string[] = []
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] as string
       if (!isBlank && res.hasHeader(name)) continue
       res.setHeader(name, fields[i + 1]!)
       names.push(name)
     }
-    return names
+    return isBlank ? names : undefined
   }
 
   /** There, anybody may take it off again. */
@@ -80,6 +80,9 @@ export class PendingHead implements Head {
     return -1
   }
 }
+
+// eslint-disable-next-line @typescript-eslint/unbound-method -- only compared
+const SET_HEADER = ServerResponse.prototype.setHeader
 
 /** The bit in which letters of ASCII differ from their capitals. */
 const CASE = 0x20

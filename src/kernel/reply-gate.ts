@@ -68,7 +68,7 @@ export class ReplyGate {
   /**
    * From here on, header fields are where handlers look for them.
    *
-   * @returns their names, unless they were there already
+   * @returns the names of all that are there, where that is known without asking
    */
   commitHead(): string[] | undefined {
     const names = this.pending?.commit()

@@ -5,11 +5,15 @@ import { types } from 'node:util'
  * object form (ECMA-262 section 25.5.2.2, SerializeJSONProperty, steps 2 and 4).
  */
 export function asJson(value: unknown, key: string | number): unknown {
-  let seen = value
-  if ((typeof seen === 'object' && seen !== null) || typeof seen === 'function' || typeof seen === 'bigint') {
-    const { toJSON } = seen as { toJSON?: unknown }
-    if (typeof toJSON === 'function') seen = (toJSON as (key: string) => unknown).call(seen, String(key))
-  }
+  const isAsked =
+    (typeof value === 'object' && value !== null) || typeof value === 'function' || typeof value === 'bigint'
+  return isAsked ? asJsonBy((value as { toJSON?: unknown }).toJSON, value, key) : value
+}
+
+/** The same of what may have a `toJSON`, which is read already: a second reading might give another one. */
+export function asJsonBy(toJSON: unknown, value: unknown, key: string | number): unknown {
+  const seen =
+    typeof toJSON === 'function' ? (toJSON as (key: string) => unknown).call(value, String(key)) : value
   return typeof seen === 'object' && seen !== null && !isPlain(seen) && types.isBoxedPrimitive(seen)
     ? unboxed(seen)
     : seen

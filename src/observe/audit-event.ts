@@ -82,17 +82,15 @@ export function eventOf(
   }
 }
 
-/** Whether nothing of an event can change any more: stages may give objects of theirs as facts. */
-export function isFlat({ outcome, stage, code, status, rule, reason, facts }: AuditEvent): boolean {
-  return (
-    facts === undefined &&
-    typeof outcome !== 'object' &&
-    typeof stage !== 'object' &&
-    typeof code !== 'object' &&
-    typeof status !== 'object' &&
-    typeof rule !== 'object' &&
-    typeof reason !== 'object'
-  )
+const SHORT = 256
+
+/** Whether an event may wait: nothing of it can change any more, as objects that stages give could, and it holds nothing long. */
+export function keeps(event: AuditEvent): boolean {
+  for (const key in event) {
+    const value = event[key]
+    if (typeof value === 'string' ? value.length > SHORT : typeof value === 'object') return false
+  }
+  return true
 }
 
 /** Whether facts that lack a member would get it from `Object.prototype`. */

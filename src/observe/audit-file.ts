@@ -18,8 +18,12 @@ export interface AuditFileSettings extends AuditTrailSettings {
 const BATCH_BYTES = 256 * 1024
 /** So many bytes may wait while the file is sick, however few events they are. */
 const PENDING_BYTES = 16 * 1024 * 1024
-/** What an event of our own is taken to be long, until it is written down. */
+/** What an event that keeps is taken to be long, until it is written down. */
 const EVENT_BYTES = 1024
+
+function sizeOf(waiting: string | AuditEvent): number {
+  return typeof waiting === 'string' ? waiting.length : EVENT_BYTES
+}
 
 /**
  * The file transport: the events of one turn of the event loop go to the trail in one `writeSync` at its end. While the
@@ -31,10 +35,9 @@ export class AuditFile implements Sink {
   readonly health = new Health('file')
   private readonly trail: AuditTrail
   private readonly encode = eventEncoder()
-  private pending: string[] = []
+  /** Events that keep become text with the others of their turn: a batch takes a fraction of what each would between two replies. */
+  private pending: (string | AuditEvent)[] = []
   private pendingBytes = 0
-  /** Behind those that are pending, and not text yet: a batch of them takes a fraction of what each would between two replies. */
-  private unwritten: AuditEvent[] = []
   private scheduled = false
   private stopTimer: (() => void) | undefined
   private stopRetry: (() => void) | undefined
@@ -62,19 +65,18 @@ export class AuditFile implements Sink {
   }
 
   write(event: AuditEvent, now: boolean, keeps = false): void {
-    const { health, pending, unwritten } = this
+    const { health } = this
     if (health.closed) return health.lostLate()
-    const waiting = pending.length + unwritten.length
-    const bytes = this.pendingBytes + unwritten.length * EVENT_BYTES
-    const full = waiting >= this.settings.maxPending || bytes >= PENDING_BYTES
+    const full = this.pending.length >= this.settings.maxPending || this.pendingBytes >= PENDING_BYTES
     if (health.failing && full) {
       health.lost(1)
     } else {
-      unwritten.push(event)
-      // While the file is sick, what waits is counted exactly.
-      if (!keeps || health.failing) this.writeDown()
+      // Written down before it is among the others: what it is made of may throw, or put others on record.
+      const waiting = keeps ? event : this.encode(event)
+      this.pending.push(waiting)
+      this.pendingBytes += sizeOf(waiting)
     }
-    if (now || full || bytes >= BATCH_BYTES || this.ending) this.flushIfRested()
+    if (now || full || this.pendingBytes >= BATCH_BYTES || this.ending) this.flushIfRested()
     else this.schedule()
   }
 
@@ -98,9 +100,8 @@ export class AuditFile implements Sink {
     this.stopRetry?.()
     this.ending = true
     this.flush(reason)
-    this.health.ended(this.pending.length + this.unwritten.length)
+    this.health.ended(this.pending.length)
     this.pending = []
-    this.unwritten = []
     this.pendingBytes = 0
     this.trail.release()
   }
@@ -122,7 +123,6 @@ export class AuditFile implements Sink {
     const { health } = this
     const { services, failing } = health
     if (services === undefined) return
-    this.writeDown()
     if (this.pending.length === 0 && !this.trail.mustOpen && !failing && reason === undefined) return
 
     try {
@@ -138,26 +138,26 @@ export class AuditFile implements Sink {
     if (this.trail.loose > 0) this.checkpointLater(services)
   }
 
-  private writeDown(): void {
-    const events = this.unwritten
-    if (events.length === 0) return
-    // While one is read, what it is made of may put others on record.
-    this.unwritten = []
-    for (const event of events) {
-      const members = this.encode(event)
-      this.pending.push(members)
-      this.pendingBytes += members.length
-    }
+  private writtenDown(at: number): string {
+    const waiting = this.pending[at]!
+    if (typeof waiting === 'string') return waiting
+    const members = this.encode(waiting)
+    this.pending[at] = members
+    this.pendingBytes += members.length - EVENT_BYTES
+    return members
   }
 
   /** In pieces, so that a disk with little room takes what it can. */
   private writeBatch(reason: CheckpointReason | undefined, services: SinkServices): void {
     const { health, pending } = this
-    let count = 0
-    for (let bytes = 0; count < pending.length && bytes < BATCH_BYTES; count++)
-      bytes += pending[count]!.length
+    const events: string[] = []
+    for (let bytes = 0; events.length < pending.length && bytes < BATCH_BYTES;) {
+      const text = this.writtenDown(events.length)
+      bytes += text.length
+      events.push(text)
+    }
 
-    const events = pending.slice(0, count)
+    const count = events.length
     const isLast = count === pending.length
     const gap = isLast && health.unrecorded > 0
     if (gap) events.push(this.encode(health.gap()))

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
-import { endOf, eventOf, isFlat, isoTimes } from './audit-event.js'
+import { endOf, eventOf, isoTimes, keeps } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
 import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
@@ -30,7 +30,18 @@ export interface AuditStage extends Omit<Stage, 'name'> {
  *
  * @throws ConfigError for an unknown option or value, and for a file that cannot be opened or is being written by another process
  */
-export const audit = defineStage('audit', (options: AuditOptions = {}): AuditStage => {
+export const audit = defineStage('audit', (options: AuditOptions = {}): AuditStage => stageOf(options))
+
+/** The same, where facts are masked beside `redact` and ahead of it. */
+export const auditMasking = defineStage(
+  'audit',
+  ({ options, hide }: { options: AuditOptions; hide: Hide | undefined }): AuditStage =>
+    stageOf(options, hide),
+)
+
+type Hide = (facts: unknown) => unknown
+
+function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   const settings = auditSettings(options)
   const { durability, onFailure, service, path } = settings
   const file = settings.file && openFile(settings)
@@ -44,13 +55,12 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
   const source = { service, path, timeOf: isoTimes() }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
-      const recorded = eventOf(ctx, kind, facts, source)
-      const event = prepared(ctx, recorded, settings)
+      const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings, hide)
       const now = durability === 'before-reply' && kind !== 'request'
-      const keeps = event === recorded && isFlat(event)
+      const waits = settings.redact === undefined && keeps(event)
       for (const sink of sinks) {
         sink.attach(ctx.services)
-        sink.write(event, now, keeps)
+        sink.write(event, now, waits)
       }
     },
   }
@@ -89,7 +99,7 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
       durability,
       onFailure,
       maxPending: settings.maxPending,
-      redact: settings.redact !== undefined,
+      redact: (settings.redact ?? hide) !== undefined,
       path,
       service,
     }),
@@ -102,7 +112,7 @@ export const audit = defineStage('audit', (options: AuditOptions = {}): AuditSta
       await Promise.all(sinks.map((sink) => sink.close()))
     },
   }
-})
+}
 
 function openFile({ file }: AuditSettings): AuditFile {
   try {
@@ -161,11 +171,16 @@ function total(sinks: readonly Sink[], count: 'written' | 'dropped'): number {
 }
 
 /** An event that cannot be masked is not written as it is: what remains says that it happened. */
-function prepared(ctx: SecurityContext, recorded: AuditEvent, { redact }: AuditSettings): AuditEvent {
-  if (redact === undefined && ctx.concealing.length === 0) return recorded
+function prepared(
+  ctx: SecurityContext,
+  recorded: AuditEvent,
+  { redact }: AuditSettings,
+  hide: Hide | undefined,
+): AuditEvent {
+  if (redact === undefined && recorded['facts'] === undefined) return recorded
   const { kind, time, severity, requestId } = recorded
   try {
-    const event = concealed(ctx, recorded)
+    const event = concealed(ctx, recorded, hide)
     if (redact === undefined) return event
     const masked: unknown = redact(event)
     if (masked === event) return event
@@ -178,8 +193,8 @@ function prepared(ctx: SecurityContext, recorded: AuditEvent, { redact }: AuditS
 }
 
 /** As with replies, what stands nearest to the handler comes first. */
-function concealed({ concealing }: SecurityContext, event: AuditEvent): AuditEvent {
-  if (event['facts'] === undefined) return event
-  const facts = concealing.reduceRight<unknown>((shown, stage) => stage.conceal!(shown), event['facts'])
-  return { ...event, facts }
+function concealed({ concealing }: SecurityContext, event: AuditEvent, hide: Hide | undefined): AuditEvent {
+  if (event['facts'] === undefined || (hide === undefined && concealing.length === 0)) return event
+  const shown = concealing.reduceRight<unknown>((facts, stage) => stage.conceal!(facts), event['facts'])
+  return { ...event, facts: hide === undefined ? shown : hide(shown) }
 }

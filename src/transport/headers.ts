@@ -58,7 +58,7 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
     }
     for (let i = 0; i < removed.length; i++) head.removeHeader(removed[i]!)
 
-    if (errorPolicy !== undefined && head.intact !== true && res.statusCode >= 400) {
+    if (errorPolicy !== undefined && res.statusCode >= 400) {
       if (head.getHeader('content-security-policy') === ERROR_PAGE_POLICY) head.setHeader(POLICY, errorPolicy)
     }
 

@@ -55,6 +55,7 @@ describe('paths reach', () => {
       { a: { b: 1, toJSON: () => ({ b: 2, c: 3 }) } },
       { a: { b: X, c: 3 } },
     ],
+    ['nothing in boxed text', 'a.b', { a: Object('text') }, { a: 'text' }],
     ['a key that looks like a position', 'a.0', { a: { 0: 1, 1: 2 } }, { a: { 0: X, 1: 2 } }],
     [
       'any one key',
@@ -257,6 +258,16 @@ describe('values of every kind are seen as JSON shows them', () => {
       },
     }
     expect(JSON.stringify(masked({ 'a.ssn': 'redact' }, value))).toBe('{"a":{"b":1}}')
+    expect(asked).toBe(1)
+  })
+
+  test('so is the name toJSON', () => {
+    let asked = 0
+    const a = Object.defineProperty({ ssn: 'canary' }, 'toJSON', {
+      enumerable: true,
+      get: () => (asked++ === 0 ? () => ({ b: 1 }) : undefined),
+    })
+    expect(JSON.stringify(masked({ 'a.ssn': 'redact' }, { a }))).toBe('{"a":{"b":1}}')
     expect(asked).toBe(1)
   })
 

@@ -575,14 +575,21 @@ describe('a file', () => {
     await stage.close!()
   })
 
-  test('has what a stage put on record as it was then, whatever becomes of it later', async () => {
+  test.each<[string, (order: object) => [string, Record<string, unknown>]]>([
+    ['facts', (order) => ['noted', { order }]],
+    ...(['outcome', 'stage', 'code', 'status', 'rule', 'reason'] as const).map(
+      (name): [string, (order: object) => [string, Record<string, unknown>]] => [
+        name,
+        (order) => ['decision', { [name]: order }],
+      ],
+    ),
+  ])('has what a stage gave as %s as it was then, whatever becomes of it later', async (_name, record) => {
     const out = scratchFile()
     const { get, stage } = audited({ file: out.path }, [
       defineStage('changing', () => ({
         enter(ctx) {
           const order = { state: 'open' }
-          ctx.record('noted', { order })
-          ctx.record('decision', { outcome: 'reported', reason: order })
+          ctx.record(...record(order))
           order.state = 'changed'
         },
       }))(),
@@ -591,8 +598,45 @@ describe('a file', () => {
     await turn()
     await stage.close!()
     const text = readFileSync(out.path, 'latin1')
-    expect(text.match(/state":"open"/g)).toHaveLength(2)
+    expect(text).toMatch(/state":"open"/)
     expect(text).not.toContain('changed')
+  })
+
+  test('has what redact gave as it was then', async () => {
+    const out = scratchFile()
+    const { get, stage } = audited({
+      file: out.path,
+      redact: (event) => {
+        queueMicrotask(() => ((event as unknown as { outcome: unknown }).outcome = 'changed'))
+        return event
+      },
+    })
+    await get('/').expect(200)
+    await turn()
+    await stage.close!()
+    const text = readFileSync(out.path, 'latin1')
+    expect(text).toContain('"outcome":"answered"')
+    expect(text).not.toContain('changed')
+  })
+
+  test('has long reasons cut before they wait for the end of the turn', async () => {
+    const out = scratchFile()
+    const there: string[] = []
+    const reason = 'x'.repeat(100_000)
+    const { get, stage } = audited({ file: out.path, maxPending: 100_000 }, [
+      defineStage('talking', () => ({
+        enter(ctx) {
+          for (let i = 0; i < 600; i++) ctx.record('decision', { reason })
+          there.push(readFileSync(out.path, 'latin1'))
+        },
+      }))(),
+    ])
+    await get('/').expect(200)
+    await turn()
+    await stage.close!()
+    // More than 256 KiB of them, and so some are written before the turn is over.
+    expect(there[0]!.length).toBeGreaterThan(256 * 1024)
+    expect(there[0]).not.toContain('x'.repeat(600))
   })
 
   test('has each event once where reading the facts of one puts another on record', async () => {

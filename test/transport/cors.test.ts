@@ -249,7 +249,6 @@ describe('only listed origins are ever reflected (ASVS 3.4.2)', () => {
       const res = {
         hasHeader: () => false,
         getHeader: () => undefined,
-        getHeaderNames: () => [],
         setHeader: (name: string, value: string) => fields.set(name, value),
         writeHead: () => res,
         end: () => res,

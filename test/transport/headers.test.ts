@@ -309,6 +309,16 @@ test('a refusal has every header, and is a problem with its charset (ASVS 3.4.4,
   expect(handled()).toBe(0)
 })
 
+test('a refusal with the policy of error pages is framed by nobody either', async () => {
+  const policy = { 'Content-Security-Policy': "default-src 'none'" }
+  const no = defineStage('no', () => ({ enter: () => refuse('forbidden', { headers: policy }) }))
+  const { get, handled } = serve([headers(), no()])
+
+  const reply = await get('/').expect(403)
+  expect(reply.headers['content-security-policy']).toBe("default-src 'none';frame-ancestors 'none'")
+  expect(handled()).toBe(0)
+})
+
 test('a stage that breaks has every header', async () => {
   const sick = defineStage('sick', () => ({ enter: () => Promise.reject(new Error('no')) }))
 
