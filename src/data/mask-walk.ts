@@ -52,14 +52,8 @@ export class Walk implements MemberMask {
     const isArray = Array.isArray(value)
     if (state.ending.length > 0 && !isArray && this.hidesWhole(state)) return REDACTED
 
-    if (!isArray) {
-      const copy = this.plain(value, state)
-      return state.ending.length === 0 ? copy : this.styled(copy, state)
-    }
-    this.enter(value)
-    const copy = this.array(value, state)
-    this.depth--
-    return copy
+    const copy = isArray ? this.array(value, state) : this.plain(value, state)
+    return state.ending.length === 0 || isArray ? copy : this.styled(copy, state)
   }
 
   plain(value: object, state: State): object {
@@ -102,6 +96,7 @@ export class Walk implements MemberMask {
   }
 
   private array(value: readonly unknown[], state: State): unknown[] {
+    this.enter(value)
     const { element, elementAt } = state
     const { length } = value
     const copy: unknown[] = []
@@ -110,6 +105,7 @@ export class Walk implements MemberMask {
       const next = elementAt.size === 0 ? element : (elementAt.get(String(i)) ?? element)
       copy.push(next.ending.length === 0 && isPlain(member) ? member : this.value(member, i, next))
     }
+    this.depth--
     return copy
   }
 
