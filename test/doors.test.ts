@@ -155,7 +155,6 @@ const behaviours: Record<string, Behaviour> = {
     afterwards: () => {
       expect(events.filter((event) => (event as { kind: string }).kind !== 'undecided')).toMatchObject([
         { kind: 'decision', outcome: 'refused', stage: 'auth', code: 'unauthenticated' },
-        { kind: 'request', outcome: 'refused' },
         { kind: 'request', outcome: 'answered' },
       ])
       expect(JSON.stringify(events)).toContain('ada')

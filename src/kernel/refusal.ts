@@ -51,10 +51,12 @@ export function recordDecision(
   ctx: SecurityContext,
   stage: string,
   { code, status, rule, reason, cause }: Problem,
-  outcome: 'refused' | 'reported',
+  decided: 'refused' | 'reported',
 ): void {
   if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
-  if (ctx.recorder !== undefined) ctx.record('decision', { outcome, stage, code, status, rule, reason })
+  if (ctx.recorder === undefined) return
+  const outcome = code === 'broken' && decided === 'refused' ? 'failed' : decided
+  ctx.record('decision', { outcome, stage, code, status, rule, reason })
 }
 
 /** A refusal takes nothing along that the handler had prepared: no cookie, no location. */

@@ -47,8 +47,6 @@ export function eventOf(
   const { outcome, stage, code, status, rule, reason, severity } = facts as Placed
   const { principal, req, res, services, reported } = ctx
   const route = routeOf(ctx)
-  const atEnd = kind === 'request'
-
   return {
     kind,
     time: timeOf(services.clock.now()),
@@ -75,11 +73,16 @@ export function eventOf(
     traceId: ctx.traceparent === '' ? undefined : traceIdOf(ctx.traceparent),
     durationMs: Math.round((services.clock.monotonic() - ctx.startedAt) * 1000) / 1000,
     reported:
-      atEnd && reported !== undefined
+      reported !== undefined && (kind === 'request' || isEnd(ctx, kind))
         ? reported.map((one) => `${one.stage}:${one.problem.code}`).join(',')
         : undefined,
     facts: others(facts),
   }
+}
+
+/** Whether a decision is the one that ended its exchange. */
+export function isEnd({ problem }: SecurityContext, kind: string): boolean {
+  return kind === 'decision' && problem !== undefined
 }
 
 const SHORT = 256
@@ -106,7 +109,7 @@ function isPolluted({ outcome, stage, code, status, rule, reason, severity }: Pl
   )
 }
 
-/** How an exchange ended, as facts of its `request` event. */
+/** How an exchange ended, as facts of its `request` event. A refusal is told here only where it came ahead of the stage. */
 export function endOf({ problem, refusedBy, res }: SecurityContext): Readonly<Record<string, unknown>> {
   if (problem !== undefined) {
     const { code, status, rule, reason } = problem

@@ -5,7 +5,7 @@ import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
-import { endOf, eventOf, isoTimes, keeps } from './audit-event.js'
+import { endOf, eventOf, isEnd, isoTimes, keeps } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
 import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
@@ -22,8 +22,8 @@ export interface AuditStage extends Omit<Stage, 'name'> {
 }
 
 /**
- * Puts on record who did what, from where, when, with which outcome and by which rule: one `request` event per exchange and
- * one event per security decision. Refuses 503 `audit-unavailable` only if told to (`onFailure: 'refuse'`).
+ * Puts on record who did what, from where, when, with which outcome and by which rule: one event per security decision, and one
+ * `request` event per exchange that none of them ended. Refuses 503 `audit-unavailable` only if told to (`onFailure: 'refuse'`).
  *
  * @example
  * app.use(audit({ file: { path: '/var/log/orders/audit.jsonl', key: process.env.AUDIT_KEY } }))
@@ -53,8 +53,12 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   ]
 
   const source = { service, path, timeOf: isoTimes() }
+  /** Mounted twice, this stage still tells once how an exchange ended. */
+  const progress: Slot<'open' | 'settled'> = { symbol: Symbol('audit.progress') }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
+      // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
+      if (isEnd(ctx, kind)) ctx.set(progress, 'settled')
       const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings, hide)
       const now = durability === 'before-reply' && kind !== 'request'
       const waits = settings.redact === undefined && keeps(event)
@@ -64,9 +68,6 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
       }
     },
   }
-  /** Mounted twice, this stage still makes one `request` event. */
-  const progress: Slot<'open' | 'settled'> = { symbol: Symbol('audit.progress') }
-
   return {
     reportable: 'never',
     enter(ctx) {

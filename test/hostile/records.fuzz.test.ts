@@ -140,7 +140,7 @@ describe('whatever is asked and recorded', () => {
     const lines = bytes.split('\n')
     expect(lines.pop()).toBe('')
     const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-    // One for each request; those that were let in have one of the handler, too.
+    // One for each request that was let in, and one of its handler.
     expect(recorded.length).toBeGreaterThan(40)
     const ended = events.filter(
       ({ kind, requestId }) => kind === 'request' && recorded.includes(String(requestId)),

@@ -112,7 +112,7 @@ describe.each(expressVersions)('on %s', (_version, express) => {
         )
         expect(
           events
-            .filter(({ kind }) => kind === 'request')
+            .filter(({ kind }) => kind === 'request' || kind === 'decision')
             .map(({ method, route }) => `${String(method)} ${String(route)}`),
         ).toEqual(['POST POST /orders', 'POST POST /orders', 'DELETE DELETE /orders'])
       })

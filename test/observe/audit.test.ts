@@ -129,8 +129,10 @@ describe('the event of a request', () => {
   test('is made once, also where the stage is mounted twice', async () => {
     const { entries, logger } = keeping()
     const stage = audit({ logger })
+    await serve([stage, stage]).get('/').expect(200)
+    expect(entries.map(({ kind }) => kind)).toEqual(['request'])
     await serve([stage, stage, forbidding]).get('/').expect(403)
-    expect(entries.map(({ kind }) => kind)).toEqual(['decision', 'request'])
+    expect(entries.map(({ kind }) => kind)).toEqual(['request', 'decision'])
   })
 
   test('is made by each of two stages with loggers of their own, and so are decisions', async () => {
@@ -140,8 +142,36 @@ describe('the event of a request', () => {
       .get('/')
       .expect(403)
     for (const { entries } of [one, other]) {
-      expect(entries.map(({ kind }) => kind)).toEqual(['decision', 'request'])
+      expect(entries.map(({ kind }) => kind)).toEqual(['decision'])
     }
+  })
+
+  test('is not made of what was refused: the decision says it all, also what was reported before it', async () => {
+    const reported = refusing(() => refuse('forbidden'), 'reporting')
+    const { entries, get } = audited({}, [reported, forbidding], {
+      enforcement: (stage) => (stage.name === 'reporting' ? 'report' : 'enforce'),
+    })
+    await get('/').expect(403)
+    expect(entries).toMatchObject([
+      { kind: 'decision', outcome: 'reported', stage: 'reporting' },
+      { kind: 'decision', outcome: 'refused', stage: 'refusing', reported: 'reporting:forbidden' },
+    ])
+    expect(entries[0]).not.toHaveProperty('reported')
+  })
+
+  test('is made whatever a handler puts on record itself, by whichever name', async () => {
+    const { entries, get } = audited({}, [], {
+      handler: (req, res) => {
+        for (const kind of ['request', 'decision']) contextOf(req)!.record(kind, { outcome: 'refused' })
+        res.end('{}')
+      },
+    })
+    await get('/').expect(200)
+    expect(entries.map(({ kind, outcome }) => `${String(kind)} ${String(outcome)}`)).toEqual([
+      'request refused',
+      'decision refused',
+      'request answered',
+    ])
   })
 
   test('is made also if something before the stage refused', async () => {
@@ -168,14 +198,11 @@ describe('a security decision', () => {
 
   test('is an event of its own, with stage, rule and reason (ASVS 16.3.2)', async () => {
     const { entries, get, handled } = audited({}, [signedIn, forbidding])
-    await get('/orders').expect(403)
+    const reply = await get('/orders').expect(403)
 
     expect(handled()).toBe(0)
-    expect(entries).toMatchObject([
-      { kind: 'decision', level: 'warn', severity: 'low', ...refused },
-      { kind: 'request', level: 'warn', severity: 'low', ...refused },
-    ])
-    expect(entries[0]!['requestId']).toBe(entries[1]!['requestId'])
+    expect(entries).toMatchObject([{ kind: 'decision', level: 'warn', severity: 'low', ...refused }])
+    expect(entries[0]!['requestId']).toBe(reply.headers['x-request-id'])
   })
 
   test('that failed authentication is one (ASVS 16.3.1)', async () => {
@@ -209,8 +236,14 @@ describe('a security decision', () => {
     const { entries, get } = audited({}, [broken])
     await get('/').expect(500)
     expect(entries).toMatchObject([
-      { kind: 'decision', level: 'error', severity: 'high', code: 'broken', stage: 'refusing' },
-      { kind: 'request', level: 'error', severity: 'high', outcome: 'failed' },
+      {
+        kind: 'decision',
+        level: 'error',
+        severity: 'high',
+        outcome: 'failed',
+        code: 'broken',
+        stage: 'refusing',
+      },
     ])
     expect(JSON.stringify(entries)).not.toContain('CANARY')
   })
@@ -299,7 +332,7 @@ describe('what never is on record', () => {
         return entries.map((entry) => ({ ...entry, requestId: 'one', traceId: 'one' }))
       }
       const entries = await recordedWith({})
-      expect(entries.map(({ kind }: Entry) => kind)).toEqual(['payment', 'calm', 'decision', 'request'])
+      expect(entries.map(({ kind }: Entry) => kind)).toEqual(['payment', 'calm', 'decision'])
       expect(await recordedWith({ [name]: name === 'severity' ? 'info' : 'broken' })).toEqual(entries)
     },
   )
@@ -325,7 +358,7 @@ describe('what never is on record', () => {
       .set('X-Api-Key', 'CANARY-key')
       .send({ password: 'CANARY-body' })
       .expect(403)
-    expect(entries).toHaveLength(2)
+    expect(entries).toHaveLength(1)
     expect(JSON.stringify(entries)).not.toContain('CANARY')
   })
 
@@ -486,6 +519,7 @@ describe('one event is one line (ASVS 16.4.1, 16.2.4)', () => {
       refusing(() => refuse({ code: evil, status: 403, title: 'x' }, { rule: evil, reason: evil })),
     ])
     await get('/').expect(403)
+    await get('/').expect(403)
     await stage.close!()
     const text = readFileSync(out.path, 'latin1')
     expect(text.split('\n')).toHaveLength(5)
@@ -511,6 +545,7 @@ describe('a file', () => {
   test('gets events that verify, and a logger beside it gets the same (ASVS 16.4.2)', async () => {
     const out = scratchFile()
     const { get, stage, entries } = audited({ file: { path: out.path, key } }, [forbidding])
+    await get('/').expect(403)
     await get('/').expect(403)
     await turn()
     expect(stage.stats()).toEqual({ written: 4, dropped: 0, failing: false })
