@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers'
 import { undecided } from './handler-watch.js'
 import { run } from './kernel/compile.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
 import { failExchange } from './kernel/errors.js'
 import { prepareForExpress } from './kernel/express-shape.js'
+import { isGone } from './kernel/is-gone.js'
 import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
@@ -16,12 +18,9 @@ import type { Plan, Plans } from './plans.js'
  *
  * @param byExpress whether Express routes it; without a word, what is on the request tells
  */
-export type Enter = (
-  req: IncomingMessage,
-  res: ServerResponse,
-  next: (error: unknown, plan: Plan, ctx: SecurityContext) => void,
-  byExpress?: boolean,
-) => void
+export type Enter = (req: IncomingMessage, res: ServerResponse, next: Entered, byExpress?: boolean) => void
+
+type Entered = (error: unknown, plan: Plan, ctx: SecurityContext) => void
 
 /** A plain request handler: an Express application is one. */
 export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
@@ -56,13 +55,31 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
+    let hasWaited = false
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
       if (entry.passed) inviteBody(ctx)
-      next(error, plan, ctx)
+      if (hasWaited || error !== undefined) next(error, plan, ctx)
+      else setImmediate(goOn, next, plan, ctx)
     })
+    hasWaited = true
   }
   return enter
+}
+
+/**
+ * Requests go on when the event loop has read all that is there to read, in the same turn. Under load that is many requests,
+ * and to do one thing for all of them and then the next takes a quarter less time than to do everything for one after the other:
+ * the processor finds the code where it left it.
+ */
+function goOn(next: Entered, plan: Plan, ctx: SecurityContext): void {
+  if (isGone(ctx) || ctx.res.writableEnded) return
+  try {
+    next(undefined, plan, ctx)
+  } catch (error) {
+    // Express's `next` never throws; a plain handler's may, and nobody above this would catch it. To `next`, nothing is no error.
+    next(error || new Error(`a handler threw ${String(error)}`), plan, ctx)
+  }
 }
 
 /** The application behind the entrance: it sees what has been let in, and what it throws is answered. */

@@ -3,6 +3,7 @@ import type { Recorder, SecurityContext, Slot } from '../kernel/context.js'
 import { defineStage } from '../kernel/define.js'
 import type { AuditEvent } from '../kernel/ports.js'
 import { refuse } from '../kernel/problem.js'
+import type { Services } from '../kernel/services.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
 import { endOf, eventOf, isEnd, isoTimes, keeps } from './audit-event.js'
@@ -53,26 +54,40 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   ]
 
   const source = { service, path, timeOf: isoTimes() }
-  /** Mounted twice, this stage still tells once how an exchange ended. */
-  const progress: Slot<'open' | 'settled'> = { symbol: Symbol('audit.progress') }
+  /** The services with which a request came to this stage. Mounted twice, it still tells once how an exchange ended. */
+  const entered: Slot<Services> = { symbol: Symbol('audit.entered') }
+  const ended: Slot<boolean> = { symbol: Symbol('audit.ended') }
+  const put = (ctx: SecurityContext, kind: string, facts: Readonly<Record<string, unknown>>): void => {
+    const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings, hide)
+    const now = durability === 'before-reply' && kind !== 'request'
+    const waits = settings.redact === undefined && keeps(event)
+    for (const sink of sinks) {
+      sink.attach(ctx.services)
+      sink.write(event, now, waits)
+    }
+  }
   const recorder: Recorder = {
     record(ctx, kind, facts) {
       // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
-      if (isEnd(ctx, kind)) ctx.set(progress, 'settled')
-      const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings, hide)
-      const now = durability === 'before-reply' && kind !== 'request'
-      const waits = settings.redact === undefined && keeps(event)
-      for (const sink of sinks) {
-        sink.attach(ctx.services)
-        sink.write(event, now, waits)
+      if (isEnd(ctx, kind)) ctx.set(ended, true)
+      const { services } = ctx
+      const own = ctx.get(entered)!
+      if (services === own) return put(ctx, kind, facts)
+      // What a stage with services of its own decides is put on record as seen by those of the trail: its clock, its proxies.
+      ctx.use(own)
+      try {
+        put(ctx, kind, facts)
+      } finally {
+        ctx.use(services)
       }
     },
   }
+
   return {
     reportable: 'never',
     enter(ctx) {
-      if (ctx.get(progress) !== undefined) return
-      ctx.set(progress, 'open')
+      if (ctx.get(entered) !== undefined) return
+      ctx.set(entered, ctx.services)
       resolveClient(ctx)
       ctx.recorder = ctx.recorder === undefined ? recorder : both(ctx.recorder, recorder)
 
@@ -85,9 +100,9 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
       }
     },
     settle(ctx) {
-      if (ctx.get(progress) === 'settled') return
-      ctx.set(progress, 'settled')
-      recorder.record(ctx, 'request', endOf(ctx))
+      if (ctx.get(ended) === true) return
+      ctx.set(ended, true)
+      put(ctx, 'request', endOf(ctx))
     },
     stats: () => ({
       written: total(sinks, 'written'),
