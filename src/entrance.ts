@@ -55,7 +55,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
-    let hasWaited = false
+    let hasWaited = !isNew
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
       if (entry.passed) inviteBody(ctx)
@@ -70,7 +70,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
 /**
  * Requests go on when the event loop has read all that is there to read, in the same turn. Under load that is many requests,
  * and to do one thing for all of them and then the next takes a quarter less time than to do everything for one after the other:
- * the processor finds the code where it left it.
+ * the processor finds the code where it left it: docs/decisions/in-step.md.
  */
 function goOn(next: Entered, plan: Plan, ctx: SecurityContext): void {
   if (isGone(ctx) || ctx.res.writableEnded) return

@@ -1,10 +1,12 @@
 import connect from 'connect'
 import type { RequestHandler } from 'express'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import request from 'supertest'
 import { forward } from '../src/kernel/respond.js'
 import { testApi } from './support/api.js'
 import { expressVersions } from './support/express.js'
+import { sendRaw } from './support/raw.js'
 
 const roles = { roles: { admin: ['*'] } }
 const adminOnly = { rbac: { role: 'admin' } }
@@ -227,5 +229,137 @@ describe.each(expressVersions)('on %s', (_name, express) => {
       const { text } = await request(door).get(path).set('Authorization', as()).expect(500)
       expect(JSON.parse(text)).toMatchObject({ code: 'undecided' })
     }
+  })
+})
+
+describe('what was let in goes on when all that is there is read:', () => {
+  const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+  const LAST = 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  /** Each way in, around a handler. */
+  const doors: [
+    string,
+    (api: ReturnType<typeof testApi>['api'], handler: RequestListener) => RequestListener,
+  ][] = [
+    ['the front door', (api, handler) => api.protect(handler)],
+    ['middleware', (api, handler) => (req, res) => api(req, res, () => handler(req, res))],
+    ...expressVersions.map(([version, express]): (typeof doors)[number] => [
+      version,
+      (api, handler) =>
+        express()
+          .use(asMiddleware(api))
+          .use(handler as RequestHandler),
+    ]),
+  ]
+
+  describe.each(doors)('%s', (_name, behind) => {
+    test('in the same turn of the loop, after what else listens, and once', async () => {
+      const { api } = testApi({ auth: false })
+      const log: string[] = []
+      const server = createServer(
+        behind(api, (_req, res) => {
+          log.push('handler')
+          res.end()
+        }),
+      )
+      server.on('request', () => {
+        log.push('listener')
+        setImmediate(() => log.push('turn is over'))
+      })
+      await sendRaw(server, LAST)
+      expect(log).toEqual(['listener', 'handler', 'turn is over'])
+    })
+
+    test('requests of one connection in their order, also for a client that has ended its side', async () => {
+      const { api } = testApi({ auth: false })
+      const order: string[] = []
+      const server = createServer(
+        behind(api, (req, res) => {
+          order.push(req.url!)
+          res.end(req.url)
+        }),
+      )
+      const sent = [1, 2, 3].map((i) => GET.replace('/', `/${i}`)).join('') + LAST
+      const { body } = await sendRaw(server, sent)
+      expect(order).toEqual(['/1', '/2', '/3', '/last'])
+      expect(body).toContain('/1')
+    })
+
+    test('each in the asynchronous context that it came in', async () => {
+      const { api } = testApi({ auth: false })
+      const storage = new AsyncLocalStorage<string>()
+      const seen: unknown[][] = []
+      const enter = behind(api, (req, res) => {
+        seen.push([req.url, storage.getStore(), (req as { body?: unknown }).body])
+        res.end()
+      })
+      const server = createServer((req, res) => storage.run(`of ${req.url!}`, () => enter(req, res)))
+      const post = (path: string) =>
+        `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}`
+      await sendRaw(server, GET.replace('/', '/1') + post('/2') + post('/3') + LAST)
+      expect(seen.sort()).toEqual([
+        ['/1', 'of /1', undefined],
+        ['/2', 'of /2', { a: 1 }],
+        ['/3', 'of /3', { a: 1 }],
+        ['/last', 'of /last', undefined],
+      ])
+    })
+
+    test.each<[string, (req: IncomingMessage, res: ServerResponse) => void]>([
+      ['that was answered meanwhile', (_req, res) => void res.end('by somebody else')],
+      ['whose client is gone', (req) => void req.socket.destroy()],
+    ])('none %s', async (_what, meanwhile) => {
+      const { api } = testApi({ auth: false })
+      let ran = 0
+      const server = createServer(behind(api, () => ran++))
+      server.on('request', meanwhile)
+      await sendRaw(server, LAST)
+      await new Promise(setImmediate)
+      expect(ran).toBe(0)
+    })
+  })
+
+  test('a callback that throws is told so, and nothing leaves through the loop', async () => {
+    for (const thrown of [new Error('mine'), undefined]) {
+      const { api } = testApi({ auth: false })
+      const told: unknown[] = []
+      const server = createServer((req, res) =>
+        api(req, res, (error) => {
+          told.push(error)
+          if (error === undefined) throw thrown as Error
+          res.statusCode = 500
+          res.end()
+        }),
+      )
+      expect((await sendRaw(server, LAST)).status).toBe(500)
+      expect(told).toEqual([undefined, thrown ?? new Error('a handler threw undefined')])
+    }
+  })
+
+  test('behind another API it has waited, and does not wait again', async () => {
+    const [outer, inner] = [testApi({ auth: false }).api, testApi({ auth: false }).api]
+    const log: string[] = []
+    const server = createServer(
+      outer.protect((req, res) => {
+        inner(req, res, () => {
+          log.push('handler')
+          res.end()
+        })
+        log.push('back')
+      }),
+    )
+    await sendRaw(server, LAST)
+    expect(log).toEqual(['handler', 'back'])
+  })
+
+  test('an upload that is over the ceiling by then is refused, and no handler runs', async () => {
+    const { api } = testApi({ auth: false, body: { maxUnreadBytes: 10 } })
+    let ran = 0
+    const server = createServer(api.protect(() => ran++))
+    const chunked =
+      'Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n'
+    const reply = await sendRaw(server, `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${chunked}`)
+    expect(reply.status).toBe(413)
+    expect(reply.body).toContain('body-too-large')
+    expect(ran).toBe(0)
   })
 })
