@@ -55,7 +55,8 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
-    let hasWaited = !isNew
+    // Whoever has been read to its end already came in an earlier step.
+    let hasWaited = req.complete
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
       if (entry.passed) inviteBody(ctx)

@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import request from 'supertest'
+import { body } from '../src/data/body.js'
 import { forward } from '../src/kernel/respond.js'
 import { testApi } from './support/api.js'
 import { expressVersions } from './support/express.js'
@@ -349,6 +350,26 @@ describe('what was let in goes on when all that is there is read:', () => {
     )
     await sendRaw(server, LAST)
     expect(log).toEqual(['handler', 'back'])
+  })
+
+  test('whoever has waited already does not wait once more', async () => {
+    const { api } = testApi({ auth: false })
+    const door = api.protect((_req, res) => res.end('here'))
+    const server = createServer((req, res) => void setImmediate(() => door(req, res)))
+    expect(await sendRaw(server, LAST)).toMatchObject({ status: 200, body: 'here' })
+  })
+
+  test('a body that was there already is not waited for once more, after which a client that has ended its side is gone', async () => {
+    const { api } = testApi({ auth: false, body: false })
+    const read = body()
+    const server = createServer(
+      api.protect((req, res) =>
+        read(req, res, () => res.end(JSON.stringify((req as { body?: unknown }).body))),
+      ),
+    )
+    const json = 'Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
+    const reply = await sendRaw(server, `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${json}`)
+    expect(reply).toMatchObject({ status: 200, body: '{"a":1}' })
   })
 
   test('an upload that is over the ceiling by then is refused, and no handler runs', async () => {
