@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setImmediate } from 'node:timers'
 import { undecided } from './handler-watch.js'
 import { run } from './kernel/compile.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
@@ -10,6 +9,7 @@ import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
 import { inviteBody } from './kernel/unsent-body.js'
+import { inStep } from './lib/in-step.js'
 import { isThenable } from './lib/when.js'
 import type { Plan, Plans } from './plans.js'
 
@@ -55,32 +55,35 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
-    // Whoever has been read to its end already came in an earlier step.
-    let hasWaited = req.complete
+    let isDirect = !mayWait(req)
     run(plan.pipeline, ctx, (error) => {
       entry.passed = error === undefined
       if (entry.passed) inviteBody(ctx)
-      if (hasWaited || error !== undefined) next(error, plan, ctx)
-      else setImmediate(goOn, next, plan, ctx)
+      if (isDirect || error !== undefined) return next(error, plan, ctx)
+      inStep(() => {
+        if (isGone(ctx) || res.writableEnded) return
+        // Whoever came by meanwhile may have made something else of it.
+        if (routedUrl(req) !== routed || (req.method ?? 'GET') !== method)
+          return enter(req, res, next, byExpress)
+        try {
+          next(undefined, plan, ctx)
+        } catch (failure) {
+          // There is no caller any more who could catch it.
+          failExchange(ctx, failure)
+        }
+      })
     })
-    hasWaited = true
+    isDirect = true
   }
   return enter
 }
 
 /**
- * Requests go on when the event loop has read all that is there to read, in the same turn. Under load that is many requests,
- * and to do one thing for all of them and then the next takes a quarter less time than to do everything for one after the other:
- * the processor finds the code where it left it: docs/decisions/in-step.md.
+ * Whether a request that passed at once goes on in step. One that has been read to its end has waited before, and a client that has
+ * ended its side is gone when it waits once more. A body that nobody has read may flow by before its reader is called.
  */
-function goOn(next: Entered, plan: Plan, ctx: SecurityContext): void {
-  if (isGone(ctx) || ctx.res.writableEnded) return
-  try {
-    next(undefined, plan, ctx)
-  } catch (error) {
-    // Express's `next` never throws; a plain handler's may, and nobody above this would catch it. To `next`, nothing is no error.
-    next(error || new Error(`a handler threw ${String(error)}`), plan, ctx)
-  }
+function mayWait({ complete, headers }: IncomingMessage): boolean {
+  return !complete && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
 }
 
 /** The application behind the entrance: it sees what has been let in, and what it throws is answered. */

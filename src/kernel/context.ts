@@ -58,7 +58,8 @@ export interface TraceEntry {
 
 /** Turns facts about a request into audit events. */
 export interface Recorder {
-  record(ctx: SecurityContext, kind: string, facts: Readonly<Record<string, unknown>>): void
+  /** @param isEnd the fact is the decision that ended the exchange */
+  record(ctx: SecurityContext, kind: string, facts: Readonly<Record<string, unknown>>, isEnd?: boolean): void
 }
 
 /** A key for data of a stage's own on the context; typed by whoever declares it. */

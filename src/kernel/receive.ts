@@ -1,9 +1,9 @@
 import type { Transform } from 'node:stream'
-import { setImmediate } from 'node:timers'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { SecurityContext } from './context.js'
 import type { Problem } from './problem.js'
 import { ByteCollector } from '../lib/byte-collector.js'
+import { inStep } from '../lib/in-step.js'
 import { inviteBody } from './unsent-body.js'
 import { bodyTimeout, bodyTooLarge, CLOSE, malformedBody } from './body-faults.js'
 
@@ -45,9 +45,8 @@ export function receive(
       req.off('data', take).off('end', end).off('error', abort).off('close', abort)
       decoder?.destroy()
       if (!req.readableEnded) req.pause()
-      // In step with other bodies that end in this turn: docs/decisions/in-step.md.
       if (wasThere) resolve(outcome)
-      else setImmediate(resolve, outcome)
+      else inStep(() => resolve(outcome))
     }
     const take = (chunk: Buffer) => {
       received += chunk.length

@@ -6,9 +6,7 @@ import type { Next } from './stage.js'
 
 /** Ends an exchange with a refusal: on record first, then to the client. */
 export function refuseExchange(ctx: SecurityContext, stage: string, problem: Problem, next: Next): void {
-  ctx.problem = problem
-  ctx.refusedBy = stage
-  recordDecision(ctx, stage, problem, 'refused')
+  recordRefusal(ctx, stage, problem)
   try {
     if (ctx.services.respond !== respond) {
       ctx.reply?.commitHead()
@@ -43,20 +41,32 @@ function respondAnyway(ctx: SecurityContext, problem: Problem, cause: unknown): 
 /** Puts a refusal on record that is not carried out. */
 export function reportRefusal(ctx: SecurityContext, stage: string, problem: Problem): void {
   ;(ctx.reported ??= []).push({ stage, problem })
+  logCause(ctx, stage, problem)
   recordDecision(ctx, stage, problem, 'reported')
 }
 
-/** Puts a decision on record, and what broke into the log. */
-export function recordDecision(
+/** Puts a refusal on record that ends the exchange, unless it is only the last one that comes by again, as an error. */
+export function recordRefusal(ctx: SecurityContext, stage: string, problem: Problem): void {
+  const last = ctx.problem
+  ctx.problem = problem
+  ctx.refusedBy = stage
+  logCause(ctx, stage, problem)
+  const isNew = last?.code !== problem.code || last.rule !== problem.rule || last.reason !== problem.reason
+  if (isNew) recordDecision(ctx, stage, problem, problem.code === 'broken' ? 'failed' : 'refused')
+}
+
+function logCause(ctx: SecurityContext, stage: string, { code, cause }: Problem): void {
+  if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
+}
+
+function recordDecision(
   ctx: SecurityContext,
   stage: string,
-  { code, status, rule, reason, cause }: Problem,
-  decided: 'refused' | 'reported',
+  { code, status, rule, reason }: Problem,
+  outcome: 'refused' | 'failed' | 'reported',
 ): void {
-  if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
-  if (ctx.recorder === undefined) return
-  const outcome = code === 'broken' && decided === 'refused' ? 'failed' : decided
-  ctx.record('decision', { outcome, stage, code, status, rule, reason })
+  const facts = { outcome, stage, code, status, rule, reason }
+  ctx.recorder?.record(ctx, 'decision', facts, outcome !== 'reported')
 }
 
 /** A refusal takes nothing along that the handler had prepared: no cookie, no location. */

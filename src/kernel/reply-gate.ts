@@ -6,7 +6,7 @@ import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
 import { calledBack, deafen, intercept, interceptHead, isOurs, methodsOf, type Methods } from './intercept.js'
 import { refuse, type Problem } from './problem.js'
-import { dropHandlerHeaders, recordDecision } from './refusal.js'
+import { dropHandlerHeaders, recordRefusal } from './refusal.js'
 import { ReplyVerdict, type Veto } from './reply-verdict.js'
 import { respond } from './respond.js'
 import { bodyOf, isReplaced, jsonBelow, onText } from './send-json.js'
@@ -80,9 +80,7 @@ export class ReplyGate {
   refuse(problem: Problem, stage = 'reply'): void {
     const { ctx } = this
     if (this.isOver) return
-    ctx.problem = problem
-    ctx.refusedBy = stage
-    recordDecision(ctx, stage, problem, 'refused')
+    recordRefusal(ctx, stage, problem)
     dropHandlerHeaders(ctx)
     respond(ctx, problem)
     this.state = 'over'

@@ -41,6 +41,7 @@ export function eventOf(
   ctx: SecurityContext,
   kind: string,
   given: Readonly<Record<string, unknown>>,
+  isEnd: boolean,
   { service, path, timeOf }: EventSource,
 ): AuditEvent {
   const facts = isPolluted(EMPTY) ? ownMembers(given) : given
@@ -73,16 +74,11 @@ export function eventOf(
     traceId: ctx.traceparent === '' ? undefined : traceIdOf(ctx.traceparent),
     durationMs: Math.round((services.clock.monotonic() - ctx.startedAt) * 1000) / 1000,
     reported:
-      reported !== undefined && (kind === 'request' || isEnd(ctx, kind))
+      reported !== undefined && isEnd
         ? reported.map((one) => `${one.stage}:${one.problem.code}`).join(',')
         : undefined,
     facts: others(facts),
   }
-}
-
-/** Whether a decision is the one that ended its exchange. */
-export function isEnd({ problem }: SecurityContext, kind: string): boolean {
-  return kind === 'decision' && problem !== undefined
 }
 
 const SHORT = 256
@@ -115,7 +111,7 @@ export function endOf({ problem, refusedBy, res }: SecurityContext): Readonly<Re
     const { code, status, rule, reason } = problem
     return { outcome: code === 'broken' ? 'failed' : 'refused', stage: refusedBy, code, status, rule, reason }
   }
-  if (!res.writableFinished) return { outcome: 'aborted' }
+  if (!res.writableFinished || !res.headersSent) return { outcome: 'aborted' }
   return { outcome: res.statusCode >= 500 ? 'failed' : 'answered' }
 }
 

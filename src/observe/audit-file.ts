@@ -1,4 +1,5 @@
 import { atExit } from '../lib/at-exit.js'
+import { atEndOfTurn } from '../lib/in-step.js'
 import { isThenable } from '../lib/when.js'
 import type { AuditEvent } from '../kernel/ports.js'
 import type { AuditHead } from './audit-chain.js'
@@ -109,7 +110,7 @@ export class AuditFile implements Sink {
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    setImmediate(() => {
+    atEndOfTurn(() => {
       this.scheduled = false
       this.flushIfRested()
     })

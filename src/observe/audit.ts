@@ -6,7 +6,7 @@ import { refuse } from '../kernel/problem.js'
 import type { Services } from '../kernel/services.js'
 import type { Stage } from '../kernel/stage.js'
 import { isStrayPromise } from '../lib/when.js'
-import { endOf, eventOf, isEnd, isoTimes, keeps } from './audit-event.js'
+import { endOf, eventOf, isoTimes, keeps } from './audit-event.js'
 import { AuditFile } from './audit-file.js'
 import { auditFindings } from './audit-findings.js'
 import { LoggerSink } from './audit-logger.js'
@@ -57,8 +57,8 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   /** The services with which a request came to this stage. Mounted twice, it still tells once how an exchange ended. */
   const entered: Slot<Services> = { symbol: Symbol('audit.entered') }
   const ended: Slot<boolean> = { symbol: Symbol('audit.ended') }
-  const put = (ctx: SecurityContext, kind: string, facts: Readonly<Record<string, unknown>>): void => {
-    const event = prepared(ctx, eventOf(ctx, kind, facts, source), settings, hide)
+  const put: Recorder['record'] = (ctx, kind, facts, isEnd = false) => {
+    const event = prepared(ctx, eventOf(ctx, kind, facts, isEnd, source), settings, hide)
     const now = durability === 'before-reply' && kind !== 'request'
     const waits = settings.redact === undefined && keeps(event)
     for (const sink of sinks) {
@@ -67,16 +67,16 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
     }
   }
   const recorder: Recorder = {
-    record(ctx, kind, facts) {
+    record(ctx, kind, facts, isEnd) {
       // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
-      if (isEnd(ctx, kind)) ctx.set(ended, true)
+      if (isEnd === true) ctx.set(ended, true)
       const { services } = ctx
       const own = ctx.get(entered)!
-      if (services === own) return put(ctx, kind, facts)
+      if (services === own) return put(ctx, kind, facts, isEnd)
       // What a stage with services of its own decides is put on record as seen by those of the trail: its clock, its proxies.
       ctx.use(own)
       try {
-        put(ctx, kind, facts)
+        put(ctx, kind, facts, isEnd)
       } finally {
         ctx.use(services)
       }
@@ -102,7 +102,7 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
     settle(ctx) {
       if (ctx.get(ended) === true) return
       ctx.set(ended, true)
-      put(ctx, 'request', endOf(ctx))
+      put(ctx, 'request', endOf(ctx), true)
     },
     stats: () => ({
       written: total(sinks, 'written'),
