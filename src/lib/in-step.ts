@@ -3,8 +3,8 @@ import * as timers from 'node:timers'
 // Taken once: whoever tests an application with a clock that stands still must not stop its requests.
 const { setImmediate, clearImmediate } = timers
 
-let ending: (() => void)[] = []
-let end: NodeJS.Immediate | undefined
+/** The turn of the event loop that this process is in. */
+const turn = { ending: [] as (() => void)[], end: undefined as NodeJS.Immediate | undefined }
 
 /**
  * Calls `go` when the event loop has read all that is there to read, in the same turn, and in the asynchronous context of now.
@@ -13,19 +13,19 @@ let end: NodeJS.Immediate | undefined
  */
 export function inStep(go: () => void): void {
   setImmediate(go)
-  if (end !== undefined) clearImmediate(end)
-  end = setImmediate(endTurn)
+  if (turn.end !== undefined) clearImmediate(turn.end)
+  turn.end = setImmediate(endTurn)
 }
 
 /** Calls `work` at the end of the turn, behind all that goes in step in it. */
 export function atEndOfTurn(work: () => void): void {
-  ending.push(work)
-  end ??= setImmediate(endTurn)
+  turn.ending.push(work)
+  turn.end ??= setImmediate(endTurn)
 }
 
 function endTurn(): void {
-  const works = ending
-  ending = []
-  end = undefined
+  const works = turn.ending
+  turn.ending = []
+  turn.end = undefined
   for (const work of works) work()
 }
