@@ -4,7 +4,10 @@ import * as timers from 'node:timers'
 const { setImmediate, clearImmediate } = timers
 
 /** The turn of the event loop that this process is in. */
-const turn = { ending: [] as (() => void)[], end: undefined as NodeJS.Immediate | undefined }
+const turn = { ending: [] as (() => void)[], end: undefined as NodeJS.Immediate | undefined, moves: 0 }
+
+/** So often the end of a turn makes room for what goes in step: more than a turn brings, and not for ever. */
+const MOST_MOVES = 10_000
 
 /**
  * Calls `go` when the event loop has read all that is there to read, in the same turn, and in the asynchronous context of now.
@@ -13,7 +16,11 @@ const turn = { ending: [] as (() => void)[], end: undefined as NodeJS.Immediate 
  */
 export function inStep(go: () => void): void {
   setImmediate(go)
-  if (turn.end !== undefined) clearImmediate(turn.end)
+  if (turn.end !== undefined) {
+    if (turn.moves === MOST_MOVES) return
+    turn.moves++
+    clearImmediate(turn.end)
+  }
   turn.end = setImmediate(endTurn)
 }
 
@@ -27,5 +34,6 @@ function endTurn(): void {
   const works = turn.ending
   turn.ending = []
   turn.end = undefined
+  turn.moves = 0
   for (const work of works) work()
 }

@@ -26,6 +26,19 @@ test('an end of the turn that is told where nothing goes in step comes all the s
   expect(ends).toBe(1)
 })
 
+test('what goes in step again and again does not put the end off for ever', async () => {
+  const seen = { ended: false, steps: 0 }
+  const isOver = () => seen.ended || seen.steps > 30_000
+  atEndOfTurn(() => (seen.ended = true))
+  const again = () => {
+    seen.steps++
+    if (!isOver()) inStep(again)
+  }
+  again()
+  while (!isOver()) await turn()
+  expect(seen.ended).toBe(true)
+})
+
 test('timers that somebody has put in the place of those of Node stop nothing', async () => {
   const { setImmediate, clearImmediate } = timers
   Object.assign(timers, { setImmediate: () => undefined, clearImmediate: () => undefined })
