@@ -36,7 +36,7 @@ test('what goes in step again and again does not put the end off for ever', asyn
   }
   again()
   while (!isOver()) await turn()
-  expect(seen.ended).toBe(true)
+  expect(seen.steps).toBeLessThan(30_000)
 })
 
 test('timers that somebody has put in the place of those of Node stop nothing', async () => {
