@@ -62,11 +62,10 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
       if (isDirect || error !== undefined) return next(error, plan, ctx)
       inStep(() => {
         if (isGone(ctx) || res.writableEnded) return
-        // Whoever came by meanwhile may have made something else of it.
-        if (routedUrl(req) !== routed || (req.method ?? 'GET') !== method)
-          return enter(req, res, next, byExpress)
         try {
-          next(undefined, plan, ctx)
+          // Whoever came by meanwhile may have made something else of it.
+          if (routedUrl(req) !== routed || (req.method ?? 'GET') !== method) enter(req, res, next, byExpress)
+          else next(undefined, plan, ctx)
         } catch (failure) {
           // There is no caller any more who could catch it.
           failExchange(ctx, failure)

@@ -334,6 +334,17 @@ describe('what was let in goes on when all that is there is read:', () => {
     expect(told).toEqual([undefined])
   })
 
+  test('also where it was made into something else meanwhile', async () => {
+    const { api } = testApi({ auth: false })
+    const server = createServer((req, res) => {
+      api(req, res, () => {
+        throw new Error('mine')
+      })
+      req.url = '/else'
+    })
+    expect((await sendRaw(server, LAST)).status).toBe(500)
+  })
+
   test('what it was made into meanwhile is decided about, before anybody handles it', async () => {
     const { api } = testApi({
       routes: { 'GET /open': { public: true }, 'GET /admin': {}, 'DELETE /open': {} },

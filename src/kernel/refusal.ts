@@ -45,14 +45,12 @@ export function reportRefusal(ctx: SecurityContext, stage: string, problem: Prob
   recordDecision(ctx, stage, problem, 'reported')
 }
 
-/** Puts a refusal on record that ends the exchange, unless it is only the last one that comes by again, as an error. */
+/** Puts a refusal on record that ends the exchange. */
 export function recordRefusal(ctx: SecurityContext, stage: string, problem: Problem): void {
-  const last = ctx.problem
   ctx.problem = problem
   ctx.refusedBy = stage
   logCause(ctx, stage, problem)
-  const isNew = last?.code !== problem.code || last.rule !== problem.rule || last.reason !== problem.reason
-  if (isNew) recordDecision(ctx, stage, problem, problem.code === 'broken' ? 'failed' : 'refused')
+  recordDecision(ctx, stage, problem, problem.code === 'broken' ? 'failed' : 'refused')
 }
 
 function logCause(ctx: SecurityContext, stage: string, { code, cause }: Problem): void {

@@ -56,7 +56,8 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   const source = { service, path, timeOf: isoTimes() }
   /** The services with which a request came to this stage. Mounted twice, it still tells once how an exchange ended. */
   const entered: Slot<Services> = { symbol: Symbol('audit.entered') }
-  const ended: Slot<boolean> = { symbol: Symbol('audit.ended') }
+  /** The decision that ended an exchange, or nothing of the kind. */
+  const ended: Slot<Facts> = { symbol: Symbol('audit.ended') }
   const put: Recorder['record'] = (ctx, kind, facts, isEnd = false) => {
     const event = prepared(ctx, eventOf(ctx, kind, facts, isEnd, source), settings, hide)
     const now = durability === 'before-reply' && kind !== 'request'
@@ -68,8 +69,12 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
   }
   const recorder: Recorder = {
     record(ctx, kind, facts, isEnd) {
-      // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
-      if (isEnd === true) ctx.set(ended, true)
+      if (isEnd === true) {
+        // The same once more, as the error that it was forwarded as.
+        if (isSame(ctx.get(ended), facts)) return
+        // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
+        ctx.set(ended, facts)
+      }
       const { services } = ctx
       const own = ctx.get(entered)!
       if (services === own) return put(ctx, kind, facts, isEnd)
@@ -100,8 +105,8 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
       }
     },
     settle(ctx) {
-      if (ctx.get(ended) === true) return
-      ctx.set(ended, true)
+      if (ctx.get(ended) !== undefined) return
+      ctx.set(ended, NOTHING)
       put(ctx, 'request', endOf(ctx), true)
     },
     stats: () => ({
@@ -175,6 +180,13 @@ function both(one: Recorder, other: Recorder): Recorder {
       other.record(...fact)
     },
   }
+}
+
+type Facts = Readonly<Record<string, unknown>>
+const NOTHING: Facts = {}
+
+function isSame(one: Facts | undefined, { code, rule, reason }: Facts): boolean {
+  return one !== undefined && one['code'] === code && one['rule'] === rule && one['reason'] === reason
 }
 
 function isSick(sink: Sink): boolean {

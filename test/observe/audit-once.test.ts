@@ -18,6 +18,10 @@ const told = (events: readonly Record<string, unknown>[]) =>
       [kind, outcome, code].filter((one) => typeof one === 'string').join(' '),
     )
 
+const kept: Record<string, unknown>[] = []
+const keep = (event: object): void => void kept.push({ ...event })
+const logger = { info: keep, warn: keep, error: keep }
+
 const denied = { routes: { 'GET /x': { rbac: { role: 'admin' } } } }
 
 describe('how an exchange ended is on record once,', () => {
@@ -65,6 +69,20 @@ describe('how an exchange ended is on record once,', () => {
       expect(told(events)).toEqual([...decisions, 'request refused rate-limited'])
     },
   )
+
+  test('where the same refusal came ahead of the trail, whose own is told before its reply', async () => {
+    const { api: outer } = testApi({ auth: false, audit: false, respond: forward, rateLimit: { limit: 1 } })
+    const { api: inner } = testApi({ auth: false, rateLimit: { limit: 1 }, audit: { logger } })
+    const app = express()
+    app.use(outer as never)
+    app.use(((_error, _req, _res, next) => next()) as Errors as never)
+    app.use(inner as never)
+    app.use((_req, res) => void res.end())
+    await request(app).get('/x').expect(200)
+    kept.length = 0
+    await request(app).get('/x').expect(429)
+    expect(told(kept)).toEqual(['decision refused rate-limited'])
+  })
 })
 
 const files = scratch()
