@@ -4,7 +4,7 @@ import { run } from './kernel/compile.js'
 import { openContext, originalUrl, type SecurityContext } from './kernel/context.js'
 import { failExchange } from './kernel/errors.js'
 import { prepareForExpress } from './kernel/express-shape.js'
-import { isGone } from './kernel/is-gone.js'
+import { isOver } from './kernel/is-gone.js'
 import { addVeto } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
@@ -18,9 +18,12 @@ import type { Plan, Plans } from './plans.js'
  *
  * @param byExpress whether Express routes it; without a word, what is on the request tells
  */
-export type Enter = (req: IncomingMessage, res: ServerResponse, next: Entered, byExpress?: boolean) => void
-
-type Entered = (error: unknown, plan: Plan, ctx: SecurityContext) => void
+export type Enter = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: (error: unknown, plan: Plan, ctx: SecurityContext) => void,
+  byExpress?: boolean,
+) => void
 
 /** A plain request handler: an Express application is one. */
 export type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
@@ -61,7 +64,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
       if (entry.passed) inviteBody(ctx)
       if (isDirect || error !== undefined) return next(error, plan, ctx)
       inStep(() => {
-        if (isGone(ctx) || res.writableEnded) return
+        if (isOver(ctx)) return
         try {
           // Whoever came by meanwhile may have made something else of it.
           if (routedUrl(req) !== routed || (req.method ?? 'GET') !== method) enter(req, res, next, byExpress)

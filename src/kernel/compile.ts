@@ -3,7 +3,7 @@ import { isThenable } from '../lib/when.js'
 import type { Enforcement } from './mode.js'
 import { inContext, settlingInContext, shapingInContext } from './async-context.js'
 import { openContext, type SecurityContext } from './context.js'
-import { isGone } from './is-gone.js'
+import { isGone, isOver } from './is-gone.js'
 import { isProblem, refuse, type Problem } from './problem.js'
 import { refuseExchange, reportRefusal } from './refusal.js'
 import { addShapers } from './reply.js'
@@ -122,7 +122,6 @@ function walk(pipeline: Pipeline, from: number, ctx: SecurityContext, next: Next
   next()
 }
 
-/** The caller may be gone, or somebody else may have answered, while a stage waited. Then there is nobody to serve. */
 function resume(
   pipeline: Pipeline,
   stage: Stage,
@@ -132,7 +131,7 @@ function resume(
   ctx: SecurityContext,
   next: Next,
 ): void {
-  if (isGone(ctx) || ctx.res.writableEnded) return
+  if (isOver(ctx)) return
   try {
     conclude(pipeline, stage, at, verdict, started, ctx, next)
   } catch (error) {

@@ -158,6 +158,17 @@ export class SecurityContext {
     this.client = this.clients?.get(services)
   }
 
+  /** Acts with other services in force. */
+  using<T>(services: Services, act: () => T): T {
+    const before = this.inForce
+    this.use(services)
+    try {
+      return act()
+    } finally {
+      this.use(before)
+    }
+  }
+
   /** The client's address behind the declared proxies; `undefined` for a socket that is already gone. */
   get clientIp(): string | undefined {
     return (this.client ??= this.services.clientOf(this.req)).address

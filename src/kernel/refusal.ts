@@ -42,7 +42,7 @@ function respondAnyway(ctx: SecurityContext, problem: Problem, cause: unknown): 
 export function reportRefusal(ctx: SecurityContext, stage: string, problem: Problem): void {
   ;(ctx.reported ??= []).push({ stage, problem })
   logCause(ctx, stage, problem)
-  recordDecision(ctx, stage, problem, 'reported')
+  ctx.recorder?.record(ctx, 'decision', decisionFacts(stage, problem, 'reported'))
 }
 
 /** Puts a refusal on record that ends the exchange. */
@@ -50,21 +50,20 @@ export function recordRefusal(ctx: SecurityContext, stage: string, problem: Prob
   ctx.problem = problem
   ctx.refusedBy = stage
   logCause(ctx, stage, problem)
-  recordDecision(ctx, stage, problem, problem.code === 'broken' ? 'failed' : 'refused')
+  ctx.recorder?.record(ctx, 'decision', decisionFacts(stage, problem), true)
 }
 
 function logCause(ctx: SecurityContext, stage: string, { code, cause }: Problem): void {
   if (cause !== undefined) ctx.services.log.error(`${stage}: ${code}`, { id: ctx.id, cause })
 }
 
-function recordDecision(
-  ctx: SecurityContext,
-  stage: string,
+/** A refusal as facts for the record. */
+export function decisionFacts(
+  stage: string | undefined,
   { code, status, rule, reason }: Problem,
-  outcome: 'refused' | 'failed' | 'reported',
-): void {
-  const facts = { outcome, stage, code, status, rule, reason }
-  ctx.recorder?.record(ctx, 'decision', facts, outcome !== 'reported')
+  outcome = code === 'broken' ? 'failed' : 'refused',
+): Readonly<Record<string, unknown>> {
+  return { outcome, stage, code, status, rule, reason }
 }
 
 /** A refusal takes nothing along that the handler had prepared: no cookie, no location. */

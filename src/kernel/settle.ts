@@ -46,14 +46,7 @@ function settle(ctx: SecurityContext): void {
 }
 
 function settlingWith(services: Services, stage: Stage): Stage {
-  const settle = (ctx: SecurityContext): unknown => {
-    const before = ctx.services
-    ctx.use(services)
-    try {
-      return (stage as { settle(ctx: SecurityContext): unknown }).settle(ctx)
-    } finally {
-      ctx.use(before)
-    }
-  }
+  const settle = (ctx: SecurityContext): unknown =>
+    ctx.using(services, () => (stage as { settle(ctx: SecurityContext): unknown }).settle(ctx))
   return Object.create(stage, { settle: { value: settle } }) as Stage
 }

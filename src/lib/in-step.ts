@@ -1,7 +1,4 @@
-import * as timers from 'node:timers'
-
-// Taken once: whoever tests an application with a clock that stands still must not stop its requests.
-const { setImmediate, clearImmediate } = timers
+import { clearImmediate, setImmediate } from './immediate.js'
 
 /** The turn of the event loop that this process is in. */
 const turn = { ending: [] as (() => void)[], end: undefined as NodeJS.Immediate | undefined, moves: 0 }

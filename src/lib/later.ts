@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers'
+import { setImmediate } from './immediate.js'
 
 const waiting: (() => unknown)[] = []
 

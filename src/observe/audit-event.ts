@@ -1,6 +1,7 @@
 import { traceIdOf } from './trace-context.js'
 import type { SecurityContext } from '../kernel/context.js'
 import type { AuditEvent } from '../kernel/ports.js'
+import { decisionFacts } from '../kernel/refusal.js'
 import { EMPTY, ownMembers } from '../lib/polluted.js'
 
 /** How much an event matters, from daily business to what should wake somebody. */
@@ -48,6 +49,7 @@ export function eventOf(
   const { outcome, stage, code, status, rule, reason, severity } = facts as Placed
   const { principal, req, res, services, reported } = ctx
   const route = routeOf(ctx)
+
   return {
     kind,
     time: timeOf(services.clock.now()),
@@ -107,10 +109,7 @@ function isPolluted({ outcome, stage, code, status, rule, reason, severity }: Pl
 
 /** How an exchange ended, as facts of its `request` event. A refusal is told here only where it came ahead of the stage. */
 export function endOf({ problem, refusedBy, res }: SecurityContext): Readonly<Record<string, unknown>> {
-  if (problem !== undefined) {
-    const { code, status, rule, reason } = problem
-    return { outcome: code === 'broken' ? 'failed' : 'refused', stage: refusedBy, code, status, rule, reason }
-  }
+  if (problem !== undefined) return decisionFacts(refusedBy, problem)
   if (!res.writableFinished || !res.headersSent) return { outcome: 'aborted' }
   return { outcome: res.statusCode >= 500 ? 'failed' : 'answered' }
 }

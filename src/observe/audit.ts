@@ -75,16 +75,10 @@ function stageOf(options: AuditOptions, hide?: Hide): AuditStage {
         // It says all that a `request` event would, and whoever refuses a flood should not have to write that twice.
         ctx.set(ended, facts)
       }
-      const { services } = ctx
       const own = ctx.get(entered)!
-      if (services === own) return put(ctx, kind, facts, isEnd)
+      if (ctx.services === own) return put(ctx, kind, facts, isEnd)
       // What a stage with services of its own decides is put on record as seen by those of the trail: its clock, its proxies.
-      ctx.use(own)
-      try {
-        put(ctx, kind, facts, isEnd)
-      } finally {
-        ctx.use(services)
-      }
+      ctx.using(own, () => put(ctx, kind, facts, isEnd))
     },
   }
 
