@@ -5,7 +5,7 @@ import { openContext, originalUrl, type SecurityContext } from './kernel/context
 import { failExchange } from './kernel/errors.js'
 import { prepareForExpress } from './kernel/express-shape.js'
 import { isOver } from './kernel/is-gone.js'
-import { addVeto } from './kernel/reply.js'
+import { addVeto, openReply } from './kernel/reply.js'
 import { routeParams } from './kernel/route-params.js'
 import type { Services } from './kernel/services.js'
 import { inviteBody } from './kernel/unsent-body.js'
@@ -57,6 +57,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.decided = false
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
+    openReply(ctx)
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
     let isDirect = !mayWait(req)
     run(plan.pipeline, ctx, (error) => {

@@ -28,12 +28,33 @@ const beginnings = new Map<string, Beginning>()
 export function problemText(problem: Problem, base: string, id: string): string {
   const { code, title, status, detail, members } = problem
   const request_id = id === '' ? undefined : id
-  if (members !== undefined)
+  if (members !== undefined && replacesAny(members))
     return JSON.stringify({ type: base + code, title, status, code, detail, request_id, ...members })
-  const text = beginningOf(problem, base)
-  if (request_id === undefined) return `${text}}`
-  const quoted = PLAIN.test(request_id) ? `"${request_id}"` : JSON.stringify(request_id)
-  return `${text},"request_id":${quoted}}`
+
+  const text = beginningOf(problem, base) + idMember(request_id)
+  const more = members === undefined ? '{}' : JSON.stringify(members)
+  return more === '{}' ? `${text}}` : `${text},${more.slice(1)}`
+}
+
+/** The members that every problem has, and the one that JSON calls. */
+const OURS: ReadonlySet<string> = new Set([
+  'type',
+  'title',
+  'status',
+  'code',
+  'detail',
+  'request_id',
+  'toJSON',
+])
+
+function replacesAny(members: object): boolean {
+  for (const name in members) if (OURS.has(name)) return true
+  return false
+}
+
+function idMember(id: string | undefined): string {
+  if (id === undefined) return ''
+  return `,"request_id":${PLAIN.test(id) ? `"${id}"` : JSON.stringify(id)}`
 }
 
 function beginningOf({ code, title, status, detail }: Problem, base: string): string {

@@ -39,14 +39,28 @@ export function receive(
     const decoder = decode?.()
     let received = 0
     const wasThere = req.complete
+    let early: Buffer | Problem | undefined
+    let unwatch: (() => void) | undefined
 
     const finish = (outcome: Buffer | Problem) => {
-      cancel()
-      req.off('data', take).off('end', end).off('error', abort).off('close', abort)
+      req.off('data', take).off('end', end)
       decoder?.destroy()
       if (!req.readableEnded) req.pause()
+      if (unwatch === undefined) return void (early = outcome)
+      unwatch()
       if (wasThere) resolve(outcome)
       else inStep(() => resolve(outcome))
+    }
+    /** Most bodies come with their heads, and nothing has to be watched for them. */
+    const watch = () => {
+      if (early !== undefined) return resolve(early)
+      const cancel = ctx.services.clock.after(timeoutMs, () => finish(bodyTimeout()))
+      req.on('error', abort).on('close', abort)
+      unwatch = () => {
+        cancel()
+        req.off('error', abort).off('close', abort)
+      }
+      if (req.destroyed) abort()
     }
     const take = (chunk: Buffer) => {
       received += chunk.length
@@ -75,9 +89,10 @@ export function receive(
       })
       .on('error', () => finish(malformedBody('invalid-compression', CLOSE)))
 
-    const cancel = ctx.services.clock.after(timeoutMs, () => finish(bodyTimeout()))
     inviteBody(ctx)
-    req.on('data', take).on('end', end).on('error', abort).on('close', abort)
+    req.on('data', take).on('end', end)
+    if (wasThere) watch()
+    else inStep(watch)
     req.resume()
   })
 }

@@ -1,10 +1,10 @@
-import { ServerResponse } from 'node:http'
 import { joined } from '../lib/joined.js'
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
 import { calledBack, deafen, intercept, interceptHead, isOurs, methodsOf, type Methods } from './intercept.js'
+import { areNodes, sendInOnePiece } from './one-piece.js'
 import { refuse, type Problem } from './problem.js'
 import { dropHandlerHeaders, recordRefusal } from './refusal.js'
 import { ReplyVerdict, type Veto } from './reply-verdict.js'
@@ -91,13 +91,14 @@ export class ReplyGate {
   answer(statusCode: number, body: string | undefined): void {
     this.state = 'ours'
     const { pending } = this
-    if (pending !== undefined && this.takesBlock()) {
-      this.hearOfHead()
-      this.below.writeHead.call(this.ctx.res, statusCode, pending.fields)
+    const { res } = this.ctx
+    if (pending !== undefined && this.isPlain()) this.hearOfHead()
+    if (pending !== undefined && this.isPlain()) {
+      sendInOnePiece(res, statusCode, pending.fields, body)
     } else {
       this.writeHead(statusCode)
+      this.below.end.call(res, body)
     }
-    this.below.end.call(this.ctx.res, body)
     this.state = 'over'
   }
 
@@ -209,13 +210,9 @@ export class ReplyGate {
     this.listeners = NONE
   }
 
-  /** Whether the head can be written in one piece: nobody has set a field, and what wrapped `writeHead` might not expect it. */
-  private takesBlock(): boolean {
-    const { res } = this.ctx
-    return (
-      this.below.writeHead === (ServerResponse.prototype as unknown as Methods).writeHead &&
-      res.getHeaderNames().length === 0
-    )
+  /** Whether a reply can be sent in one piece: nobody has set a field, and what wrapped the methods might not expect it. */
+  private isPlain(): boolean {
+    return areNodes(this.below) && this.ctx.res.getHeaderNames().length === 0
   }
 
   private judging(): ReplyVerdict {

@@ -4,6 +4,11 @@ import { ReplyGate, type HeadListener } from './reply-gate.js'
 import type { Veto } from './reply-verdict.js'
 import type { Stage } from './stage.js'
 
+/** Header fields wait from now on, so that a refusal can be sent in one piece. */
+export function openReply(ctx: SecurityContext): void {
+  replyOf(ctx)
+}
+
 /** Puts `stages` between the handler's JSON and the wire. The last one added is the first to see a body. */
 export function addShapers(ctx: SecurityContext, stages: readonly Stage[]): void {
   replyOf(ctx).addShapers(stages)

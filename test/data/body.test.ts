@@ -328,6 +328,7 @@ describe('on the wire', () => {
     head('Content-Type: application/json\r\nTransfer-Encoding: chunked')
     chunk('[1')
     await request
+    await new Promise(setImmediate)
     clock.advance(4_999)
     clock.advance(1)
     const reply = await closed
@@ -354,15 +355,41 @@ describe('on the wire', () => {
     expect(contextOf(req)?.problem).toBeUndefined()
   })
 
-  test('a body that is complete, or refused, leaves no timer behind', async () => {
-    const clock = countingClock()
-    const { post } = serving({ maxBytes: 10 }, { clock })
-    await post('/').set('Content-Type', 'application/json').send('[1]').expect(200)
-    await post('/').set('Content-Type', 'application/json').send('[').expect(400)
-    await post('/').set('Content-Type', 'application/json').send('[1,2,3,4,5,6]').expect(413)
-    expect(clock.started()).toBe(2)
-    expect(clock.running()).toBe(0)
-  })
+  const bodies: [string, number][] = [
+    ['[1]', 200],
+    ['[', 400],
+    ['[1,2,3,4,5,6]', 413],
+  ]
+  const headOf = (text: string) =>
+    `Content-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${text}`
+  const last = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`
+
+  test.each(bodies)(
+    'a body that is waited for, such as %s (%i), leaves no timer behind',
+    async (text, status) => {
+      const clock = countingClock()
+      const { head, closed, server, socket } = await wire({ maxBytes: 10 }, { clock })
+      const request = reading(server)
+      head(headOf('').trimEnd())
+      await request
+      await new Promise(setImmediate)
+      expect(clock.running()).toBe(1)
+      socket.write(last(text))
+      expect(await closed).toContain(`HTTP/1.1 ${status} `)
+      expect(clock.running()).toBe(0)
+    },
+  )
+
+  test.each(bodies)(
+    'a body that comes with its head, such as %s (%i), needs no timer',
+    async (text, status) => {
+      const clock = countingClock()
+      const { closed, socket } = await wire({ maxBytes: 10 }, { clock })
+      socket.write(`POST / HTTP/1.1\r\nHost: a\r\n${headOf(last(text))}`)
+      expect(await closed).toContain(`HTTP/1.1 ${status} `)
+      expect(clock.started()).toBe(0)
+    },
+  )
 
   test('nothing more is read of a body that was refused', async () => {
     const { head, chunk, closed, server } = await wire({ maxBytes: 10 })

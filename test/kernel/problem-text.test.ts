@@ -19,3 +19,25 @@ test.each([
 test('without an id the body has none', () => {
   expect(JSON.parse(problemText(refuse('forbidden'), 'urn:', ''))).not.toHaveProperty('request_id')
 })
+
+const own = { errors: [{ pointer: '/a', detail: 'b' }], left: undefined }
+
+test.each<[string, Record<string, unknown>]>([
+  ['of its own', own],
+  ['none', {}],
+  ['nothing that JSON has', { left: undefined }],
+  ['its detail', { detail: 'another', ...own }],
+  ['its id', { request_id: 'another' }],
+  ['no id', { request_id: undefined }],
+  ['its type', { type: 'another', ...own }],
+  ['a name that JSON has for another thing', { toJSON: 'text', ...own }],
+  ['quotes', { 'a"}': '"},{' }],
+])('members of a problem are as in one object: %s', (_what, members) => {
+  const problem = refuse('forbidden', { members, detail: 'why' })
+  for (const id of ['an-id', '']) {
+    const request_id = id === '' ? undefined : id
+    const { title, status, code, detail } = problem
+    const whole = { type: `urn:${code}`, title, status, code, detail, request_id, ...members }
+    expect(problemText(problem, 'urn:', id)).toBe(JSON.stringify(whole))
+  }
+})
