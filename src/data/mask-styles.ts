@@ -78,16 +78,15 @@ function last4(value: unknown): string {
   if (text === undefined || text === REDACTED) return REDACTED
   const { length } = text
   if (length < 8) return '****'
-  for (let i = length - 8; i < length; i++) {
-    if (isSurrogate(text.charCodeAt(i))) return last4Characters(text)
-  }
-  return `****${text.slice(length - 4)}`
+  // Of sixteen units, however few characters they are, four may be shown.
+  const start = length - (length < 16 ? 8 : 4)
+  let units = 0
+  for (let i = start; i < length; i++) units |= text.charCodeAt(i)
+  return units < SURROGATES ? `****${text.slice(length - 4)}` : last4Characters(text)
 }
 
-/** Half of a character outside the basic plane. */
-function isSurrogate(unit: number): boolean {
-  return (unit & 0xf800) === 0xd800
-}
+/** From here on a unit may be half of a character outside the basic plane. */
+const SURROGATES = 0xd800
 
 /** For text that has such characters near its end. Sixteen units hold at least eight characters, so that long values are not taken apart whole. */
 function last4Characters(text: string): string {

@@ -20,6 +20,7 @@ export interface Pattern {
  */
 export class Walk implements MemberMask {
   readonly isWatched: boolean
+  /** Of those that the way may lead to again. */
   private readonly ancestors: unknown[] = []
   private depth = 0
 
@@ -57,18 +58,28 @@ export class Walk implements MemberMask {
   }
 
   plain(value: object, state: State): object {
-    this.enter(value)
+    // Where only some names lead on, they do not lead around.
+    const mayReturn = state.other !== undefined
+    this.enter(value, mayReturn)
     const copy = this.copied(value, state)
-    this.depth--
+    this.leave(mayReturn)
     return copy
   }
 
-  private enter(value: object): void {
-    const { ancestors, depth, maxDepth } = this
-    if (depth === maxDepth) throw new RangeError(`nested more than ${maxDepth} levels deep`)
-    for (let i = 0; i < depth; i++) if (ancestors[i] === value) throw new TypeError('a value contains itself')
-    ancestors[depth] = value
+  /** @param mayReturn whether the way from here may lead here again, if the value contains itself */
+  private enter(value: object, mayReturn: boolean): void {
+    const { ancestors, maxDepth } = this
+    if (this.depth === maxDepth) throw new RangeError(`nested more than ${maxDepth} levels deep`)
     this.depth++
+    if (!mayReturn) return
+    for (let i = 0; i < ancestors.length; i++)
+      if (ancestors[i] === value) throw new TypeError('a value contains itself')
+    ancestors.push(value)
+  }
+
+  private leave(mayReturn: boolean): void {
+    this.depth--
+    if (mayReturn) this.ancestors.pop()
   }
 
   private copied(value: object, state: State): object {
@@ -96,7 +107,7 @@ export class Walk implements MemberMask {
   }
 
   private array(value: readonly unknown[], state: State): unknown[] {
-    this.enter(value)
+    this.enter(value, true)
     const { element, elementAt } = state
     const { length } = value
     const copy: unknown[] = []
@@ -105,7 +116,7 @@ export class Walk implements MemberMask {
       const next = elementAt.size === 0 ? element : (elementAt.get(String(i)) ?? element)
       copy.push(next.ending.length === 0 && isPlain(member) ? member : this.value(member, i, next))
     }
-    this.depth--
+    this.leave(true)
     return copy
   }
 

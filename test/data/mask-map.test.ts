@@ -279,6 +279,27 @@ describe('values of every kind are seen as JSON shows them', () => {
   })
 })
 
+test('a value that contains itself is masked as far as names lead, and no further', () => {
+  const itself: Record<string, unknown> = { b: 1 }
+  itself['a'] = itself
+  expect(masked({ 'a.b': 'redact', 'a.a.b': 'redact' }, itself)).toEqual({
+    b: 1,
+    a: { b: X, a: { b: X, a: itself } },
+  })
+})
+
+test('one list in two places is no list that contains itself', () => {
+  const list = [{ b: 1 }]
+  expect(masked({ 'a.b': 'redact', 'c.b': 'redact' }, { a: list, c: list })).toEqual({
+    a: [{ b: X }],
+    c: [{ b: X }],
+  })
+  expect(masked({ '**.b': 'redact' }, { a: list, c: { d: list } })).toEqual({
+    a: [{ b: X }],
+    c: { d: [{ b: X }] },
+  })
+})
+
 describe('what cannot be masked for certain throws', () => {
   const nested = (levels: number, inner: unknown = { ssn: 1 }) => {
     let value = inner
