@@ -114,6 +114,11 @@ for (const how of ['import', 'require']) {
     stdout: isJson(expected.copies),
   })
 }
+everywhere('a refusal in one piece', {
+  cwd: bare,
+  args: ['consumers/refusals/main.cjs'],
+  stdout: isJson(expected.refusals),
+})
 everywhere('Jest without configuration', {
   cwd: join(jest, 'consumers/jest'),
   args: ['../../node_modules/jest/bin/jest.js', '--ci'],

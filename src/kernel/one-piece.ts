@@ -8,6 +8,7 @@ import {
 import { Socket } from 'node:net'
 import { once } from '../lib/once.js'
 import type { Methods } from './intercept.js'
+import { isBodyless } from './unshapable.js'
 
 /**
  * Ends a reply to which nothing was added yet, as Node's `writeHead` and `end` would with the same arguments. Lines like those of the
@@ -125,9 +126,10 @@ function sendAsText(
   const nodes = written._header
   const start = nodes.indexOf('\r\n') + 2
   const head = nodes.slice(0, start) + lines + nodes.slice(start)
-  const whole = body === undefined ? head : head + body
+  const hasBody = body !== undefined && !isBodyless(res)
+  const whole = hasBody ? head + body : head
   const isCounted = (res as { strictContentLength?: boolean }).strictContentLength === true
-  if (body === undefined || (!isCounted && Number(length) === body.length && isAscii(whole))) {
+  if (!hasBody || (!isCounted && Number(length) === body.length && isAscii(whole))) {
     written._header = whole
     END.call(res)
     // Some write it to their logs.

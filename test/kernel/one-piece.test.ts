@@ -91,6 +91,11 @@ describe('a reply in one piece is the one that Node sends', () => {
     ['a status of nobody', { status: 499, fields: FIELDS, body: 'no' }],
     ['a reason of its own', { fields: FIELDS, body: 'no', before: (res) => (res.statusMessage = 'Go away') }],
     ['the head alone', { fields: FIELDS, request: 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n' }],
+    [
+      'the head alone, of a reply with a body',
+      { fields: FIELDS, body: 'no', request: 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n' },
+    ],
+    ['a body where there is none', { status: 304, fields: FIELDS, body: 'no' }],
     ['a client that keeps the connection', { fields: FIELDS, body: 'no', request: keep }],
     ['a client of HTTP/1.0', { fields: FIELDS, body: 'no', request: 'GET / HTTP/1.0\r\n\r\n' }],
     ['a connection to close', { fields: [...FIELDS, 'connection', 'close'], body: 'no' }],
@@ -184,8 +189,7 @@ describe('a reply in one piece is the one that Node sends', () => {
             .map(Number)
             .filter((status) => status >= 200),
         ),
-        async (pairs, text, status) => {
-          const body = status === 204 || status === 304 ? undefined : text
+        async (pairs, body, status) => {
           const length = ['Content-Length', Buffer.byteLength(body ?? '')]
           const reply = { status, fields: [...pairs.flat(), ...length], body }
           const { nodes, ours } = await bothWays(reply)

@@ -88,6 +88,11 @@ test.each(['import', 'require'])(
   60_000,
 )
 
+test('a refusal in one piece is the one that Node sends', () => {
+  const { stdout } = runIn(installed.full, 'consumers/refusals/main.cjs')
+  expect(JSON.parse(stdout)).toEqual(expected.refusals)
+}, 60_000)
+
 test('a plain Jest, without any configuration, tests an application that uses it', () => {
   const project = join(installed.full, 'consumers/jest')
   const { stderr } = runIn(project, join(ROOT, 'node_modules/jest/bin/jest.js'), '--ci')
