@@ -57,7 +57,7 @@ export function entrance(plans: Plans, services: Services, { strict }: { strict:
     ctx.decided = false
     ctx.route = plan.route
     if (plan.paramsOf !== undefined) ctx.set(routeParams, plan.paramsOf(ctx.path))
-    openReply(ctx)
+    if (plan.pipeline.completes) openReply(ctx)
     if (strict && (method === 'GET' || method === 'HEAD')) addVeto(ctx, undecided)
     let isDirect = !mayWait(req)
     run(plan.pipeline, ctx, (error) => {

@@ -20,7 +20,6 @@ export interface Pattern {
  */
 export class Walk implements MemberMask {
   readonly isWatched: boolean
-  /** Of those that the way may lead to again. */
   private readonly ancestors: unknown[] = []
   private depth = 0
 
@@ -58,28 +57,18 @@ export class Walk implements MemberMask {
   }
 
   plain(value: object, state: State): object {
-    // Where only some names lead on, they do not lead around.
-    const mayReturn = state.other !== undefined
-    this.enter(value, mayReturn)
+    this.enter(value)
     const copy = this.copied(value, state)
-    this.leave(mayReturn)
+    this.depth--
     return copy
   }
 
-  /** @param mayReturn whether the way from here may lead here again, if the value contains itself */
-  private enter(value: object, mayReturn: boolean): void {
-    const { ancestors, maxDepth } = this
-    if (this.depth === maxDepth) throw new RangeError(`nested more than ${maxDepth} levels deep`)
+  private enter(value: object): void {
+    const { ancestors, depth, maxDepth } = this
+    if (depth === maxDepth) throw new RangeError(`nested more than ${maxDepth} levels deep`)
+    for (let i = 0; i < depth; i++) if (ancestors[i] === value) throw new TypeError('a value contains itself')
+    ancestors[depth] = value
     this.depth++
-    if (!mayReturn) return
-    for (let i = 0; i < ancestors.length; i++)
-      if (ancestors[i] === value) throw new TypeError('a value contains itself')
-    ancestors.push(value)
-  }
-
-  private leave(mayReturn: boolean): void {
-    this.depth--
-    if (mayReturn) this.ancestors.pop()
   }
 
   private copied(value: object, state: State): object {
@@ -107,7 +96,7 @@ export class Walk implements MemberMask {
   }
 
   private array(value: readonly unknown[], state: State): unknown[] {
-    this.enter(value, true)
+    this.enter(value)
     const { element, elementAt } = state
     const { length } = value
     const copy: unknown[] = []
@@ -116,7 +105,7 @@ export class Walk implements MemberMask {
       const next = elementAt.size === 0 ? element : (elementAt.get(String(i)) ?? element)
       copy.push(next.ending.length === 0 && isPlain(member) ? member : this.value(member, i, next))
     }
-    this.leave(true)
+    this.depth--
     return copy
   }
 

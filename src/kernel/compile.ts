@@ -34,6 +34,8 @@ export interface Pipeline {
   readonly settling: readonly Stage[]
   readonly concealing: readonly Stage[]
   readonly reporting: ReadonlySet<Stage>
+  /** Whether some stage has a say when a head is written. */
+  readonly completes: boolean
   readonly trace: boolean
   readonly asyncContext: boolean
 }
@@ -52,6 +54,7 @@ export function prepare(
     settling: asyncContext ? settling.map(settlingInContext) : settling,
     concealing: stages.filter((stage) => 'conceal' in stage),
     reporting,
+    completes: stages.some((stage) => stage.completes === true),
     trace,
     asyncContext,
   }

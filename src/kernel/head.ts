@@ -1,4 +1,5 @@
 import { ServerResponse, type OutgoingHttpHeader } from 'node:http'
+import { lineOf } from './head-lines.js'
 
 /** The header fields of a reply, by the names that a response has for its own. */
 export interface Head {
@@ -31,7 +32,9 @@ export class PendingHead implements Head {
     return at === -1 ? this.res.getHeader(name) : this.fields[at + 1]
   }
 
+  /** @throws TypeError for what Node would refuse to send: nobody could answer for it later */
   setHeader(name: string, value: OutgoingHttpHeader): void {
+    lineOf(name, value)
     const at = this.at(name)
     if (at !== -1) this.fields[at + 1] = value
     else if (this.res.hasHeader(name)) this.setOnResponse(name, value)

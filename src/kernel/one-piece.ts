@@ -1,12 +1,6 @@
-import {
-  IncomingMessage,
-  ServerResponse,
-  validateHeaderName,
-  validateHeaderValue,
-  type OutgoingHttpHeader,
-} from 'node:http'
-import { Socket } from 'node:net'
+import { OutgoingMessage, ServerResponse, type OutgoingHttpHeader } from 'node:http'
 import { once } from '../lib/once.js'
+import { lineOf, textOf } from './head-lines.js'
 import type { Methods } from './intercept.js'
 import { isBodyless } from './unshapable.js'
 
@@ -28,15 +22,40 @@ export function sendInOnePiece(
   else sendAsText(res, status, head, body)
 }
 
-/** Whether a response has Node's methods, as they were when the package was loaded. */
-export function areNodes({ writeHead, end }: Methods): boolean {
-  return writeHead === WRITE_HEAD && end === END
+/** What Node has to do with a head. Nothing of it is documented but `writeHead`, `end` and `setHeader`. */
+interface Inner {
+  /** Where a head that was written is kept until it is sent. */
+  _header: string | null
+  readonly _storeHeader: unknown
+  readonly writeHead: Methods['writeHead']
+  readonly end: Methods['end']
+  readonly setHeader: unknown
+  readonly strictContentLength?: boolean
 }
 
-const { writeHead: WRITE_HEAD, end: END } = ServerResponse.prototype as unknown as Methods
+const NODES = ServerResponse.prototype as unknown as Inner
+const { writeHead: WRITE_HEAD, end: END, setHeader: SET_HEADER, _storeHeader: STORE_HEADER } = NODES
 
-/** Where Node keeps a head that was written, until it sends it. */
-type Written = ServerResponse & { _header: string }
+/** As they begin in every Node. Whoever has wrapped one before this was loaded wants to see what it is given. */
+const BEGINNINGS: [unknown, string][] = [
+  [WRITE_HEAD, 'function writeHead(statusCode, reason, obj) {'],
+  [END, 'function end(chunk, encoding, callback) {'],
+  [SET_HEADER, 'function setHeader(name, value) {'],
+  [STORE_HEADER, 'function _storeHeader(firstLine, headers) {'],
+]
+const areNodes = BEGINNINGS.every(([method, beginning]) => String(method).startsWith(beginning))
+
+/** Whether nobody stands between a response and Node: its methods, and those that were found `below` what we put on it. */
+export function isUnwrapped(res: ServerResponse, below: Methods): boolean {
+  const { setHeader, _storeHeader } = res as unknown as Inner
+  return (
+    areNodes &&
+    below.writeHead === WRITE_HEAD &&
+    below.end === END &&
+    setHeader === SET_HEADER &&
+    _storeHeader === STORE_HEADER
+  )
+}
 
 interface Head {
   readonly lines: string
@@ -54,56 +73,14 @@ function split(fields: readonly OutgoingHttpHeader[]): Head | undefined {
     const given = fields[i + 1]!
     // A list of one is one line.
     const value = Array.isArray(given) && given.length === 1 ? given[0]! : given
-    const last = lastLines.get(name) ?? firstLine(name)
-    if (last.use === 'at-once') return undefined
-    if (last.use === 'length') length = value
-    if (last.use !== 'none' || typeof value !== 'string') forNode.push(name, value)
-    else if (value === last.value) lines += last.line
-    else lines += newLine(last, name, value)
+    const line = lineOf(name, value)
+    if (line.use === 'at-once') return undefined
+    if (line.use === 'length') length = value
+    if (line.use !== 'none' || typeof value !== 'string') forNode.push(name, value)
+    else lines += textOf(line)
   }
   return { lines, forNode, length }
 }
-
-/** A line of a head, and what Node uses such a field for. */
-interface Line {
-  readonly use: 'none' | 'length' | 'by-node' | 'at-once'
-  value: string | undefined
-  line: string
-}
-
-/** Applications may have fields of their own, and even make some up as they go. */
-const MAX_NAMES = 200
-const MAX_VALUE = 1000
-
-/** The last line of each name as it is spelt. */
-const lastLines = new Map<string, Line>()
-
-function firstLine(name: string): Line {
-  validateHeaderName(name)
-  const line: Line = { use: USES.get(name.toLowerCase()) ?? 'none', value: undefined, line: '' }
-  if (lastLines.size < MAX_NAMES) lastLines.set(name, line)
-  return line
-}
-
-function newLine(last: Line, name: string, value: string): string {
-  validateHeaderValue(name, value)
-  const line = `${name}: ${value}\r\n`
-  if (value.length > MAX_VALUE) return line
-  last.value = value
-  return (last.line = line)
-}
-
-/** Cookies are nobody's to keep. */
-const USES: ReadonlyMap<string, Line['use']> = new Map([
-  ['connection', 'by-node'],
-  ['content-length', 'length'],
-  ['date', 'by-node'],
-  ['keep-alive', 'by-node'],
-  ['set-cookie', 'by-node'],
-  ['expect', 'at-once'],
-  ['trailer', 'at-once'],
-  ['transfer-encoding', 'at-once'],
-])
 
 function sendAsUsual(
   res: ServerResponse,
@@ -122,20 +99,20 @@ function sendAsText(
   body: string | undefined,
 ): void {
   WRITE_HEAD.call(res, status, forNode)
-  const written = res as Written
-  const nodes = written._header
+  const inner = res as unknown as Inner
+  const nodes = inner._header!
   const start = nodes.indexOf('\r\n') + 2
   const head = nodes.slice(0, start) + lines + nodes.slice(start)
   const hasBody = body !== undefined && !isBodyless(res)
   const whole = hasBody ? head + body : head
-  const isCounted = (res as { strictContentLength?: boolean }).strictContentLength === true
+  const isCounted = inner.strictContentLength === true
   if (!hasBody || (!isCounted && Number(length) === body.length && isAscii(whole))) {
-    written._header = whole
+    inner._header = whole
     END.call(res)
     // Some write it to their logs.
-    written._header = head
+    inner._header = head
   } else {
-    written._header = head
+    inner._header = head
     END.call(res, body)
   }
 }
@@ -145,41 +122,12 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length
 }
 
-/** Whether this Node sends the text that it keeps of a head. It does so since long, but `_header` is not documented. */
+/** Whether this Node sends the text that it keeps of a head: asked of a message to nobody. */
 const nodeSendsText = once(() => {
-  try {
-    const usual = sentBy((res) =>
-      sendAsUsual(res, 401, ['X-One', '1', 'X-Two', '2', 'Content-Length', 2], 'no'),
-    )
-    const head = { lines: 'X-One: 1\r\nX-Two: 2\r\n', forNode: ['Content-Length', 2], length: 2 }
-    return usual === sentBy((res) => sendAsText(res, 401, head, 'no'))
-  } catch {
-    return false
-  }
+  const text = 'HTTP/1.1 401 Unauthorized\r\n\r\n'
+  const message = new OutgoingMessage() as unknown as Inner & { outputData?: { data?: unknown }[] }
+  message._header = text
+  message.end()
+  const { outputData = [] } = message
+  return outputData.length === 1 && outputData[0]!.data === text
 })
-
-function sentBy(send: (res: ServerResponse) => void): string {
-  const wire = new Wire()
-  const req = new IncomingMessage(wire)
-  req.httpVersionMajor = req.httpVersionMinor = 1
-  const res = new ServerResponse(req)
-  res.assignSocket(wire)
-  res.sendDate = false
-  send(res)
-  return wire.sent
-}
-
-/** A connection to nobody. */
-class Wire extends Socket {
-  sent = ''
-
-  override _write(text: string, _encoding: string, done: () => void): void {
-    this.sent += text
-    done()
-  }
-
-  override _writev(parts: { readonly chunk: string }[], done: () => void): void {
-    this.sent += parts.map(({ chunk }) => chunk).join('')
-    done()
-  }
-}

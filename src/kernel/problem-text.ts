@@ -28,11 +28,12 @@ const beginnings = new Map<string, Beginning>()
 export function problemText(problem: Problem, base: string, id: string): string {
   const { code, title, status, detail, members } = problem
   const request_id = id === '' ? undefined : id
-  if (members !== undefined && replacesAny(members))
-    return JSON.stringify({ type: base + code, title, status, code, detail, request_id, ...members })
+  const own = members === undefined ? undefined : { ...members }
+  if (own !== undefined && replacesAny(own))
+    return JSON.stringify({ type: base + code, title, status, code, detail, request_id, ...own })
 
   const text = beginningOf(problem, base) + idMember(request_id)
-  const more = members === undefined ? '{}' : JSON.stringify(members)
+  const more = own === undefined ? '{}' : JSON.stringify(own)
   return more === '{}' ? `${text}}` : `${text},${more.slice(1)}`
 }
 

@@ -40,27 +40,21 @@ export function receive(
     let received = 0
     const wasThere = req.complete
     let early: Buffer | Problem | undefined
-    let unwatch: (() => void) | undefined
+    let cancel: (() => void) | undefined
 
     const finish = (outcome: Buffer | Problem) => {
-      req.off('data', take).off('end', end)
+      req.off('data', take).off('end', end).off('error', abort).off('close', abort)
       decoder?.destroy()
       if (!req.readableEnded) req.pause()
-      if (unwatch === undefined) return void (early = outcome)
-      unwatch()
+      if (cancel === undefined) return void (early = outcome)
+      cancel()
       if (wasThere) resolve(outcome)
       else inStep(() => resolve(outcome))
     }
-    /** Most bodies come with their heads, and nothing has to be watched for them. */
-    const watch = () => {
+    /** Most bodies come with their heads, and no time has to be watched for them. */
+    const wait = () => {
       if (early !== undefined) return resolve(early)
-      const cancel = ctx.services.clock.after(timeoutMs, () => finish(bodyTimeout()))
-      req.on('error', abort).on('close', abort)
-      unwatch = () => {
-        cancel()
-        req.off('error', abort).off('close', abort)
-      }
-      if (req.destroyed) abort()
+      cancel = ctx.services.clock.after(timeoutMs, () => finish(bodyTimeout()))
     }
     const take = (chunk: Buffer) => {
       received += chunk.length
@@ -90,9 +84,9 @@ export function receive(
       .on('error', () => finish(malformedBody('invalid-compression', CLOSE)))
 
     inviteBody(ctx)
-    req.on('data', take).on('end', end)
-    if (wasThere) watch()
-    else inStep(watch)
+    req.on('data', take).on('end', end).on('error', abort).on('close', abort)
+    if (wasThere) wait()
+    else inStep(wait)
     req.resume()
   })
 }

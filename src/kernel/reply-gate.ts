@@ -1,10 +1,20 @@
+import type { OutgoingHttpHeader } from 'node:http'
 import { joined } from '../lib/joined.js'
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
-import { calledBack, deafen, intercept, interceptHead, isOurs, methodsOf, type Methods } from './intercept.js'
-import { areNodes, sendInOnePiece } from './one-piece.js'
+import {
+  calledBack,
+  deafen,
+  intercept,
+  interceptHead,
+  isOurs,
+  methodsOf,
+  showFields,
+  type Methods,
+} from './intercept.js'
+import { isUnwrapped, sendInOnePiece } from './one-piece.js'
 import { refuse, type Problem } from './problem.js'
 import { dropHandlerHeaders, recordRefusal } from './refusal.js'
 import { ReplyVerdict, type Veto } from './reply-verdict.js'
@@ -60,6 +70,11 @@ export class ReplyGate {
     this.listeners = joined(this.listeners, [listener])
   }
 
+  /** Names and values in turn of what was sent in one piece. */
+  get fields(): readonly OutgoingHttpHeader[] {
+    return this.pending?.fields ?? NONE
+  }
+
   /** Where header fields go now. */
   get head(): Head {
     return this.pending ?? this.ctx.res
@@ -94,6 +109,7 @@ export class ReplyGate {
     const { res } = this.ctx
     if (pending !== undefined && this.isPlain()) this.hearOfHead()
     if (pending !== undefined && this.isPlain()) {
+      showFields(res)
       sendInOnePiece(res, statusCode, pending.fields, body)
     } else {
       this.writeHead(statusCode)
@@ -212,7 +228,8 @@ export class ReplyGate {
 
   /** Whether a reply can be sent in one piece: nobody has set a field, and what wrapped the methods might not expect it. */
   private isPlain(): boolean {
-    return areNodes(this.below) && this.ctx.res.getHeaderNames().length === 0
+    const { res } = this.ctx
+    return isUnwrapped(res, this.below) && res.getHeaderNames().length === 0
   }
 
   private judging(): ReplyVerdict {

@@ -4,7 +4,7 @@ import { ReplyGate, type HeadListener } from './reply-gate.js'
 import type { Veto } from './reply-verdict.js'
 import type { Stage } from './stage.js'
 
-/** Header fields wait from now on, so that a refusal can be sent in one piece. */
+/** Lets header fields wait from now on, so that a refusal can be sent in one piece. */
 export function openReply(ctx: SecurityContext): void {
   replyOf(ctx)
 }

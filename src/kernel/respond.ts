@@ -1,6 +1,5 @@
-import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { SecurityContext } from './context.js'
-import type { Head } from './head.js'
 import { refuse, type Problem } from './problem.js'
 import { problemText } from './problem-text.js'
 import type { Next } from './stage.js'
@@ -40,7 +39,7 @@ function write(ctx: SecurityContext, problem: Problem): void {
   const body = problemText(problem, services.problemBase, id)
   res.statusCode = problem.status
   res.statusMessage = STATUS_CODES[problem.status] ?? ''
-  for (const name in problem.headers) setField(head, name, problem.headers[name]!)
+  for (const name in problem.headers) head.setHeader(name, unshared(problem.headers[name]!))
   head.setHeader('Content-Type', `${problem.mediaType ?? 'application/problem+json'}; charset=utf-8`)
   head.setHeader('Cache-Control', 'no-store')
   head.setHeader('Content-Length', Buffer.byteLength(body))
@@ -70,14 +69,6 @@ const OF_ANOTHER_BODY = [
   'Transfer-Encoding',
   'Trailer',
 ] as const
-
-/** @throws TypeError for what Node would refuse to send */
-function setField(head: Head, name: string, value: string | readonly string[]): void {
-  validateHeaderName(name)
-  if (typeof value === 'string') validateHeaderValue(name, value)
-  else for (const one of value) validateHeaderValue(name, one)
-  head.setHeader(name, unshared(value))
-}
 
 /** Node adds to the very list that it was given (`res.appendHeader`), and many refusals may have that one. */
 function unshared(value: string | readonly string[]): string | string[] {

@@ -59,6 +59,9 @@ export interface Stage {
   /** Those whom it establishes may be known by several authorities, as far as settings tell: two of them may know two people by one subject (ASVS 6.8.1). */
   readonly severalIssuers?: boolean
 
+  /** It adds to the head of each reply when that is written, refusals included: header fields wait for it. Default false. */
+  readonly completes?: boolean
+
   /** Why it cannot stand behind such a stage, and what to write. Default: it can. */
   readonly oneIssuer?: string | undefined
 

@@ -3,7 +3,7 @@
  * of bytes for each byte it brings, and reserving what `Content-Length` promises would let a promise cost memory.
  */
 export class ByteCollector {
-  /** What was kept, and room for more. The first chunk itself, until there is a second. */
+  /** What was kept, and room for more. The first chunk itself, if it is all of its memory, until there is a second. */
   private bytes: Buffer = NOTHING
   private used = 0
 
@@ -18,7 +18,7 @@ export class ByteCollector {
   add(chunk: Buffer): boolean {
     const needed = this.used + chunk.length
     if (needed > this.max) return false
-    if (this.used === 0) {
+    if (this.used === 0 && chunk.buffer.byteLength === chunk.length) {
       this.bytes = chunk
       this.used = needed
       return true

@@ -50,6 +50,7 @@ export const cors = defineStage('cors', (options: CorsOptions) => {
   }
 
   return {
+    completes: true,
     enter(ctx) {
       const { req, res } = ctx
       onHead(ctx, allowOrigin)

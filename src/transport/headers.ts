@@ -69,6 +69,7 @@ export const headers = defineStage('headers', (options: HeadersOptions = {}) => 
   }
 
   return {
+    completes: true,
     enter(ctx) {
       onHead(ctx, complete)
       const { head } = ctx

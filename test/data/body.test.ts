@@ -391,6 +391,19 @@ describe('on the wire', () => {
     },
   )
 
+  test.each([
+    ['fails', (req: IncomingMessage) => req.emit('error', new Error('of the connection'))],
+    ['closes before its end', (req: IncomingMessage) => req.emit('close')],
+  ])('a body that %s in the turn of its head is refused, and ends no process', async (_how, end) => {
+    const { head, closed, handled, server } = await wire(undefined)
+    ;(server as unknown as NodeJS.EventEmitter).once('request', (req: IncomingMessage) =>
+      process.nextTick(() => end(req)),
+    )
+    head(headOf(last('[1]')))
+    expect(await closed).toContain('HTTP/1.1 400 ')
+    expect(handled()).toBe(0)
+  })
+
   test('nothing more is read of a body that was refused', async () => {
     const { head, chunk, closed, server } = await wire({ maxBytes: 10 })
     const request = reading(server)

@@ -87,6 +87,75 @@ describe('a refusal in front of everything', () => {
   })
 })
 
+describe('what a refusal was sent with is found on its response', () => {
+  test.each(['in one piece', 'field by field'])('%s', async (how) => {
+    const found: unknown[] = []
+    const secured = api().protect(ok)
+    await answers((req, res) => {
+      if (how === 'field by field') res.setHeader('X-Before', '1')
+      res.on('finish', () => {
+        if (res.statusCode !== 429) return
+        const names = res.getHeaderNames().filter((name) => name !== 'x-before')
+        found.push(res.getHeader('content-TYPE'), res.hasHeader('Retry-after'), res.hasHeader('X-None'))
+        found.push(names.sort(), Object.keys(res.getHeaders()).includes('vary'), res.headersSent)
+        found.push(
+          (res as unknown as { getRawHeaderNames: () => string[] }).getRawHeaderNames().includes('Vary'),
+        )
+      })
+      secured(req, res)
+    })
+    expect(found).toEqual([
+      'application/problem+json; charset=utf-8',
+      true,
+      false,
+      expect.arrayContaining(['x-request-id', 'retry-after', 'content-length', 'vary']),
+      true,
+      true,
+      true,
+    ])
+  })
+})
+
+describe('a field that cannot be sent', () => {
+  test.each([
+    ['a value', 'X-Bad', 'a\r\nX-Injected: 1'],
+    ['one of several', 'X-Bad', ['a', 'b\n']],
+    ['a name', 'X Bad', 'a'],
+    ['nothing', 'X-Bad', undefined as never],
+  ])('is refused to the stage that sets it, and answered 500: %s', async (_what, name, value) => {
+    const setting = defineStage('setting', () => ({
+      enter: ({ head }) => {
+        head.setHeader(name, value)
+      },
+    }))
+    for (const headers of [true, false]) {
+      const { protect } = api({
+        headers,
+        extra: [{ after: 'rateLimit', stage: setting() }],
+        log: { error: jest.fn(), warn: jest.fn(), info: jest.fn() },
+      })
+      const handler = jest.fn(ok)
+      const reply = await request(createServer(protect(handler)))
+        .get('/')
+        .expect(500)
+      expect(reply.body).toMatchObject({ code: 'broken' })
+      expect(reply.headers).not.toHaveProperty('x-injected')
+      expect(handler).not.toHaveBeenCalled()
+    }
+  })
+})
+
+test('a wrapper of setHeader in front sees the fields of a refusal', async () => {
+  const secured = api().protect(ok)
+  const { refused } = await answers((req, res) => {
+    const { setHeader } = res
+    res.setHeader = (name, value) => (/^x-frame/i.test(name) ? res : setHeader.call(res, name, value))
+    secured(req, res)
+  })
+  expect(refused.headers).not.toHaveProperty('x-frame-options')
+  expect(refused.headers['x-content-type-options']).toBe('nosniff')
+})
+
 describe('whoever comes later wins', () => {
   const policy = "default-src 'self'"
   const own = (act: (res: ServerResponse) => void) =>

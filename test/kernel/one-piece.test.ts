@@ -1,13 +1,13 @@
-import {
+import http, {
   createServer,
   STATUS_CODES,
   type OutgoingHttpHeader,
   type Server,
   type ServerResponse,
 } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Socket, type AddressInfo } from 'node:net'
 import fc from 'fast-check'
-import { sendInOnePiece } from '../../src/kernel/one-piece.js'
+import { isUnwrapped, sendInOnePiece } from '../../src/kernel/one-piece.js'
 import { exchange, listen } from '../support/raw.js'
 
 interface Reply {
@@ -221,27 +221,71 @@ test('the head that others may log has no body in it', async () => {
   expect(heard).toMatch(/\r\n\r\nno$/)
 })
 
-test('where Node does not send the text it keeps, it is left alone', async () => {
-  await jest.isolateModulesAsync(async () => {
-    const http = await import('node:http')
+describe('Node is left alone where', () => {
+  const { ServerResponse: Response, OutgoingMessage: Message } = http
+  type Patched = Record<string, unknown>
+
+  /** The module as it is when it is loaded while `patch` holds, and whether the methods of a response are Node's to it. */
+  async function loadedWith(target: object, name: string, patch: PropertyDescriptor) {
+    const before = Object.getOwnPropertyDescriptor(target, name)
+    Object.defineProperty(target, name, { ...patch, configurable: true })
+    try {
+      return await new Promise<{ isUnwrapped: boolean; reply: string }>((resolve, reject) => {
+        jest.isolateModules(() => {
+          const one = jest.requireActual<typeof import('../../src/kernel/one-piece.js')>(
+            '../../src/kernel/one-piece.js',
+          )
+          const res = new Response(new http.IncomingMessage(new Socket()))
+          const below = res as unknown as Parameters<typeof one.isUnwrapped>[1]
+          const isUnwrapped = one.isUnwrapped(res, below)
+          sentBy(one.sendInOnePiece, { fields: FIELDS, body: 'no' }).then(
+            (reply) => resolve({ isUnwrapped, reply }),
+            reject,
+          )
+        })
+      })
+    } finally {
+      if (before === undefined) Reflect.deleteProperty(target, name)
+      else Object.defineProperty(target, name, before)
+    }
+  }
+
+  test('it makes something else of the text that it keeps', async () => {
     const kept = Symbol('kept')
-    type Other = ServerResponse & { [kept]: string | null }
-    // A Node that makes its own of what is put there.
-    Object.defineProperty(http.ServerResponse.prototype, '_header', {
-      configurable: true,
+    type Other = Record<typeof kept, string | null>
+    const { reply } = await loadedWith(Message.prototype, '_header', {
       get(this: Other) {
         return this[kept]
       },
       set(this: Other, text: string | null) {
-        this[kept] ??= text
+        this[kept] ??= text === null ? null : text.replace('Unauthorized', 'Another')
       },
     })
-    try {
-      const other = await import('../../src/kernel/one-piece.js')
-      const heard = await sentBy(other.sendInOnePiece, { fields: FIELDS, body: 'no' })
-      expect(parts(heard)).toEqual(parts(await sentBy(usual, { fields: FIELDS, body: 'no' })))
-    } finally {
-      delete (http.ServerResponse.prototype as { _header?: unknown })._header
-    }
+    expect(reply).toMatch(/^HTTP\/1\.1 401 Another\r\nX-One: 1\r\n[^]*\r\n\r\nno$/)
   })
+
+  test.each([
+    ['writeHead', Response.prototype],
+    ['end', Message.prototype],
+    ['setHeader', Message.prototype],
+    ['_storeHeader', Message.prototype],
+  ] as const)('somebody has wrapped %s before', async (name, target) => {
+    const own = (target as unknown as Patched)[name] as (...args: unknown[]) => unknown
+    expect((await loadedWith(target, name, { value: own, writable: true })).isUnwrapped).toBe(true)
+    const value = function (this: unknown, ...args: unknown[]) {
+      return own.apply(this, args)
+    }
+    expect((await loadedWith(target, name, { value, writable: true })).isUnwrapped).toBe(false)
+  })
+
+  test.each(['setHeader', '_storeHeader', 'writeHead', 'end'])(
+    'somebody has wrapped %s of a response',
+    (name) => {
+      const res = new Response(new http.IncomingMessage(new Socket()))
+      const below = () => res as unknown as Parameters<typeof isUnwrapped>[1]
+      expect(isUnwrapped(res, below())).toBe(true)
+      ;(res as unknown as Patched)[name] = () => undefined
+      expect(isUnwrapped(res, below())).toBe(false)
+    },
+  )
 })

@@ -22,8 +22,26 @@ test('without an id the body has none', () => {
 
 const own = { errors: [{ pointer: '/a', detail: 'b' }], left: undefined }
 
-test.each<[string, Record<string, unknown>]>([
+class WithJson {
+  readonly a = 1
+  toJSON(): unknown {
+    return { status: 200 }
+  }
+}
+
+test.each<[string, unknown]>([
   ['of its own', own],
+  ['null', null],
+  ['false, as of a condition', false],
+  ['a number', 0],
+  ['a text', 'ab'],
+  ['a list', [1, 2]],
+  ['a date', new Date(0)],
+  ['an object that says what it is in JSON', new WithJson()],
+  ['one that hides that it does', Object.defineProperty({ a: 1 }, 'toJSON', { value: () => ({ b: 2 }) })],
+  ['a function with members', Object.assign(() => 1, { a: 1 })],
+  ['an accessor', Object.defineProperty({}, 'a', { enumerable: true, get: () => 1 })],
+  ['what is inherited', Object.create({ a: 1 })],
   ['none', {}],
   ['nothing that JSON has', { left: undefined }],
   ['its detail', { detail: 'another', ...own }],
@@ -33,11 +51,14 @@ test.each<[string, Record<string, unknown>]>([
   ['a name that JSON has for another thing', { toJSON: 'text', ...own }],
   ['quotes', { 'a"}': '"},{' }],
 ])('members of a problem are as in one object: %s', (_what, members) => {
-  const problem = refuse('forbidden', { members, detail: 'why' })
+  const problem = refuse('forbidden', { members: members as Record<string, unknown>, detail: 'why' })
   for (const id of ['an-id', '']) {
     const request_id = id === '' ? undefined : id
     const { title, status, code, detail } = problem
-    const whole = { type: `urn:${code}`, title, status, code, detail, request_id, ...members }
-    expect(problemText(problem, 'urn:', id)).toBe(JSON.stringify(whole))
+    const whole = { type: `urn:${code}`, title, status, code, detail, request_id, ...(members as object) }
+    const text = problemText(problem, 'urn:', id)
+    expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(whole)))
+    // Nothing stands in it twice.
+    expect(text).toHaveLength(JSON.stringify(whole).length)
   }
 })

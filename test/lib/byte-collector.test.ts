@@ -30,9 +30,15 @@ test('keeps no reference to chunks, so that tiny ones cost only their bytes', ()
   expect(collector.take().toString()).toBe('ab')
 })
 
-test('a chunk that comes alone is not copied', () => {
-  const collector = new ByteCollector(10)
-  const chunk = Buffer.from('a')
-  collector.add(chunk)
-  expect(collector.take().buffer).toBe(chunk.buffer)
+test('a chunk that comes alone is not copied, unless more memory hangs on it', () => {
+  const kept = (chunk: Buffer) => {
+    const collector = new ByteCollector(10)
+    collector.add(chunk)
+    return collector.take()
+  }
+  const own = Buffer.from(new Uint8Array([0x61]).buffer)
+  expect(kept(own).buffer).toBe(own.buffer)
+  const part = Buffer.alloc(16_384, 'a').subarray(0, 1)
+  expect(kept(part).toString()).toBe('a')
+  expect(kept(part).buffer.byteLength).toBeLessThanOrEqual(1_024)
 })
