@@ -17,9 +17,9 @@ interface Line {
 export function lineOf(name: string, value: OutgoingHttpHeader | undefined): Line {
   const last = lastLines.get(name) ?? firstLine(name)
   if (value === last.value && value !== undefined) return last
-  validateHeaderValue(name, value as string)
-  // Lists may become others.
-  if (typeof value !== 'string' || value.length > MAX_VALUE)
+  if (Array.isArray(value)) for (const one of value) validateHeaderValue(name, one)
+  else validateHeaderValue(name, value as string)
+  if (typeof value !== 'string' || value.length > MAX_VALUE || last.use === 'by-node')
     return { use: last.use, name, value, text: undefined }
   last.value = value
   last.text = undefined

@@ -33,7 +33,9 @@ export class PendingHead implements Head {
   }
 
   /** @throws TypeError for what Node would refuse to send: nobody could answer for it later */
-  setHeader(name: string, value: OutgoingHttpHeader): void {
+  setHeader(name: string, given: OutgoingHttpHeader): void {
+    // Whoever gave a list may change it.
+    const value = Array.isArray(given) ? [...given] : given
     lineOf(name, value)
     const at = this.at(name)
     if (at !== -1) this.fields[at + 1] = value

@@ -1,4 +1,4 @@
-import { ServerResponse, type OutgoingHttpHeader, type OutgoingHttpHeaders } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { HeaderFields } from './header-fields.js'
 import type { ReplyGate } from './reply-gate.js'
 
@@ -49,43 +49,6 @@ export function interceptHead(res: ServerResponse): void {
 /** Whether nobody has wrapped `writeHead` since it was intercepted. */
 export function isOurs(res: ServerResponse): boolean {
   return (res as unknown as Methods).writeHead === writeHead
-}
-
-/** Node has not kept the fields of what is sent in one piece, and many want to see them when a reply is over. */
-export function showFields(res: ServerResponse): void {
-  const shown = res as ServerResponse & Shown
-  shown.getHeader = getHeader
-  shown.getHeaders = getHeaders
-  shown.getHeaderNames = getHeaderNames
-  shown.getRawHeaderNames = getRawHeaderNames
-  shown.hasHeader = hasHeader
-}
-
-interface Shown {
-  getRawHeaderNames: () => string[]
-}
-
-function getHeader(this: ServerResponse, name: string): OutgoingHttpHeader | undefined {
-  return this.getHeaders()[name.toLowerCase()]
-}
-
-function getHeaders(this: ServerResponse): OutgoingHttpHeaders {
-  const { fields } = (this as Intercepted)[GATE]
-  const found = Object.create(null) as OutgoingHttpHeaders
-  for (let i = 0; i < fields.length; i += 2) found[(fields[i] as string).toLowerCase()] = fields[i + 1]
-  return found
-}
-
-function getHeaderNames(this: ServerResponse): string[] {
-  return Object.keys(this.getHeaders())
-}
-
-function getRawHeaderNames(this: ServerResponse): string[] {
-  return (this as Intercepted)[GATE].fields.filter((_, i): _ is string => i % 2 === 0)
-}
-
-function hasHeader(this: ServerResponse, name: string): boolean {
-  return getHeader.call(this, name) !== undefined
 }
 
 /**

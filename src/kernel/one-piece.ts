@@ -1,6 +1,7 @@
 import { OutgoingMessage, ServerResponse, type OutgoingHttpHeader } from 'node:http'
 import { once } from '../lib/once.js'
 import { lineOf, textOf } from './head-lines.js'
+import { showFields, type Shown } from './shown-fields.js'
 import type { Methods } from './intercept.js'
 import { isBodyless } from './unshapable.js'
 
@@ -9,17 +10,21 @@ import { isBodyless } from './unshapable.js'
  * reply before are not checked and not put together again, and head and body leave as one text.
  *
  * @param fields names and values in turn, no name twice
+ * @returns false, and nothing is done, if it has to be done the usual way
  * @throws TypeError for what Node would refuse to send
  */
 export function sendInOnePiece(
   res: ServerResponse,
   status: number,
-  fields: OutgoingHttpHeader[],
+  fields: readonly OutgoingHttpHeader[],
   body: string | undefined,
-): void {
+): boolean {
   const head = nodeSendsText() ? split(fields) : undefined
-  if (head === undefined) sendAsUsual(res, status, fields, body)
-  else sendAsText(res, status, head, body)
+  if (head === undefined) return false
+  WRITE_HEAD.call(res, status, head.forNode)
+  showFields(res, fields)
+  send(res, head, body)
+  return true
 }
 
 /** What Node has to do with a head. Nothing of it is documented but `writeHead`, `end` and `setHeader`. */
@@ -33,8 +38,9 @@ interface Inner {
   readonly strictContentLength?: boolean
 }
 
-const NODES = ServerResponse.prototype as unknown as Inner
+const NODES = ServerResponse.prototype as unknown as Inner & Shown
 const { writeHead: WRITE_HEAD, end: END, setHeader: SET_HEADER, _storeHeader: STORE_HEADER } = NODES
+const { getHeader: GET_HEADER, getHeaders: GET_HEADERS, getHeaderNames: GET_NAMES, hasHeader: HAS } = NODES
 
 /** As they begin in every Node. Whoever has wrapped one before this was loaded wants to see what it is given. */
 const BEGINNINGS: [unknown, string][] = [
@@ -47,13 +53,18 @@ const areNodes = BEGINNINGS.every(([method, beginning]) => String(method).starts
 
 /** Whether nobody stands between a response and Node: its methods, and those that were found `below` what we put on it. */
 export function isUnwrapped(res: ServerResponse, below: Methods): boolean {
-  const { setHeader, _storeHeader } = res as unknown as Inner
+  const { setHeader, _storeHeader, getHeader, getHeaders, getHeaderNames, hasHeader } =
+    res as unknown as Inner & Shown
   return (
     areNodes &&
     below.writeHead === WRITE_HEAD &&
     below.end === END &&
     setHeader === SET_HEADER &&
-    _storeHeader === STORE_HEADER
+    _storeHeader === STORE_HEADER &&
+    getHeader === GET_HEADER &&
+    getHeaders === GET_HEADERS &&
+    getHeaderNames === GET_NAMES &&
+    hasHeader === HAS
   )
 }
 
@@ -82,23 +93,7 @@ function split(fields: readonly OutgoingHttpHeader[]): Head | undefined {
   return { lines, forNode, length }
 }
 
-function sendAsUsual(
-  res: ServerResponse,
-  status: number,
-  fields: OutgoingHttpHeader[],
-  body: string | undefined,
-): void {
-  WRITE_HEAD.call(res, status, fields)
-  END.call(res, body)
-}
-
-function sendAsText(
-  res: ServerResponse,
-  status: number,
-  { lines, forNode, length }: Head,
-  body: string | undefined,
-): void {
-  WRITE_HEAD.call(res, status, forNode)
+function send(res: ServerResponse, { lines, length }: Head, body: string | undefined): void {
   const inner = res as unknown as Inner
   const nodes = inner._header!
   const start = nodes.indexOf('\r\n') + 2

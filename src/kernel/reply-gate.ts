@@ -1,19 +1,9 @@
-import type { OutgoingHttpHeader } from 'node:http'
 import { joined } from '../lib/joined.js'
 import { isThenable } from '../lib/when.js'
 import type { SecurityContext } from './context.js'
 import { PendingHead, type Head } from './head.js'
 import { setHeaderFields, type HeaderFields } from './header-fields.js'
-import {
-  calledBack,
-  deafen,
-  intercept,
-  interceptHead,
-  isOurs,
-  methodsOf,
-  showFields,
-  type Methods,
-} from './intercept.js'
+import { calledBack, deafen, intercept, interceptHead, isOurs, methodsOf, type Methods } from './intercept.js'
 import { isUnwrapped, sendInOnePiece } from './one-piece.js'
 import { refuse, type Problem } from './problem.js'
 import { dropHandlerHeaders, recordRefusal } from './refusal.js'
@@ -70,11 +60,6 @@ export class ReplyGate {
     this.listeners = joined(this.listeners, [listener])
   }
 
-  /** Names and values in turn of what was sent in one piece. */
-  get fields(): readonly OutgoingHttpHeader[] {
-    return this.pending?.fields ?? NONE
-  }
-
   /** Where header fields go now. */
   get head(): Head {
     return this.pending ?? this.ctx.res
@@ -108,10 +93,9 @@ export class ReplyGate {
     const { pending } = this
     const { res } = this.ctx
     if (pending !== undefined && this.isPlain()) this.hearOfHead()
-    if (pending !== undefined && this.isPlain()) {
-      showFields(res)
-      sendInOnePiece(res, statusCode, pending.fields, body)
-    } else {
+    const isSent =
+      pending !== undefined && this.isPlain() && sendInOnePiece(res, statusCode, pending.fields, body)
+    if (!isSent) {
       this.writeHead(statusCode)
       this.below.end.call(res, body)
     }

@@ -20,7 +20,12 @@ export function respond(ctx: SecurityContext, problem: Problem): void {
   } catch (cause) {
     // An exception here would leave through the server and end the process.
     ctx.services.log.error(`respond: ${problem.code} cannot be written`, { id: ctx.id, cause })
-    write(ctx, refuse('broken'))
+    try {
+      write(ctx, refuse('broken'))
+    } catch {
+      // What stands on the response cannot be sent either.
+      ctx.res.destroy()
+    }
   }
 }
 

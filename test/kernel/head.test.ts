@@ -2,8 +2,10 @@ import { createServer, IncomingMessage, ServerResponse, type RequestListener } f
 import { Socket } from 'node:net'
 import request from 'supertest'
 import { answered, contextOf, forward, refuse, secureApi, type SecureApi } from '../../src/index.js'
+import type { SecurityContext } from '../../src/kernel/context.js'
 import { defineStage } from '../../src/kernel/define.js'
 import { PendingHead } from '../../src/kernel/head.js'
+import type { StageMiddleware } from '../../src/kernel/stage.js'
 
 const api = (more: Partial<Parameters<typeof secureApi>[0]> = {}): SecureApi =>
   secureApi({
@@ -122,6 +124,7 @@ describe('a field that cannot be sent', () => {
     ['one of several', 'X-Bad', ['a', 'b\n']],
     ['a name', 'X Bad', 'a'],
     ['nothing', 'X-Bad', undefined as never],
+    ['a list with nothing', 'X-Bad', [undefined as never]],
   ])('is refused to the stage that sets it, and answered 500: %s', async (_what, name, value) => {
     const setting = defineStage('setting', () => ({
       enter: ({ head }) => {
@@ -142,6 +145,37 @@ describe('a field that cannot be sent', () => {
       expect(reply.headers).not.toHaveProperty('x-injected')
       expect(handler).not.toHaveBeenCalled()
     }
+  })
+})
+
+describe('a refusal that cannot be written is answered 500, with all fields', () => {
+  const refused = async (stage: StageMiddleware) => {
+    const { protect } = api({
+      extra: [{ after: 'rateLimit', stage }],
+      log: { error: jest.fn(), warn: jest.fn(), info: jest.fn() },
+    })
+    const reply = await request(createServer(protect(ok))).get('/')
+    expect(Number(reply.headers['content-length'])).toBe(reply.text.length)
+    expect(reply.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    return reply
+  }
+
+  test('because of a trailer', async () => {
+    const enter = () => refuse('forbidden', { headers: { Trailer: 'X-End' } })
+    const reply = await refused(defineStage('trailing', () => ({ enter }))())
+    expect(reply.status).toBe(500)
+  })
+
+  test('and a list that changes after it was set is sent as it was', async () => {
+    const list = ['a']
+    const enter = ({ head }: SecurityContext) => {
+      head.setHeader('X-List', list)
+      list.push('b\r\nX-Injected: 1')
+      return refuse('forbidden')
+    }
+    const reply = await refused(defineStage('changing', () => ({ enter }))())
+    expect(reply.status).toBe(403)
+    expect(reply.headers['x-list']).toBe('a')
   })
 })
 
