@@ -35,39 +35,28 @@ const ours: Send = (...args) => {
   if (!sendInOnePiece(...args)) usual(...args)
 }
 
-async function sentBy(send: Send, reply: Reply): Promise<string> {
-  return served(
-    (res) => {
-      const { status = 401, fields, body, before } = reply
-      res.sendDate = false
-      before?.(res)
-      try {
-        send(res, status, fields, body)
-      } catch (error) {
-        res.destroy()
-        throw error
-      }
-    },
-    (port) => exchange(port, reply.request ?? close),
-  )
+function sentBy(send: Send, { status = 401, fields, body, before, request = close }: Reply): Promise<string> {
+  return served(request, (res) => {
+    res.sendDate = false
+    before?.(res)
+    send(res, status, fields, body)
+  })
 }
 
-/** What `talk` heard from a server that answers like this, or what was thrown while it did. */
-async function served(
-  answer: (res: ServerResponse) => void,
-  talk: (port: number) => Promise<string>,
-): Promise<string> {
+/** What comes back from a server that answers like this, or the code of what was thrown while it did. */
+async function served(request: string, answer: (res: ServerResponse) => void): Promise<string> {
   let thrown: unknown
   const server: Server = createServer((_req, res) => {
     try {
       answer(res)
     } catch (error) {
       thrown = error
+      res.destroy()
     }
   })
   await listen(server)
   try {
-    const heard = await talk((server.address() as AddressInfo).port)
+    const heard = await exchange((server.address() as AddressInfo).port, request)
     return thrown === undefined ? heard : (thrown as { code: string }).code
   } finally {
     await new Promise((resolve) => server.close(resolve))
@@ -217,14 +206,11 @@ test('many names and long values are not kept, and sent all the same', async () 
 })
 
 test('the head that others may log has no body in it', async () => {
-  const heard = await served(
-    (res) => {
-      sendInOnePiece(res, 401, FIELDS, 'no')
-      expect(res.headersSent).toBe(true)
-      expect((res as unknown as { _header: string })._header).toMatch(/^HTTP\/1\.1 401 [^]*\r\n\r\n$/)
-    },
-    (port) => exchange(port, close),
-  )
+  const heard = await served(close, (res) => {
+    sendInOnePiece(res, 401, FIELDS, 'no')
+    expect(res.headersSent).toBe(true)
+    expect((res as unknown as { _header: string })._header).toMatch(/^HTTP\/1\.1 401 [^]*\r\n\r\n$/)
+  })
   expect(heard).toMatch(/\r\n\r\nno$/)
 })
 

@@ -57,7 +57,7 @@ function exchange(port, request) {
 }
 
 function lines(heard) {
-  const changing = /^(?:X-Before|X-Request-Id|traceparent|Date|RateLimit): |"request_id"/
+  const changing = /^(?:X-Before|X-Request-Id|traceparent|Date|RateLimit): /
   return heard
     .replace(/,"request_id":"[^"]*"/g, '')
     .split('\r\n')
